@@ -1,0 +1,25 @@
+"""Settings for every test: hypothesis repeats the same examples in CI, never judges by the clock; no thread is left."""
+
+import os
+import sys
+import threading
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import settings
+
+settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)
+settings.register_profile("dev", deadline=None)
+settings.load_profile("ci" if os.environ.get("CI") else "dev")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_thread_is_left() -> Iterator[None]:
+    """Fail when a test has left a thread that would keep the process from ending: CI would wait for ever."""
+    yield
+    main = threading.main_thread()
+    left = [thread.name for thread in threading.enumerate() if thread is not main and not thread.daemon]
+    reactor = sys.modules.get("twisted.internet.reactor")
+    if reactor is not None and (pool := getattr(reactor, "threadpool", None)) is not None:
+        pool.stop()  # so that this failure can be read at all
+    assert left == [], "threads still running after the tests"
