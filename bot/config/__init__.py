@@ -1,0 +1,23 @@
+"""Configuration: one YAML file to a typed, checked, immutable `Config`."""
+
+from bot.config.errors import ConfigError
+from bot.config.loading import load_config, parse_config
+from bot.config.model import Config
+from bot.config.rules import check_live, check_supported
+from bot.config.secrets import ClientSecrets, Token, client_secrets, load_token, redacted
+from bot.config.sizing_rules import SizingRules
+
+__all__ = [
+    "ClientSecrets",
+    "Config",
+    "ConfigError",
+    "SizingRules",
+    "Token",
+    "check_live",
+    "check_supported",
+    "client_secrets",
+    "load_config",
+    "load_token",
+    "parse_config",
+    "redacted",
+]

@@ -1,0 +1,134 @@
+"""Read a configuration file: YAML to the typed model, or one line that says what to change."""
+
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from bot.config.errors import ConfigError
+from bot.config.model import Config, SymbolConfig
+from bot.config.rules import contradictions
+from bot.config.source import ConfigSource, Key
+from bot.config.yaml_tree import FromEnvironment, read_tree
+
+# Keys whose default is a variable of the environment; without it they stay None until they are needed.
+_FROM_ENVIRONMENT = {"client_id": "CTRADER_CLIENT_ID", "client_secret": "CTRADER_CLIENT_SECRET"}
+_LONGEST_SHOWN = 60
+
+
+def load_config(path: Path, environ: Mapping[str, str]) -> Config:
+    """Return the configuration in a YAML file.
+
+    Args: `environ` answers `${NAME}`; pass `os.environ`.
+    Raises: ConfigError, one line with file, line and key, when the file or anything in it cannot be used.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such file; give the path of a YAML config") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror or error}") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: is not UTF-8 text (byte {error.start}); save it as UTF-8") from None
+    return parse_config(text, str(path), environ)
+
+
+def parse_config(text: str, name: str, environ: Mapping[str, str]) -> Config:
+    """Return the configuration in a YAML text; `name` stands for the file in errors.
+
+    Raises: ConfigError, as `load_config`.
+    """
+    tree, source = read_tree(text, name, environ)
+    _fill_credentials(tree, environ)
+    try:
+        config = Config.model_validate(tree)
+    except ValidationError as error:
+        problems: dict[Key, str] = {}
+        for details in error.errors(include_url=False):
+            key = source.written(tuple(str(part) for part in details["loc"]))
+            if details["type"] == "missing":
+                key = tuple(str(part) for part in details["loc"])
+            problems.setdefault(key, _explain(details, key, tree))  # a union reports one key several times
+        raise _first(problems, source) from None
+    config._source = source
+    if found := contradictions(config):
+        raise _first(found, source)
+    return config
+
+
+def _first(problems: Mapping[Key, str], source: ConfigSource) -> ConfigError:
+    key = min(problems, key=source.line)
+    return source.error_at(key, problems[key], more=len(problems) - 1)
+
+
+def _fill_credentials(tree: dict[str, Any], environ: Mapping[str, str]) -> None:
+    section = tree.get("credentials")
+    if section is None:
+        section = tree["credentials"] = {}
+    if isinstance(section, dict):
+        for key, variable in _FROM_ENVIRONMENT.items():
+            if section.get(key) is None and environ.get(variable):
+                section[key] = FromEnvironment(environ[variable])
+
+
+def _explain(details: ErrorDetails, key: Key, tree: dict[str, Any]) -> str:
+    """Say what is wrong with one key, and what is allowed."""
+    kind = details["type"]
+    if kind == "missing":
+        return "is missing; name at least one symbol, for example `symbols: {EURUSD: {}}`"
+    if kind == "extra_forbidden":
+        allowed = _allowed_keys(key[:-1])
+        return f"unknown key{_nearest(key[-1], allowed)}; allowed here: {', '.join(allowed)}"
+    given = _lookup(tree, key)
+    if kind == "too_short":
+        return "is empty; name at least one symbol, for example `symbols: {EURUSD: {}}`"
+    if kind in ("model_type", "dict_type"):
+        return f"{_shown(given, key)}; should hold keys of its own: {', '.join(_allowed_keys(key)) or 'name: value'}"
+    said = details["msg"].removeprefix("Value error, ").replace("Input should be", "should be")
+    if kind == "literal_error":
+        choices = str(details.get("ctx", {}).get("expected", ""))
+        return f"{_shown(given, key)}{_nearest(str(given), choices.replace(' or ', ', ').split(', '))}; {said}"
+    if kind in ("string_type", "path_type") and isinstance(given, bool | int | float):
+        said = "should be text: put it in quotes"
+    if key == ("sizing", "band"):
+        said = "should be auto, or a number from 0 to 1"
+    return f"{_shown(given, key)}; {said}"
+
+
+def _nearest(given: str, allowed: list[str]) -> str:
+    names = {choice.strip("'"): choice for choice in allowed}
+    close = difflib.get_close_matches(given.lower(), names, n=1, cutoff=0.6)
+    return f", did you mean {close[0]!r}?" if close else ""
+
+
+def _shown(given: Any, key: Key) -> str:
+    # Nothing that may be a secret is repeated: it would end up in a terminal log or in a bug report.
+    if isinstance(given, FromEnvironment):
+        return "the text from the environment does not fit"
+    if key[:1] == ("credentials",) and key != ("credentials", "token_file"):
+        return "does not fit (not shown here)"
+    if given is None:
+        return "is null"
+    text = str(given) if isinstance(given, int | float) and not isinstance(given, bool) else repr(given)
+    if isinstance(given, bool):
+        text = str(given).lower()
+    return f"is {text if len(text) <= _LONGEST_SHOWN else text[:_LONGEST_SHOWN] + '…'}"
+
+
+def _lookup(tree: Any, key: Key) -> Any:
+    for part in key:
+        tree = tree.get(part) if isinstance(tree, dict) else None
+    return tree
+
+
+def _allowed_keys(key: Key) -> list[str]:
+    """Return the keys that a section of the model knows; [] where the names are free."""
+    model: Any = Config
+    if key[:1] == ("symbols",):
+        model = SymbolConfig if len(key) == 2 else None
+    elif key:
+        model = Config.model_fields[key[0]].annotation if len(key) == 1 else None
+    return list(model.model_fields) if isinstance(model, type) and issubclass(model, BaseModel) else []

@@ -1,0 +1,244 @@
+"""The typed configuration: every key, its default, its limits, and one sentence on what it means.
+
+Unknown keys are refused everywhere. `bot.config.loading` reads a file into this model; rules that compare keys with
+each other live in `bot.config.rules`.
+
+Units: as the key names say; `_s` seconds, `_bps` 1/10000, `_frac` a plain fraction (0.05 is five in a hundred).
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    SecretStr,
+    StrictBool,
+    StrictStr,
+    model_validator,
+)
+
+from bot.config.errors import ConfigError
+from bot.config.sizing_rules import SizingRules
+from bot.config.source import ConfigSource
+
+
+def _not_a_bool(given: Any) -> Any:
+    # Python counts True as 1, and YAML reads `on` as true: a slip of the pen must not become a limit of 1.
+    if isinstance(given, bool):
+        raise ValueError("should be a number, not true or false")
+    return given
+
+
+_Number = Annotated[float, BeforeValidator(_not_a_bool), Field(allow_inf_nan=False)]
+_Whole = Annotated[int, BeforeValidator(_not_a_bool)]
+Positive = Annotated[_Number, Field(gt=0)]
+NotNegative = Annotated[_Number, Field(ge=0)]
+Fraction = Annotated[_Number, Field(gt=0, le=1)]
+PositiveWhole = Annotated[_Whole, Field(gt=0)]
+Port = Annotated[_Whole, Field(gt=0, le=65535)]
+UserPath = Annotated[Path, AfterValidator(Path.expanduser)]
+Band = Annotated[_Number, Field(ge=0, le=1)] | Literal["auto"]
+
+Environment = Literal["simulator", "demo", "live"]
+Direction = Literal["long", "short", "follow", "signal"]
+
+
+class Section(BaseModel):
+    """A group of keys. A section left empty in the file means its defaults."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, hide_input_in_errors=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_means_defaults(cls, given: Any) -> Any:
+        return {} if given is None else given
+
+
+class VenueConfig(Section):
+    """Where the bot connects."""
+
+    environment: Environment = Field(
+        "demo", description="Which venue: the embedded `simulator`, or the broker's `demo` or `live` servers."
+    )
+    host: StrictStr | None = Field(None, description="Host name instead of the environment's own.")
+    port: Port | None = Field(None, description="TCP port instead of the environment's own.")
+    ca_file: UserPath | None = Field(
+        None, description="PEM file of trusted roots; it replaces the system's roots. Needed for the simulator."
+    )
+    oauth_url: StrictStr | None = Field(None, description="OAuth server instead of the environment's own.")
+    connect_timeout_s: Positive = Field(
+        30.0, description="Seconds from start to the first READY; when they are over the command exits with 4."
+    )
+
+
+class AccountConfig(Section):
+    """Which trading account."""
+
+    id: PositiveWhole | None = Field(
+        None,
+        description="ctidTraderAccountId, from `microlev auth accounts`; not the login number shown in cTrader. "
+        "Required for demo and live; the simulator's first account is taken when it is left out.",
+    )
+    label: Annotated[StrictStr, Field(min_length=1, max_length=100)] = Field(
+        "microlev", description="Written on every order; tells the bot's orders and positions from everybody else's."
+    )
+
+
+class CredentialsConfig(Section):
+    """Who we are. Secrets belong in the environment or in the token file, not in this file."""
+
+    client_id: SecretStr | None = Field(
+        None, description="Client id of the Open API application. Default: the variable CTRADER_CLIENT_ID."
+    )
+    client_secret: SecretStr | None = Field(
+        None, description="Client secret of the Open API application. Default: the variable CTRADER_CLIENT_SECRET."
+    )
+    access_token: SecretStr | None = Field(
+        None, description="Access token; wins over the token file and is never refreshed."
+    )
+    token_file: UserPath = Field(
+        Path("~/.config/microlev/token.json"),
+        description='JSON {"access_token", "refresh_token", "expires_at"}, readable by you alone (mode 0600).',
+    )
+
+
+class SymbolConfig(Section):
+    """How one symbol is traded."""
+
+    direction: Direction = Field(
+        "long",
+        description="`long`, `short`, `follow` (keep the sign of what is held) or `signal` (the strategy decides).",
+    )
+    weight: Positive = Field(1.0, description="Share of the strategy's base leverage: base = base_leverage x weight.")
+
+
+class StrategyConfig(Section):
+    """What decides the leverage."""
+
+    name: Annotated[StrictStr, Field(min_length=1)] = Field(
+        "composite", description="A built-in strategy, or the path of a Python file."
+    )
+    base_leverage: Positive = Field(5.0, description="Leverage of a symbol of weight 1 in a normal market.")
+    parameters: dict[str, Any] = Field(
+        default_factory=dict, description="The strategy's own parameters; see the strategy for names and defaults."
+    )
+
+
+class SizingConfig(Section):
+    """How the leverage is calmed down before it becomes a target. Off for `constant`, unless a key is given."""
+
+    warm_up_s: NotNegative = Field(60.0, description="Seconds of market data before the first increase.")
+    persistence_s: NotNegative = Field(30.0, description="Seconds that a higher leverage must last to be followed.")
+    max_increase_frac_per_min: Fraction | None = Field(
+        0.25, description="Largest increase in a minute, as a fraction of the base leverage; null for no limit."
+    )
+    band: Band = Field(
+        "auto",
+        description="No trade while the target is this near, as a fraction of the base leverage; `auto` weighs costs.",
+    )
+    calendar: StrictBool = Field(True, description="Reduce around the roll-over and the weekend.")
+    time_of_day: StrictBool = Field(True, description="Compare liquidity with what is usual at this time of day.")
+    crisis: StrictBool = Field(True, description="The guard that reduces when liquidity vanishes.")
+
+
+class RiskConfig(Section):
+    """What may never be exceeded."""
+
+    max_leverage: Positive = Field(10.0, description="Bound of the sum of |leverage| over the account's positions.")
+    max_symbol_leverage: Positive = Field(8.0, description="Bound of |leverage| of one symbol.")
+    max_margin_use_frac: Fraction = Field(0.5, description="Bound of used margin / equity after an order.")
+    min_margin_level_frac: Positive = Field(
+        3.0, description="Least equity / used margin after an order (3.0 means 300 in a hundred)."
+    )
+    stop_out_level_frac: Positive = Field(
+        0.5, le=1, description="Equity / used margin at which the broker closes positions; ask your broker."
+    )
+    expected_margin_tolerance_frac: Fraction = Field(
+        0.05, description="How far our margin may lie from the broker's expected margin."
+    )
+    max_daily_loss_frac: Fraction = Field(0.02, description="Loss limit of a trading day, as a fraction of equity.")
+    max_drawdown_frac: Fraction = Field(0.1, description="Loss limit from the highest equity, as a fraction of it.")
+    on_loss_limit: Literal["flatten", "halt"] = Field(
+        "flatten", description="At a loss limit: close our positions (`flatten`) or only stop trading (`halt`)."
+    )
+    max_orders_per_minute: PositiveWhole = Field(
+        30, description="New, amend, cancel and close together; reductions are counted but never refused."
+    )
+    stale_quote_s: Positive = Field(5.0, description="A quote older than this cannot be traded on for an increase.")
+
+
+class ExecutionConfig(Section):
+    """How a target becomes orders."""
+
+    order_type: Literal["market_range", "market", "limit"] = Field(
+        "market_range", description="`market_range` bounds the slippage, `market` does not, `limit` rests in the book."
+    )
+    max_slippage_bps: Positive = Field(2.0, description="Largest slippage of a market-range order, in 1/10000.")
+    slicing: Literal["none", "almgren-chriss"] = Field(
+        "almgren-chriss", description="Send an order whole (`none`) or in slices (`almgren-chriss`)."
+    )
+    min_interval_s: NotNegative = Field(1.0, description="Least time between two orders on a symbol.")
+    order_timeout_s: Positive = Field(10.0, description="Without a final answer for this long an order is unknown.")
+    settle_s: NotNegative = Field(3.0, description="Wait after an unknown order is resolved, before another one.")
+
+
+class RecordingConfig(Section):
+    """Where market data and decisions are written."""
+
+    directory: UserPath | None = Field(None, description="Folder of the journals; null records nothing.")
+
+
+class StateConfig(Section):
+    """Where the bot keeps what it must remember."""
+
+    directory: UserPath | None = Field(
+        None, description="Ledger, control socket and stop file; null means the user's state folder, one per account."
+    )
+
+
+class Config(Section):
+    """The whole configuration of a run."""
+
+    venue: VenueConfig = Field(default_factory=VenueConfig, description="Where the bot connects.")
+    account: AccountConfig = Field(default_factory=AccountConfig, description="Which trading account.")
+    credentials: CredentialsConfig = Field(default_factory=CredentialsConfig, description="Who we are.")
+    mode: Literal["dry-run", "trade"] = Field(
+        "dry-run", description="`dry-run` shows the orders it would send; `trade` sends them."
+    )
+    symbols: Annotated[dict[str, SymbolConfig], Field(min_length=1)] = Field(
+        description="The broker's symbol names, each with its own keys; `{}` takes the defaults."
+    )
+    manage: Literal["own", "all"] = Field(
+        "own", description="`own`: only positions and orders with our label; `all`: every one of the account."
+    )
+    on_stop: Literal["cancel", "keep", "flatten"] = Field(
+        "cancel", description="On a stop: cancel our resting orders, keep them, or close our positions as well."
+    )
+    on_manual_close: Literal["respect", "reopen"] = Field(
+        "respect", description="A position closed by hand: hands off that symbol until `resume`, or open it again."
+    )
+    strategy: StrategyConfig = Field(default_factory=StrategyConfig, description="What decides the leverage.")
+    sizing: SizingConfig = Field(default_factory=SizingConfig, description="How the leverage is calmed down.")
+    risk: RiskConfig = Field(default_factory=RiskConfig, description="What may never be exceeded.")
+    execution: ExecutionConfig = Field(default_factory=ExecutionConfig, description="How targets become orders.")
+    recording: RecordingConfig = Field(default_factory=RecordingConfig, description="Where journals are written.")
+    state: StateConfig = Field(default_factory=StateConfig, description="Where the bot keeps what it remembers.")
+
+    _source: ConfigSource = PrivateAttr(default_factory=ConfigSource)
+
+    def error_at(self, key: str, text: str) -> ConfigError:
+        """Return the error to raise about a key (`risk.max_leverage`), with the file and line it was written on."""
+        return self._source.error_at(tuple(key.split(".")), text)
+
+    def as_dry_run(self) -> "Config":
+        """Return this configuration with `mode: dry-run`: what `--dry-run` asks for, never the other way round."""
+        return self.model_copy(update={"mode": "dry-run"})
+
+    def effective_sizing(self) -> SizingRules:
+        """Return the sizing rules in force: for `constant` only what the file gives, for the others every rule."""
+        return SizingRules.in_force(self.strategy.name, self.sizing.model_dump(), self.sizing.model_fields_set)

@@ -1,0 +1,105 @@
+"""Rules that compare keys with each other, and what this version can and cannot do with them."""
+
+import difflib
+from pathlib import Path
+
+from bot.config.model import Config
+from bot.config.source import Key
+
+BUILT_STRATEGIES = ("constant", "liquidity-weighted")
+KNOWN_STRATEGIES = (
+    *BUILT_STRATEGIES,
+    "impact-minimizing",
+    "order-book-imbalance",
+    "composite",
+    "volatility-adaptive",
+    "market-making",
+    "mispricing",
+)
+# These decide how much, never which way: `direction: signal` has nothing to listen to.
+WITHOUT_DIRECTION = ("constant", "liquidity-weighted", "impact-minimizing", "volatility-adaptive")
+
+
+def is_strategy_file(name: str) -> bool:
+    """Tell whether a strategy's name is the path of a Python file."""
+    return name.endswith(".py") or "/" in name or "\\" in name
+
+
+def contradictions(config: Config) -> dict[Key, str]:
+    """Return what is wrong between keys that are each valid alone, by key; empty when nothing is."""
+    found: dict[Key, str] = {}
+    environment = config.venue.environment
+    if environment != "simulator" and config.account.id is None:
+        found["account", "id"] = f"is missing; it is required for {environment} (`microlev auth accounts` lists yours)"
+    name = config.strategy.name
+    if is_strategy_file(name):
+        if not Path(name).expanduser().is_file():
+            found["strategy", "name"] = f"no strategy file at {name!r}"
+    elif name not in KNOWN_STRATEGIES:
+        close = difflib.get_close_matches(name.lower(), KNOWN_STRATEGIES, n=1)
+        hint = f", did you mean {close[0]!r}?" if close else ""
+        found["strategy", "name"] = (
+            f"unknown strategy {name!r}{hint}; allowed: {', '.join(KNOWN_STRATEGIES)}, or the path of a .py file"
+        )
+    if name in WITHOUT_DIRECTION:
+        for symbol, settings in config.symbols.items():
+            if settings.direction == "signal":
+                found["symbols", symbol, "direction"] = (
+                    f"is 'signal', but the strategy {name!r} has no direction; use long, short or follow"
+                )
+    return found
+
+
+def check_supported(config: Config) -> list[str]:
+    """Return one warning for each key that asks for something this version does not do.
+
+    Raises: ConfigError when the run cannot be started at all, for example with a strategy that is not built yet.
+    """
+    name = config.strategy.name
+    if name not in BUILT_STRATEGIES:
+        what = "a strategy file" if is_strategy_file(name) else repr(name)
+        default = " (the default)" if "name" not in config.strategy.model_fields_set else ""
+        raise config.error_at(
+            "strategy.name",
+            f"strategy not available in this version: {what}{default}; set it to {' or '.join(BUILT_STRATEGIES)}",
+        )
+    warnings = []
+    sizing = config.effective_sizing()
+    if sizing.crisis:
+        warnings.append("sizing.crisis: the crisis guard is not in this version; nothing reduces when liquidity fails")
+    if sizing.calendar:
+        warnings.append("sizing.calendar: has no effect in this version; roll-over and weekend are not treated apart")
+    if sizing.time_of_day:
+        warnings.append("sizing.time_of_day: has no effect in this version; liquidity is compared with its recent past")
+    if config.execution.slicing != "none":
+        warnings.append("execution.slicing: has no effect in this version; orders are sent whole")
+    if config.manage == "all":
+        warnings.append("manage: all has no effect in this version; only positions with our label are managed")
+    if config.on_manual_close == "respect":
+        warnings.append("on_manual_close: respect has no effect in this version; a position closed by hand is reopened")
+    if "expected_margin_tolerance_frac" in config.risk.model_fields_set:
+        warnings.append("risk.expected_margin_tolerance_frac: has no effect in this version")
+    if config.risk.min_margin_level_frac <= config.risk.stop_out_level_frac:
+        warnings.append(
+            f"risk.min_margin_level_frac: {config.risk.min_margin_level_frac:g} is not above the broker's stop-out "
+            f"level, {config.risk.stop_out_level_frac:g}; the broker would close positions before the bot does"
+        )
+    return warnings
+
+
+def check_live(config: Config, live_flag: bool) -> None:
+    """Refuse to trade real money unless everything that must be said has been said.
+
+    Args: `live_flag` is `--live` of the command line. Without trading, or off the live environment, it has no effect.
+    Raises: ConfigError that names what is missing.
+    """
+    if config.venue.environment != "live" or config.mode != "trade":
+        return
+    if config.account.id is None:
+        raise config.error_at("account.id", "is missing; it is required for live")
+    if not {"max_daily_loss_frac", "max_drawdown_frac"} & config.risk.model_fields_set:
+        raise config.error_at(
+            "risk", "live trading needs a loss limit of your own: write max_daily_loss_frac or max_drawdown_frac"
+        )
+    if not live_flag:
+        raise config.error_at("mode", "is trade on a live account; add --live to trade real money, or use --dry-run")
