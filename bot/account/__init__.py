@@ -1,0 +1,1 @@
+"""What we hold and what we may hold: positions, equity, margin, and the risk gate."""

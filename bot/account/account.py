@@ -1,0 +1,25 @@
+"""The trading account's own settings and money, as the broker states them."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class AccountState:
+    """One trading account.
+
+    Units: `balance` in deposit currency; `leverage` a plain ratio (500 for 1:500).
+    Source: ProtoOATrader (leverageInCents / 100, balance / 10^moneyDigits) and ProtoOACtidTraderAccount.isLive.
+    """
+
+    account_id: int
+    deposit_asset: str
+    balance: Decimal
+    balance_version: int | None
+    leverage: float | None
+    account_type: str = "HEDGED"
+    margin_calculation: str = "MAX"
+    access_rights: str = "FULL_ACCESS"
+    is_live: bool | None = None
+    is_limited_risk: bool = False
+    money_digits: int = 2

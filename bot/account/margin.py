@@ -1,0 +1,81 @@
+"""Margin the account needs for its positions: by account leverage and by the symbol's tiers, side by side.
+
+Tiers are brackets, as of an income tax: each slice of a symbol's and side's open volume in USD has its own leverage, and
+the smaller of that and the account's applies.
+Source: ProtoOATrader.leverageInCents, totalMarginCalculationType; ProtoOADynamicLeverage; "Dynamic leverage", cTrader
+Algo reference. Accounts of limited risk (guaranteed stops) are not modelled: margin is then unknown.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+Tiers = Sequence[tuple[float, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class MarginRules:
+    """How this account's margin is computed. Units: leverage as a plain ratio (500 for 1:500)."""
+
+    leverage: float | None
+    calculation: str  # MAX | SUM | NET
+    is_limited_risk: bool = False
+
+    def side_margin(self, notional: float, notional_usd: float, tiers: Tiers) -> float:
+        """Return the margin of one side of one symbol.
+
+        Args: `notional` in deposit currency; `notional_usd` the same in USD, which the tiers are stated in; `tiers`
+            (upper bound of volume in USD, leverage), ascending, the last one open-ended; empty for none.
+        Missing: NaN when the account's leverage, or an amount that matters, is unknown.
+        """
+        if self.leverage is None or self.leverage <= 0 or self.is_limited_risk:
+            return float("nan")
+        if notional == 0:
+            return 0.0
+        if not tiers:
+            return notional / self.leverage
+        if not notional_usd > 0:
+            return float("nan")
+        weighted, lower = 0.0, 0.0  # sum over brackets of (share of volume) / leverage
+        for i, (upper, leverage) in enumerate(tiers):
+            top = notional_usd if i == len(tiers) - 1 else min(upper, notional_usd)
+            if top > lower:
+                weighted += (top - lower) / min(leverage, self.leverage)
+                lower = top
+        return notional * weighted / notional_usd
+
+    def symbol_margin(self, long_margin: float, short_margin: float) -> float:
+        """Return the margin of a symbol from its two sides: the larger, their sum, or their difference."""
+        if self.calculation == "SUM":
+            return long_margin + short_margin
+        if self.calculation == "NET":
+            return abs(long_margin - short_margin)
+        return max(long_margin, short_margin)
+
+
+def used_margin(
+    rules: MarginRules,
+    long_units: np.ndarray,
+    short_units: np.ndarray,
+    unit_notional: np.ndarray,
+    unit_notional_usd: np.ndarray,
+    tiers: Sequence[Tiers],
+) -> float:
+    """Return the margin used by all positions, in deposit currency.
+
+    Shapes: arrays (S,), `tiers` one entry a symbol.   Units: volumes in base units, notionals a base unit.
+    Missing: NaN when a symbol with exposure has no price, or the rules are unknown.
+    """
+    total = 0.0
+    for s in np.flatnonzero((long_units > 0) | (short_units > 0)):
+        sides = [
+            rules.side_margin(
+                float(units[s] * unit_notional[s]) if units[s] else 0.0,
+                float(units[s] * unit_notional_usd[s]) if units[s] else 0.0,
+                tiers[s],
+            )
+            for units in (long_units, short_units)
+        ]
+        total += rules.symbol_margin(*sides) if not np.isnan(sides).any() else float("nan")
+    return total

@@ -1,0 +1,252 @@
+"""Positions of the account, built from deals, and what they are worth now.
+
+How it works: the venue's list (`reconcile`) sets the positions; after that every deal moves them, once per deal id.
+Paper deals of a dry run change a layer of their own on top of the venue's positions, so that the next list from the
+venue does not wipe them out. Sums per symbol are kept as arrays, so that equity and leverage are a few vector operations.
+
+Invariants: a deal id counts once; a balance with an older version never replaces a newer one; volumes are signed.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+import numpy as np
+
+from bot.account.position import Deal, Position
+
+
+@dataclass(frozen=True, slots=True)
+class Valuation:
+    """What the account is worth at one set of prices.
+
+    Shapes: `leverage` (S,), signed, of our own positions. Units: money in deposit currency; leverage in equities.
+    Missing: NaN where a price or a conversion is unknown.
+    """
+
+    equity: float
+    leverage: np.ndarray
+    foreign_leverage: float  # sum of |leverage| of the positions that are not ours
+
+
+class Portfolio:
+    """Positions by id, the balance, and per-symbol sums.
+
+    Args: `label` marks our own positions; with `manage_all` every position counts as ours.
+    """
+
+    def __init__(self, label: str, *, manage_all: bool = False) -> None:
+        self._label = label
+        self._manage_all = manage_all
+        self._venue: dict[int, Position] = {}
+        self._paper_change: dict[int, int] = {}  # volume a dry run took from, or added to, a real position
+        self._paper: dict[int, Position] = {}
+        self._paper_profit = Decimal(0)
+        self._seen_deals: set[tuple[bool, int]] = set()
+        self._index: dict[int, int] = {}
+        self._balance: Decimal | None = None
+        self._balance_version: int | None = None
+        self._positions: dict[int, Position] = {}
+        self._rebuild_sums()
+
+    # -- what the venue says ------------------------------------------------------------------------------------
+
+    def set_symbols(self, index: Mapping[int, int]) -> None:
+        """Give the array index of each symbol id; positions of other symbols are `unpriced`."""
+        self._index = dict(index)
+        self._refresh()
+
+    def set_balance(self, balance: Decimal, version: int | None) -> bool:
+        """Take a balance unless a newer one is known; return whether it was taken."""
+        if version is not None and self._balance_version is not None and version < self._balance_version:
+            return False
+        self._balance, self._balance_version = balance, version if version is not None else self._balance_version
+        return True
+
+    def reconcile(self, positions: Iterable[Position]) -> None:
+        """Replace the venue's positions by its own list; the paper layer stays on the positions that still exist."""
+        self._venue = {p.position_id: p for p in positions}
+        self._paper_change = {pid: v for pid, v in self._paper_change.items() if pid in self._venue}
+        self._refresh()
+
+    def apply_deal(self, deal: Deal, *, label: str | None, snapshot: Position | None = None) -> bool:
+        """Move a position by one deal; return False when the deal was counted before.
+
+        Args: `label` of the order, used when the deal opens a position; `snapshot` what the venue says the position is
+            after the deal: its swap, commission and margin are taken, its volume is not.
+        """
+        key = (deal.paper, deal.deal_id)
+        if key in self._seen_deals:
+            return False
+        self._seen_deals.add(key)
+        if deal.paper:
+            self._apply_paper(deal, label or "")
+        else:
+            held = self._venue.get(deal.position_id)
+            moved = _moved(held, deal, label or (snapshot.label if snapshot else ""))
+            if moved is None:
+                self._venue.pop(deal.position_id, None)
+            else:
+                if snapshot is not None:
+                    moved = replace(
+                        moved,
+                        price=snapshot.price,
+                        label=snapshot.label,
+                        swap=snapshot.swap,
+                        commission=snapshot.commission,
+                        used_margin=snapshot.used_margin,
+                        margin_rate=snapshot.margin_rate,
+                    )
+                self._venue[deal.position_id] = moved
+            if deal.balance is not None:
+                self.set_balance(deal.balance, deal.balance_version)
+        self._refresh()
+        return True
+
+    def mark_seen(self, deal_ids: Iterable[int]) -> None:
+        """Say that these deals are in the positions already, as after a reconcile; their late events count for nothing."""
+        self._seen_deals.update((False, deal_id) for deal_id in deal_ids)
+
+    def _apply_paper(self, deal: Deal, label: str) -> None:
+        self._paper_profit += (deal.gross_profit or Decimal(0)) + deal.commission
+        if deal.position_id in self._venue:
+            changed = self._paper_change.get(deal.position_id, 0) + deal.volume_cents
+            self._paper_change[deal.position_id] = changed
+            return
+        moved = _moved(self._paper.get(deal.position_id), deal, label)
+        if moved is None:
+            self._paper.pop(deal.position_id, None)
+        else:
+            self._paper[deal.position_id] = moved
+
+    def update_position(self, snapshot: Position) -> None:
+        """Take swap, commission and margin of a position that no deal has moved (a SWAP event, a margin event)."""
+        held = self._venue.get(snapshot.position_id)
+        if held is not None and held.volume_cents == snapshot.volume_cents:
+            self._venue[snapshot.position_id] = snapshot
+            self._refresh()
+
+    # -- what follows -------------------------------------------------------------------------------------------
+
+    @property
+    def balance(self) -> Decimal | None:
+        """Balance in deposit currency, paper profit included; None before the account was loaded."""
+        return None if self._balance is None else self._balance + self._paper_profit
+
+    def positions(self) -> list[Position]:
+        """Return every open position, paper layer included, in the order of their ids."""
+        return [self._positions[i] for i in sorted(self._positions)]
+
+    def position(self, position_id: int) -> Position | None:
+        """Return one open position, or None."""
+        return self._positions.get(position_id)
+
+    def is_ours(self, position: Position) -> bool:
+        """Return whether we may trade this position."""
+        return self._manage_all or position.label == self._label
+
+    def own_positions(self, symbol_id: int) -> list[Position]:
+        """Return our positions of one symbol, the largest first: the one to reduce first."""
+        own = [p for p in self._positions.values() if p.symbol_id == symbol_id and self.is_ours(p)]
+        return sorted(own, key=lambda p: (-abs(p.volume_cents), p.position_id))
+
+    def has_foreign(self, symbol_id: int) -> bool:
+        """Return whether somebody else's position stands in this symbol."""
+        return any(p.symbol_id == symbol_id and not self.is_ours(p) for p in self._positions.values())
+
+    def own_cents(self, symbol_id: int) -> int:
+        """Return our net signed volume of one symbol, 0.01 base unit."""
+        return sum(p.volume_cents for p in self.own_positions(symbol_id))
+
+    def unpriced(self) -> list[Position]:
+        """Return open positions of symbols that are not loaded: while there are any, equity is unknown."""
+        return [p for p in self._positions.values() if p.symbol_id not in self._index]
+
+    def sides_units(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return long and short volume of each symbol in base units, both positive, (S,) each: what margin is made of."""
+        return self._long_units, self._short_units
+
+    def value(self, bid: np.ndarray, ask: np.ndarray, quote_rate: np.ndarray) -> Valuation:
+        """Return equity and leverage at these prices.
+
+        Shapes: (S,) each; `quote_rate` = quote currency into deposit currency.
+        Missing: NaN in a symbol without exposure does no harm; in one with exposure it makes equity unknown.
+        Source: gross = (bid - price) units q2d for longs, (price - ask) units q2d for shorts; net adds swap and
+            commission; equity = balance + net.
+        """
+        balance = self.balance
+        if balance is None or self.unpriced():
+            return Valuation(float("nan"), np.full(len(bid), np.nan), float("nan"))
+        exposed = (self._long_units > 0) | (self._short_units > 0)
+        profit = (
+            (self._long_units * np.where(self._long_units > 0, bid, 0.0) - self._long_cost)
+            + (self._short_cost - self._short_units * np.where(self._short_units > 0, ask, 0.0))
+        ) * np.where(exposed, quote_rate, 0.0)
+        equity = float(balance) + self._charges + float(profit.sum())
+        if not equity > 0:
+            return Valuation(equity, np.full(len(bid), np.nan), float("nan"))
+        unit_notional = (bid + ask) / 2 * quote_rate / equity
+        own = self._own_units * np.where(self._own_units != 0, unit_notional, 0.0)
+        foreign = self._foreign_units * np.where(self._foreign_units != 0, unit_notional, 0.0)
+        return Valuation(equity, own, float(np.abs(foreign).sum()))
+
+    # -- sums ---------------------------------------------------------------------------------------------------
+
+    def _refresh(self) -> None:
+        merged = dict(self._venue)
+        for pid, change in self._paper_change.items():
+            volume = merged[pid].volume_cents + change
+            if volume * merged[pid].volume_cents <= 0:
+                del merged[pid]  # closed on paper; the owner may have reduced the real one meanwhile
+            else:
+                merged[pid] = replace(merged[pid], volume_cents=volume)
+        merged.update(self._paper)
+        self._positions = merged
+        self._rebuild_sums()
+
+    def _rebuild_sums(self) -> None:
+        count = max(self._index.values(), default=-1) + 1
+        self._long_units, self._short_units = np.zeros(count), np.zeros(count)
+        self._long_cost, self._short_cost = np.zeros(count), np.zeros(count)
+        self._own_units, self._foreign_units = np.zeros(count), np.zeros(count)
+        charges = Decimal(0)
+        for p in self._positions.values():
+            charges += p.swap + p.commission
+            i = self._index.get(p.symbol_id)
+            if i is None:
+                continue
+            units = p.volume_cents / 100
+            if units > 0:
+                self._long_units[i] += units
+                self._long_cost[i] += units * p.price
+            else:
+                self._short_units[i] -= units
+                self._short_cost[i] -= units * p.price
+            if self.is_ours(p):
+                self._own_units[i] += units
+            else:
+                self._foreign_units[i] += abs(units)
+        self._charges = float(charges)
+
+
+def _moved(held: Position | None, deal: Deal, label: str) -> Position | None:
+    """Return the position after a deal; None when it closes it. Increases move the price, reductions do not."""
+    if held is None:
+        return Position(
+            position_id=deal.position_id,
+            symbol_id=deal.symbol_id,
+            volume_cents=deal.volume_cents,
+            price=deal.price,
+            label=label,
+            opened_ns=deal.executed_ns,
+        )
+    volume = held.volume_cents + deal.volume_cents
+    if volume == 0:
+        return None
+    if held.volume_cents * deal.volume_cents > 0:
+        price = (held.volume_cents * held.price + deal.volume_cents * deal.price) / volume
+    elif held.volume_cents * volume > 0:
+        price = held.price
+    else:
+        price = deal.price  # a netted position that changed side
+    return replace(held, volume_cents=volume, price=price)

@@ -1,0 +1,245 @@
+"""The risk gate: the only place where an `ApprovedTarget` is made. It fails closed.
+
+How it works: a proposal is a change of our net position in one symbol. A reduction is let through unless the venue could
+not take it; an increase must pass every check, each of which can be evaluated or refuses. An increase that is too large
+is cut to the largest volume that fits, by bisection on the volume grid, and says what bound it.
+
+Invariants: an order that increases risk crosses no limit; refusals carry check, value, limit and symbol.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from bot.account.margin import MarginRules, Tiers, used_margin
+from bot.market.symbols import SymbolSpec
+
+
+@dataclass(frozen=True, slots=True)
+class RiskLimits:
+    """What may never be exceeded by an order that increases risk. Units: fractions, leverage in equities, seconds."""
+
+    max_leverage: float
+    max_symbol_leverage: float
+    max_margin_use_frac: float
+    min_margin_level_frac: float
+    max_orders_per_minute: int
+    stale_quote_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Why nothing is sent. `check` is one of the names of the contract; `value` and `limit` are None where text only."""
+
+    symbol: str
+    check: str
+    value: float | None
+    limit: float | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovedTarget:
+    """A position that may be traded to. Made by `RiskGate.review` only; execution accepts nothing else.
+
+    Units: volumes signed, 0.01 base unit; money in deposit currency; `margin_level_after` equity / used margin.
+    Missing: margin figures are None where unknown, which only a reduction can be.
+    """
+
+    symbol_index: int
+    held_cents: int
+    target_cents: int
+    margin_before: float | None
+    margin_after: float | None
+    margin_level_after: float | None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RiskView:
+    """The account and the market at the moment of a review.
+
+    Shapes: arrays (S,).   Units: `unit_notional` one base unit in deposit currency at mid, `unit_notional_usd` in USD;
+    `quiet_s` age of the newest quote; leverage signed.   Missing: NaN.
+    """
+
+    ready: bool
+    trading: str  # active | reducing | halted
+    equity: float
+    leverage: np.ndarray
+    foreign_leverage: float
+    long_units: np.ndarray
+    short_units: np.ndarray
+    unit_notional: np.ndarray
+    unit_notional_usd: np.ndarray
+    quiet_s: np.ndarray
+    doubtful: np.ndarray  # bool: book and spot disagree, or the book is crossed for long
+    has_bids: np.ndarray  # bool: somebody to sell to
+    has_asks: np.ndarray  # bool: somebody to buy from
+    tiers: tuple[Tiers, ...]
+    margin_rules: MarginRules
+    netted: bool
+    orders_last_minute: int
+
+    def used_margin(self, symbol_index: int = 0, change_units: float = 0.0, *, reduces: bool = False) -> float:
+        """Return used margin after a signed change of our position in a symbol; NaN when it cannot be computed.
+
+        Args: `reduces` says that the change closes what we hold; otherwise it adds to its own side, which on a hedged
+            account leaves other people's opposite positions alone.
+        """
+        long_units, short_units = self.long_units, self.short_units
+        if change_units:
+            s = symbol_index
+            long_units, short_units = long_units.copy(), short_units.copy()
+            if self.netted:
+                net = long_units[s] - short_units[s] + change_units
+                long_units[s], short_units[s] = max(net, 0.0), max(-net, 0.0)
+            elif reduces:
+                shrinking = short_units if change_units > 0 else long_units
+                shrinking[s] = max(shrinking[s] - abs(change_units), 0.0)
+            else:
+                growing = long_units if change_units > 0 else short_units
+                growing[s] += abs(change_units)
+        return used_margin(
+            self.margin_rules, long_units, short_units, self.unit_notional, self.unit_notional_usd, self.tiers
+        )
+
+
+class RiskGate:
+    """Reviews proposals against the limits."""
+
+    def __init__(self, limits: RiskLimits) -> None:
+        self._limits = limits
+
+    def review(
+        self, view: RiskView, symbol_index: int, spec: SymbolSpec, held_cents: int, target_cents: int, *, foreign: bool
+    ) -> ApprovedTarget | Refused:
+        """Return what may be traded to, possibly less than proposed, or why nothing may.
+
+        Args: `held_cents` our net position; `target_cents` the proposal; `foreign` somebody else's position stands in
+            the symbol. Flips are proposed as a close first, so the two never have opposite signs.
+        """
+        s = symbol_index
+        if not view.ready:
+            return Refused(spec.name, "not_ready", None, None, "the session is not ready")
+        if foreign and view.netted:
+            return Refused(
+                spec.name, "foreign_position", None, None, "a position that is not ours stands in a netted account"
+            )
+        if spec.trading_mode.startswith("DISABLED"):
+            return Refused(spec.name, "schedule", None, None, f"trading mode is {spec.trading_mode}")
+        buying = target_cents > held_cents
+        if not (view.has_asks[s] if buying else view.has_bids[s]):
+            side = "ask" if buying else "bid"
+            return Refused(
+                spec.name, "book_health", None, None, f"the {side} side of the book is empty: nobody to trade with"
+            )
+        before = view.used_margin()
+        if abs(target_cents) <= abs(held_cents):
+            return self._approve(view, s, held_cents, target_cents, before, "")
+        refusal = self._bars_to_growth(view, s, spec, target_cents)
+        if refusal is not None:
+            return refusal
+        return self._largest_that_fits(view, s, spec, held_cents, target_cents, before)
+
+    def _bars_to_growth(self, view: RiskView, s: int, spec: SymbolSpec, target_cents: int) -> Refused | None:
+        """Return the first reason why this symbol may not grow at all."""
+        limits, name = self._limits, spec.name
+        quiet = float(view.quiet_s[s])
+        if view.trading != "active":
+            return Refused(name, "halted", None, None, f"trading is {view.trading}: only reductions")
+        if spec.trading_mode != "ENABLED":
+            return Refused(name, "schedule", None, None, f"trading mode is {spec.trading_mode}: only reductions")
+        if target_cents < 0 and not spec.short_selling:
+            return Refused(name, "schedule", None, None, "the broker does not allow short selling of this symbol")
+        if not quiet <= limits.stale_quote_s:
+            return Refused(name, "stale_quote", _known(quiet), limits.stale_quote_s, f"no quote for {quiet:.1f} s")
+        if view.doubtful[s]:
+            return Refused(name, "book_health", None, None, "the book is crossed or disagrees with the spot price")
+        if not (math.isfinite(view.equity) and view.equity > 0 and math.isfinite(view.unit_notional[s])):
+            return Refused(
+                name,
+                "conversion_rate",
+                None,
+                None,
+                "equity or the rate into the deposit currency is unknown (a price is missing or too old)",
+            )
+        if view.orders_last_minute >= limits.max_orders_per_minute:
+            return Refused(
+                name,
+                "order_rate",
+                float(view.orders_last_minute),
+                float(limits.max_orders_per_minute),
+                f"{view.orders_last_minute} orders in the last minute",
+            )
+        return None
+
+    def _breach(self, view: RiskView, s: int, held_cents: int, target_cents: int) -> tuple[str, float, float] | None:
+        """Return (check, value, limit) of the first limit that holding `target_cents` would cross."""
+        limits = self._limits
+        unit_leverage = float(view.unit_notional[s]) / view.equity
+        leverage = abs(target_cents) / 100 * unit_leverage
+        if not leverage <= limits.max_symbol_leverage:
+            return "max_symbol_leverage", leverage, limits.max_symbol_leverage
+        others = np.abs(np.delete(view.leverage, s)).sum() + view.foreign_leverage
+        if not others + leverage <= limits.max_leverage:
+            return "max_leverage", float(others + leverage), limits.max_leverage
+        margin = view.used_margin(s, (target_cents - held_cents) / 100)
+        if not margin / view.equity <= limits.max_margin_use_frac:
+            return "margin_use", margin / view.equity, limits.max_margin_use_frac
+        if margin > 0 and not view.equity / margin >= limits.min_margin_level_frac:
+            return "margin_level", view.equity / margin, limits.min_margin_level_frac
+        return None
+
+    def _largest_that_fits(
+        self, view: RiskView, s: int, spec: SymbolSpec, held_cents: int, target_cents: int, before: float
+    ) -> ApprovedTarget | Refused:
+        side = 1 if target_cents > 0 else -1
+        wanted = spec.round_volume(abs(target_cents - held_cents))
+        if wanted == 0:
+            return Refused(
+                spec.name,
+                "volume_limits",
+                abs(target_cents - held_cents) / 100,
+                spec.min_volume_cents / 100,
+                f"{abs(target_cents - held_cents) / 100:g} units is below the minimum of {spec.min_volume_cents / 100:g}",
+            )
+        breach = self._breach(view, s, held_cents, held_cents + side * wanted)
+        if breach is None:
+            return self._approve(view, s, held_cents, held_cents + side * wanted, before, "")
+        step = spec.step_volume_cents
+        low, high = (
+            spec.min_volume_cents // step - 1,
+            wanted // step,
+        )  # in steps: low is refused or too small, high breaks
+        while high - low > 1:
+            middle = (low + high) // 2
+            if self._breach(view, s, held_cents, held_cents + side * middle * step) is None:
+                low = middle
+            else:
+                high = middle
+        check, value, limit = breach
+        fits = spec.round_volume(low * step)
+        if fits == 0 or self._breach(view, s, held_cents, held_cents + side * fits) is not None:
+            unknown = not math.isfinite(value)
+            reason = (
+                f"{check} cannot be computed" if unknown else f"{check} would be {value:.3g}, the limit is {limit:g}"
+            )
+            return Refused(spec.name, check, _known(value), limit, reason)
+        note = (
+            f"cut from {wanted / 100:g} to {fits / 100:g} units: {check} would be {value:.3g}, the limit is {limit:g}"
+        )
+        return self._approve(view, s, held_cents, held_cents + side * fits, before, note)
+
+    def _approve(
+        self, view: RiskView, s: int, held_cents: int, target_cents: int, before: float, note: str
+    ) -> ApprovedTarget:
+        reduces = abs(target_cents) < abs(held_cents)
+        after = view.used_margin(s, (target_cents - held_cents) / 100, reduces=reduces)
+        level = view.equity / after if after > 0 else math.nan
+        return ApprovedTarget(s, held_cents, target_cents, _known(before), _known(after), _known(level), note)
+
+
+def _known(number: float) -> float | None:
+    return number if math.isfinite(number) else None

@@ -1,0 +1,132 @@
+"""What the engine decided at one moment, in a form that can be compared bit for bit."""
+
+import json
+import struct
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from bot.account.risk import Refused
+from bot.execution.requests import Request
+
+MAX_FACTORS = 8
+
+DECISION_ROW = np.dtype(
+    [
+        ("symbol", np.int64),
+        ("mid", np.float64),
+        ("spread_bps", np.float64),
+        ("bid_depth_units", np.float64),
+        ("ask_depth_units", np.float64),
+        ("weighted_mid", np.float64),
+        ("obi", np.float64),
+        ("ofi", np.float64),
+        ("impact_bps", np.float64),
+        ("liquidity_ratio", np.float64),
+        ("leverage_now", np.float64),
+        ("leverage_goal", np.float64),
+        ("leverage_target", np.float64),
+        ("factors", np.float64, (MAX_FACTORS,)),
+    ]
+)
+"""One row a traded symbol that changed in the batch. Units as in `Features`; leverage signed, in equities; `impact_bps`
+the walk-the-book cost of the reference size on the side we would leave by; unused factors are NaN."""
+
+
+@dataclass(frozen=True, slots=True)
+class IntendedOrder:
+    """An order that is planned, in every mode the same. Units: as the contract's `intended_order` line says."""
+
+    symbol: str
+    action: str
+    side: str
+    volume_cents: int
+    lots: float
+    order_type: str
+    position_id: int | None
+    order_id: int | None
+    client_order_id: str
+    leverage_now: float | None
+    leverage_target: float | None
+    reason: str
+    predicted_slippage_bps: float | None
+    margin_before: float | None
+    margin_after: float | None
+    margin_level_after: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class OrderChange:
+    """One of our orders moved to another state."""
+
+    order: IntendedOrder
+    state: str
+    order_id: int | None
+    position_id: int | None
+    executed_cents: int
+    execution_price: float | None
+    error_code: str | None
+    paper: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EngineState:
+    """Whether the engine may trade and what stands in the way. `texts` says each reason to a person."""
+
+    ready: bool
+    reasons: tuple[str, ...]
+    texts: tuple[str, ...]
+    trading: str  # active | reducing | halted
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Decision:
+    """Everything that followed from one batch.
+
+    `state` is None while it has not changed. `requests` are in the order they are to be sent.
+    """
+
+    now_ns: int
+    rows: np.ndarray
+    intended: tuple[IntendedOrder, ...] = ()
+    requests: tuple[Request, ...] = ()
+    order_changes: tuple[OrderChange, ...] = ()
+    refused: tuple[Refused, ...] = ()
+    state: EngineState | None = None
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nothing happened beyond new figures."""
+        return not (self.intended or self.requests or self.order_changes or self.refused or self.state)
+
+    def encode(self) -> bytes:
+        """Return the canonical bytes: equal Decisions and no others have equal bytes.
+
+        Layout: i64 now_ns, u32 number of rows, the rows as they lie in memory, then JSON of the rest when it is not
+        quiet. Floats in JSON are written so that they read back exactly.
+        """
+        head = struct.pack("<qI", self.now_ns, len(self.rows)) + self.rows.tobytes()
+        if self.is_quiet:
+            return head
+        loud = {
+            "intended": [asdict(x) for x in self.intended],
+            "requests": [{"request": type(x).__name__, **asdict(x)} for x in self.requests],
+            "order_changes": [asdict(x) for x in self.order_changes],
+            "refused": [asdict(x) for x in self.refused],
+            "state": asdict(self.state) if self.state else None,
+        }
+        return head + json.dumps(loud, separators=(",", ":")).encode()
+
+
+def describe(encoded: bytes) -> dict[str, object]:
+    """Return an encoded Decision as plain objects, for people and for finding the first difference."""
+    now_ns, count = struct.unpack_from("<qI", encoded)
+    end = 12 + count * DECISION_ROW.itemsize
+    rows = np.frombuffer(encoded[12:end], DECISION_ROW)
+    described: dict[str, object] = {
+        "now_ns": now_ns,
+        "rows": [{name: row[name].tolist() for name in DECISION_ROW.names or ()} for row in rows],
+    }
+    if len(encoded) > end:
+        described.update(json.loads(encoded[end:]))
+    return described

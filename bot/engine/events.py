@@ -1,0 +1,150 @@
+"""Everything the decision engine can be told. Events are past tense, frozen, and carry the time they were received.
+
+`recv_ns` is our own clock: UTC nanoseconds since the epoch that never run backwards within a run. It orders everything.
+"""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+import numpy as np
+
+from bot.account.account import AccountState
+from bot.account.conversion import ConversionStep
+from bot.account.position import Deal, Position
+from bot.execution.orders import OrderSnapshot
+from bot.market.symbols import SymbolSpec
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MarketDataChanged:
+    """Quotes moved. Shapes: `rows` (N,) of `bot.market.delta.DELTA`, whole messages in the order received."""
+
+    recv_ns: int
+    rows: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class SymbolsLoaded:
+    """The symbols of this run are known.
+
+    `symbols[i]` has index i in every (S,) array; the first `traded_count` are traded, in the order of the config, the
+    rest only convert money. `conversions` maps an asset name to the chain that turns one unit of it into deposit
+    currency (empty chain for the deposit currency itself). `usd_conversions` is the same into USD, for tier volumes.
+    """
+
+    recv_ns: int
+    symbols: tuple[SymbolSpec, ...]
+    traded_count: int
+    conversions: dict[str, tuple[ConversionStep, ...]]
+    usd_conversions: dict[str, tuple[ConversionStep, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class LeverageTiersLoaded:
+    """Dynamic leverage of one `leverage_id`: (upper bound of open volume in USD, leverage), ascending.
+
+    Source: ProtoOADynamicLeverage; tier volume in USD cents / 100, leverage normalised to a plain ratio.
+    """
+
+    recv_ns: int
+    leverage_id: int
+    tiers: tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AccountLoaded:
+    """The broker stated the account's balance and settings (at start, after a drop, or on a change)."""
+
+    recv_ns: int
+    account: AccountState
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciled:
+    """The broker listed every open position and pending order of the account."""
+
+    recv_ns: int
+    positions: tuple[Position, ...]
+    orders: tuple[OrderSnapshot, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReadinessChanged:
+    """The session moved: `reasons` says what still stands between us and READY; empty when nothing does.
+
+    Codes: `connecting`, `authenticating`, `loading_account`, `loading_symbols`, `reconciling`, `subscribing`,
+    `disconnected`, `account_disconnected`.
+    """
+
+    recv_ns: int
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionReported:
+    """The venue told of an order, a fill, or a change of balance.
+
+    `kind`: accepted, filled, partially_filled, replaced, cancelled, expired, rejected, cancel_rejected, swap,
+    deposit_withdraw, bonus. `client_order_id` is the order's own, or ours for a close (matched by message id).
+    Source: ProtoOAExecutionEvent.
+    """
+
+    recv_ns: int
+    kind: str
+    client_order_id: str | None = None
+    order: OrderSnapshot | None = None
+    deal: Deal | None = None
+    position: Position | None = None  # volume 0 when it is closed
+    balance: Decimal | None = None
+    balance_version: int | None = None
+    balance_change: Decimal | None = None
+    error_code: str | None = None
+    server_event: bool = False
+    paper: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RequestRefused:
+    """The venue refused one of our requests. Source: ProtoOAErrorRes or ProtoOAOrderErrorEvent."""
+
+    recv_ns: int
+    client_order_id: str | None
+    error_code: str
+    description: str = ""
+    order_id: int | None = None
+    position_id: int | None = None
+    outcome_unknown: bool = False  # the code leaves open whether the venue acted (TIMEOUT_ERROR, unknown codes)
+    paper: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class OrderHistoryListed:
+    """The answer to `ResolveOrders`: orders and deals since `from_ns`; a `Reconciled` comes just before it."""
+
+    recv_ns: int
+    from_ns: int
+    orders: tuple[OrderSnapshot, ...]
+    deals: tuple[Deal, ...]
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CommandGiven:
+    """A person asked for something: `stop`."""
+
+    recv_ns: int
+    command: str
+
+
+Event = (
+    MarketDataChanged
+    | SymbolsLoaded
+    | LeverageTiersLoaded
+    | AccountLoaded
+    | Reconciled
+    | ReadinessChanged
+    | ExecutionReported
+    | RequestRefused
+    | OrderHistoryListed
+    | CommandGiven
+)

@@ -1,0 +1,51 @@
+"""Why we may or may not trade, in codes for programs and in words for people."""
+
+from bot.engine.decision import EngineState
+
+_WORDS = {
+    "connecting": "connecting to the venue",
+    "authenticating": "authenticating",
+    "loading_account": "loading the account",
+    "loading_symbols": "loading the symbols",
+    "reconciling": "asking the venue for positions and orders",
+    "subscribing": "subscribing to spot prices and depth",
+    "disconnected": "the connection is lost; reconnecting",
+    "account_disconnected": "the venue ended the account's session; logging in again",
+    "waiting_for_quotes": "no two-sided quote yet for {0}",
+    "stale_quote": "no fresh quote for {0}; it may only be reduced",
+    "book_health": "the book of {0} is crossed or disagrees with its spot price; it may only be reduced",
+    "unknown_order": "the outcome of an order on {0} is unknown; asking the venue",
+    "closed_by_hand": "a position of ours in {0} was closed by somebody else: hands off until the next start",
+    "unpriced_position": "position {0} is in a symbol that is not loaded: equity is unknown",
+}
+
+
+def words(code: str) -> str:
+    """Return a reason for a person: `stale_quote:EURUSD` -> "no fresh quote for EURUSD; …"."""
+    kind, _, subject = code.partition(":")
+    return _WORDS.get(kind, code).format(subject)
+
+
+class Readiness:
+    """Holds the session's own reasons and notices when the whole picture changes."""
+
+    def __init__(self) -> None:
+        self.session: tuple[str, ...] = ("connecting",)
+        self._shown: EngineState | None = None
+
+    @property
+    def session_ready(self) -> bool:
+        """Whether the session stands: connected, authenticated, reconciled, subscribed."""
+        return not self.session
+
+    def changed(self, trading: str, doubts: tuple[str, ...]) -> EngineState | None:
+        """Return the state to report, or None when it is what was reported last.
+
+        Args: `doubts` concern single symbols: they are shown once the session stands, and the account stays ready.
+        """
+        reasons = self.session or doubts
+        state = EngineState(self.session_ready, reasons, tuple(words(r) for r in reasons), trading)
+        if state == self._shown:
+            return None
+        self._shown = state
+        return state

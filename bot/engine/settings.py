@@ -1,0 +1,46 @@
+"""What the engine is told once, at start: no defaults of its own, the config has them."""
+
+from dataclasses import dataclass
+
+from bot.account.risk import RiskLimits
+from bot.execution.plan import OrderStyle
+from bot.market.evaluator import EvaluatorSettings
+from bot.sizing.leverage import LeverageLimits, Pace
+from bot.sizing.strategy import Strategy
+
+
+@dataclass(frozen=True, slots=True)
+class SymbolChoice:
+    """One symbol to trade: `direction` is long, short, follow or signal; `weight` multiplies the base leverage."""
+
+    name: str
+    direction: str
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSettings:
+    """Everything that shapes decisions and does not come from the venue. Units: as the names say.
+
+    `run_id` is the first part of every client order id, and differs between any two runs.
+    """
+
+    symbols: tuple[SymbolChoice, ...]
+    strategy: Strategy
+    base_leverage: float
+    pace: Pace
+    leverage_limits: LeverageLimits
+    risk_limits: RiskLimits
+    style: OrderStyle
+    evaluator: EvaluatorSettings
+    label: str
+    manage_all: bool
+    respect_manual_close: bool
+    min_interval_s: float
+    order_timeout_s: float
+    settle_s: float
+    max_daily_loss_frac: float
+    max_drawdown_frac: float
+    flatten_on_loss: bool
+    flatten_on_stop: bool
+    run_id: str

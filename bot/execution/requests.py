@@ -1,0 +1,67 @@
+"""What the engine asks of a venue. Requests are imperative and frozen; `ctrader/translate.py` puts them on the wire."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceOrder:
+    """Place an order.
+
+    Units: `volume_cents` signed by side, 0.01 base unit; prices in quote currency per unit, rounded to the symbol's
+        digits; `slippage_points` in 10^-digits, used with `base_price` by market-range orders.
+    Source: ProtoOANewOrderReq.
+    """
+
+    client_order_id: str
+    symbol_id: int
+    volume_cents: int
+    order_type: str  # market | market_range | limit | stop
+    label: str
+    position_id: int | None = None
+    limit_price: float | None = None
+    stop_price: float | None = None
+    base_price: float | None = None
+    slippage_points: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClosePosition:
+    """Close a position, or part of it. The wire carries no client id; `client_order_id` is ours alone.
+
+    Units: `volume_cents` positive, 0.01 base unit.
+    Source: ProtoOAClosePositionReq.
+    """
+
+    client_order_id: str
+    symbol_id: int
+    position_id: int
+    volume_cents: int
+
+
+@dataclass(frozen=True, slots=True)
+class CancelOrder:
+    """Cancel a resting order. Source: ProtoOACancelOrderReq."""
+
+    client_order_id: str
+    symbol_id: int
+    order_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class ResolveOrders:
+    """Ask the venue what became of orders whose outcome is unknown: reconcile, order list and deal list since `from_ns`.
+
+    Source: ProtoOAReconcileReq, ProtoOAOrderListReq, ProtoOADealListReq.
+    """
+
+    from_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class ResubscribeDepth:
+    """Drop and renew the depth subscription of a symbol whose book is in doubt."""
+
+    symbol_id: int
+
+
+Request = PlaceOrder | ClosePosition | CancelOrder | ResolveOrders | ResubscribeDepth

@@ -1,0 +1,1 @@
+"""What the market says: symbols, books, features. No venue, no account."""

@@ -1,0 +1,68 @@
+"""What a symbol is: ids, digits, volume grid, trading hours, and the rounding that follows from them.
+
+Prices on the wire come in two forms: market data as integers of 1/100000 (`_e5`), orders and positions as doubles.
+Volumes are always integers of 0.01 base unit (`_cents`).
+"""
+
+from dataclasses import dataclass
+from decimal import ROUND_HALF_EVEN, Decimal
+
+E5 = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class SymbolSpec:
+    """One symbol as the broker defines it.
+
+    Units: volumes in 0.01 base unit; `leverage_id` keys the dynamic leverage tiers; `schedule` holds
+        (start, end) in seconds since Sunday 00:00 in `schedule_time_zone`, end exclusive; empty means unknown.
+    Source: ProtoOASymbol joined with ProtoOALightSymbol (base and quote asset, enabled).
+    """
+
+    symbol_id: int
+    name: str
+    base_asset: str
+    quote_asset: str
+    digits: int
+    pip_position: int
+    lot_size_cents: int
+    min_volume_cents: int
+    step_volume_cents: int
+    max_volume_cents: int
+    leverage_id: int | None = None
+    trading_mode: str = "ENABLED"
+    short_selling: bool = True
+    schedule: tuple[tuple[int, int], ...] = ()
+    schedule_time_zone: str = "UTC"
+    commission_type: str | None = None
+    commission_rate: float | None = None
+
+    @property
+    def tick_e5(self) -> int:
+        """Smallest price step in 1/100000; 1 for symbols with five digits or more."""
+        return max(1, 10 ** (5 - self.digits))
+
+    @property
+    def pip(self) -> float:
+        """Price of one pip."""
+        return 10.0**-self.pip_position
+
+    def lots(self, volume_cents: int) -> float:
+        """Return a volume in lots."""
+        return volume_cents / self.lot_size_cents
+
+    def round_volume(self, volume_cents: float) -> int:
+        """Return the largest tradable volume not above `volume_cents`; 0 when that is below the minimum.
+
+        Never rounds up: a size the caller did not ask for must not be traded. The maximum caps one order.
+        """
+        if not volume_cents >= self.min_volume_cents:  # also refuses NaN
+            return 0
+        capped = int(min(volume_cents, self.max_volume_cents))
+        step = self.step_volume_cents
+        rounded = capped - capped % step
+        return rounded if rounded >= self.min_volume_cents else 0
+
+    def round_price(self, price: float) -> float:
+        """Return a price rounded to the symbol's digits in decimal arithmetic, as the venue requires."""
+        return float(Decimal(repr(price)).quantize(Decimal(1).scaleb(-self.digits), ROUND_HALF_EVEN))

@@ -1,0 +1,1 @@
+"""How much is wanted: strategies, the rules around them, and the volume that follows."""
