@@ -1,0 +1,59 @@
+"""Length-prefixed frames: bytes in any pieces to whole frames, and back.
+
+A frame is a 4-byte unsigned big-endian length, then that many bytes of a serialized `ProtoMessage`.
+Source: cTrader Open API, "Sending and receiving Protobuf".
+"""
+
+import struct
+
+MAX_FRAME_BYTES = 15_000_000
+_LENGTH = struct.Struct("!I")
+
+
+class FrameTooLong(ValueError):
+    """The peer announced a frame above the limit: not cTrader, or a corrupt stream. Drop the connection."""
+
+
+def frame(body: bytes) -> bytes:
+    """Return `body` with its length in front.
+
+    Raises: FrameTooLong above `MAX_FRAME_BYTES`.
+    """
+    if len(body) > MAX_FRAME_BYTES:
+        raise FrameTooLong(f"a frame of {len(body)} bytes is over the limit of {MAX_FRAME_BYTES}")
+    return _LENGTH.pack(len(body)) + body
+
+
+class FrameReader:
+    """Collects received bytes and yields whole frames, however the network has split or merged them."""
+
+    def __init__(self, max_frame_bytes: int = MAX_FRAME_BYTES) -> None:
+        self._buffer = bytearray()
+        self._max_frame_bytes = max_frame_bytes
+
+    def receive(self, data: bytes) -> list[bytes]:
+        """Return the frames that `data` completes, in order.
+
+        Raises: FrameTooLong as soon as a length above the limit is seen; the reader is then unusable.
+        """
+        buffer = self._buffer
+        buffer += data
+        frames = []
+        start, end = 0, len(buffer)
+        while end - start >= 4:
+            (length,) = _LENGTH.unpack_from(buffer, start)
+            if length > self._max_frame_bytes:
+                raise FrameTooLong(
+                    f"the venue announced a frame of {length} bytes; the limit is {self._max_frame_bytes}"
+                )
+            if end - start - 4 < length:
+                break
+            frames.append(bytes(buffer[start + 4 : start + 4 + length]))
+            start += 4 + length
+        del buffer[:start]
+        return frames
+
+    @property
+    def pending_bytes(self) -> int:
+        """Bytes received that do not make a whole frame yet."""
+        return len(self._buffer)

@@ -1,0 +1,69 @@
+"""Trading requests and their echoes: which of our client order ids an event of the venue is about."""
+
+from collections import OrderedDict
+from typing import Any
+
+from google.protobuf.message import Message
+
+from bot.ctrader import translate
+from bot.ctrader.correlation import TradeRequest
+from bot.engine.events import RequestRefused
+from bot.execution.requests import CancelOrder, ClosePosition, PlaceOrder
+from bot.market.symbols import SymbolSpec
+
+_REMEMBERED = 4096
+
+
+def to_wire(request: TradeRequest, account_id: int, spec: SymbolSpec | None) -> Message:
+    """Return the wire form of a trading request.
+
+    Raises: ValueError when the venue could not take it.
+    """
+    match request:
+        case PlaceOrder():
+            return translate.new_order(request, account_id, spec)
+        case ClosePosition():
+            return translate.close_position(request, account_id)
+        case CancelOrder():
+            return translate.cancel_order(request, account_id)
+
+
+def refused(
+    request: TradeRequest,
+    code: str,
+    description: str,
+    recv_ns: int,
+    order_id: int | None = None,
+    position_id: int | None = None,
+) -> RequestRefused:
+    """Return the refusal of a request; ids the venue left out (or sent as 0) are taken from the request."""
+    return RequestRefused(
+        recv_ns=recv_ns,
+        client_order_id=request.client_order_id,
+        error_code=code,
+        description=description,
+        order_id=order_id or getattr(request, "order_id", None),
+        position_id=position_id or getattr(request, "position_id", None),
+    )
+
+
+class OrderIds:
+    """Venue order id -> our client order id, for orders that carry none on the wire (closing orders).
+
+    It outlives connections, because orders do, and forgets the oldest.
+    """
+
+    def __init__(self) -> None:
+        self._ids: OrderedDict[int, str] = OrderedDict()
+
+    def learn(self, request: TradeRequest, event: Any) -> None:
+        """Take the first event that answers a close: it names the closing order the venue made."""
+        if isinstance(request, ClosePosition) and event.HasField("order"):
+            self._ids[event.order.orderId] = request.client_order_id
+            if len(self._ids) > _REMEMBERED:
+                self._ids.popitem(last=False)
+
+    def find(self, event: Any) -> str | None:
+        """Return our id for the order of an execution event; None when it is not a close of ours."""
+        order_id = event.order.orderId if event.HasField("order") else event.deal.orderId
+        return self._ids.get(order_id)

@@ -1,0 +1,96 @@
+"""The one road from frames to Decisions, driven alike by the live connection, by replay and by tests.
+
+    frames, timers, commands, paper fills -> Session -> events -> Engine -> Decision -> requests -> Session
+
+How it works: each method is one input, takes the time at which it happened, and returns the Decision that followed. The
+driver journals the input and the Decision; replay calls the same methods with what was journalled.
+
+Invariant: the Decisions depend on the sequence of these calls and on nothing else.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Generic, Protocol, TypeVar
+
+from bot.ctrader.session import Session
+from bot.engine.events import Event
+from bot.execution.requests import ClosePosition, PlaceOrder, Request
+
+
+class Asks(Protocol):
+    """What a pipeline needs of a Decision: what it asks of the venue."""
+
+    @property
+    def requests(self) -> tuple[Request, ...]:
+        """Requests, in the order they are to be sent."""
+
+
+D = TypeVar("D", bound=Asks)
+D_co = TypeVar("D_co", bound=Asks, covariant=True)
+
+
+class Decider(Protocol[D_co]):
+    """What a pipeline needs of the engine."""
+
+    def receive(self, event: Event) -> None:
+        """Take in one event."""
+
+    def decide(self, now_ns: int) -> D_co:
+        """Return what follows."""
+
+    def next_timeout_ns(self) -> int:
+        """Return when to decide again even if nothing arrives."""
+
+
+class Pipeline(Generic[D]):
+    """A session and an engine, joined.
+
+    Args: `orders_to_venue` False keeps orders from the session: a dry run fills them on paper, and feeds the fills back
+        through `inject`.
+    """
+
+    def __init__(self, session: Session, engine: Decider[D], *, orders_to_venue: bool) -> None:
+        self._session = session
+        self._engine = engine
+        self._orders_to_venue = orders_to_venue
+
+    def link_up(self, now_ns: int) -> D:
+        """Take a fresh, verified connection."""
+        self._session.connection_made(now_ns)
+        return self._decide(now_ns)
+
+    def link_down(self, now_ns: int, reason: str) -> D:
+        """Take the end of the connection."""
+        self._session.connection_lost(now_ns, reason)
+        return self._decide(now_ns)
+
+    def batch(self, frames: Sequence[bytes], recv_ns: int) -> D:
+        """Take the frames that one read of the connection completed."""
+        for frame in frames:
+            self._session.receive_frame(frame, recv_ns)
+        return self._decide(recv_ns)
+
+    def timer(self, now_ns: int) -> D:
+        """Take the passing of time."""
+        self._session.handle_timeout(now_ns)
+        return self._decide(now_ns)
+
+    def inject(self, events: Iterable[Event], now_ns: int) -> D:
+        """Take events from this side: commands of a person, fills of the paper venue."""
+        for event in events:
+            self._engine.receive(event)
+        return self._decide(now_ns)
+
+    def next_timeout_ns(self) -> int:
+        """Return when to call `timer` if nothing else happens before."""
+        session_ns = self._session.next_timeout_ns()
+        engine_ns = self._engine.next_timeout_ns()
+        return engine_ns if session_ns is None else min(session_ns, engine_ns)
+
+    def _decide(self, now_ns: int) -> D:
+        for event in self._session.events():
+            self._engine.receive(event)
+        decision = self._engine.decide(now_ns)
+        for request in decision.requests:
+            if self._orders_to_venue or not isinstance(request, PlaceOrder | ClosePosition):
+                self._session.submit(request, now_ns)
+        return decision

@@ -1,0 +1,331 @@
+"""All conversion between wire messages and the bot's own types, both ways.
+
+On the wire: volumes with a side, money as integers with `moneyDigits`, times in milliseconds, enums as numbers.
+Inside: signed volumes (long positive), Decimal money, nanoseconds, the strings documented at each type.
+"""
+
+from decimal import Decimal
+from typing import Any
+
+from google.protobuf.message import Message
+
+from bot.account.account import AccountState
+from bot.account.position import Deal, Position
+from bot.ctrader.schema import enum, message
+from bot.engine.events import ExecutionReported
+from bot.execution.orders import OrderSnapshot
+from bot.execution.requests import CancelOrder, ClosePosition, PlaceOrder
+from bot.market.symbols import SymbolSpec
+
+NS_PER_MS = 1_000_000
+MAX_CLIENT_ORDER_ID, MAX_LABEL = 50, 100
+# Where a message does not state its money digits. Source: none; two is what every observed message states.
+DEFAULT_MONEY_DIGITS = 2
+
+_KINDS = {
+    "ORDER_ACCEPTED": "accepted",
+    "ORDER_FILLED": "filled",
+    "ORDER_REPLACED": "replaced",
+    "ORDER_CANCELLED": "cancelled",
+    "ORDER_EXPIRED": "expired",
+    "ORDER_REJECTED": "rejected",
+    "ORDER_CANCEL_REJECTED": "cancel_rejected",
+    "SWAP": "swap",
+    "DEPOSIT_WITHDRAW": "deposit_withdraw",
+    "ORDER_PARTIAL_FILL": "partially_filled",
+    "BONUS_DEPOSIT_WITHDRAW": "bonus",
+}
+
+
+def _name(entity: Any, field: str) -> str:
+    """Return the name of an enum field's value, its default when it is absent."""
+    descriptor = entity.DESCRIPTOR.fields_by_name[field]
+    return str(descriptor.enum_type.values_by_number[getattr(entity, field)].name)
+
+
+def text(wire: str | bytes) -> str:
+    """Return a wire string. One that is not UTF-8 comes as bytes: what cannot be read in it is replaced."""
+    return wire if isinstance(wire, str) else wire.decode("utf-8", "replace")
+
+
+def _optional(entity: Any, field: str) -> Any:
+    return getattr(entity, field) if entity.HasField(field) else None
+
+
+def _time_ns(entity: Any, field: str) -> int | None:
+    return getattr(entity, field) * NS_PER_MS if entity.HasField(field) else None
+
+
+def _digits(entity: Any, otherwise: int = DEFAULT_MONEY_DIGITS) -> int:
+    return int(entity.moneyDigits) if entity.HasField("moneyDigits") else otherwise
+
+
+def money(minor_units: int, digits: int) -> Decimal:
+    """Return money in currency units, exactly. Units: `minor_units` in 10^-digits of the currency."""
+    return Decimal(minor_units).scaleb(-digits)
+
+
+def signed_cents(volume: int, side: int) -> int:
+    """Return a wire volume with the sign of its side. Source: ProtoOATradeSide (BUY 1, SELL 2)."""
+    return volume if side == enum("ProtoOATradeSide")["BUY"] else -volume
+
+
+def account_state(trader: Any, asset_names: dict[int, str], is_live: bool | None) -> AccountState:
+    """Return the account as the broker states it.
+
+    Missing: `leverage` None where the broker states none; an asset outside the list is named by its id.
+    Source: ProtoOATrader; leverageInCents is 100 times the ratio (5000 for 1:50).
+    """
+    digits = _digits(trader)
+    return AccountState(
+        account_id=trader.ctidTraderAccountId,
+        deposit_asset=asset_names.get(trader.depositAssetId, str(trader.depositAssetId)),
+        balance=money(trader.balance, digits),
+        balance_version=_optional(trader, "balanceVersion"),
+        leverage=trader.leverageInCents / 100 if trader.leverageInCents > 0 else None,
+        account_type=_name(trader, "accountType"),
+        margin_calculation=_name(trader, "totalMarginCalculationType"),
+        access_rights=_name(trader, "accessRights"),
+        is_live=is_live,
+        is_limited_risk=trader.isLimitedRisk,
+        money_digits=digits,
+    )
+
+
+def untradable_fields(symbol: Any) -> tuple[str, ...]:
+    """Return the volume fields without which a symbol cannot be traded and that the broker left out or sent as 0."""
+    return tuple(f for f in ("lotSize", "minVolume", "stepVolume", "maxVolume") if getattr(symbol, f) <= 0)
+
+
+def symbol_spec(symbol: Any, name: str, base_asset: str, quote_asset: str) -> SymbolSpec:
+    """Return a symbol as the bot knows it.
+
+    Missing: volume fields left out read as 1; call `untradable_fields` first for a symbol to be traded.
+    Source: ProtoOASymbol; preciseTradingCommissionRate is 10^8 times the rate, 10^5 times for PERCENTAGE_OF_VALUE.
+    """
+    commission_type = _name(symbol, "commissionType") if symbol.HasField("commissionType") else None
+    scale = 10**5 if commission_type == "PERCENTAGE_OF_VALUE" else 10**8
+    rate = _optional(symbol, "preciseTradingCommissionRate")
+    return SymbolSpec(
+        symbol_id=symbol.symbolId,
+        name=name,
+        base_asset=base_asset,
+        quote_asset=quote_asset,
+        digits=symbol.digits,
+        pip_position=symbol.pipPosition,
+        lot_size_cents=max(1, symbol.lotSize),
+        min_volume_cents=max(1, symbol.minVolume),
+        step_volume_cents=max(1, symbol.stepVolume),
+        max_volume_cents=max(1, symbol.maxVolume),
+        leverage_id=_optional(symbol, "leverageId"),
+        trading_mode=_name(symbol, "tradingMode"),
+        short_selling=symbol.enableShortSelling if symbol.HasField("enableShortSelling") else True,
+        schedule=tuple((interval.startSecond, interval.endSecond) for interval in symbol.schedule),
+        schedule_time_zone=text(symbol.scheduleTimeZone) or "UTC",
+        commission_type=commission_type,
+        commission_rate=None if rate is None else rate / scale,
+    )
+
+
+def leverage_tiers(leverage: Any) -> tuple[tuple[float, float], ...]:
+    """Return (upper bound of open volume in USD, leverage as a plain ratio), ascending by volume.
+
+    Whether the wire carries a tier's leverage as a ratio (500) or in hundredths (50000) is documented nowhere. A ratio
+    of 10000 on every tier is offered by nobody, while 1:100 and above in hundredths is common: only a table that lies
+    wholly at 10000 or above is read as hundredths. What stays ambiguous is read as a ratio, and the check of the
+    broker's expected margin has to catch it.
+    Source: ProtoOADynamicLeverageTier; volume in USD cents.
+    """
+    in_hundredths = all(tier.leverage >= 10_000 for tier in leverage.tiers)
+    scale = 100 if in_hundredths else 1
+    return tuple(sorted((tier.volume / 100, tier.leverage / scale) for tier in leverage.tiers))
+
+
+def position(entity: Any) -> Position | None:
+    """Return a position, with volume 0 when it is closed; None for one that only reserves an id (CREATED).
+
+    Source: ProtoOAPosition.
+    """
+    status = _name(entity, "positionStatus")
+    if status == "POSITION_STATUS_CREATED":
+        return None
+    trade, digits = entity.tradeData, _digits(entity)
+    volume = 0 if status == "POSITION_STATUS_CLOSED" else trade.volume
+    return Position(
+        position_id=entity.positionId,
+        symbol_id=trade.symbolId,
+        volume_cents=signed_cents(volume, trade.tradeSide),
+        price=entity.price,
+        label=text(trade.label),
+        swap=money(entity.swap, digits),
+        commission=money(entity.commission, digits),
+        used_margin=money(entity.usedMargin, digits) if entity.HasField("usedMargin") else None,
+        margin_rate=_optional(entity, "marginRate"),
+        opened_ns=_time_ns(trade, "openTimestamp"),
+    )
+
+
+def open_positions(entities: Any) -> tuple[Position, ...]:
+    """Return the positions of a reconcile that are exposure: not the closed ones, not the reserved ones."""
+    return tuple(p for p in map(position, entities) if p is not None and p.volume_cents != 0)
+
+
+def order(entity: Any) -> OrderSnapshot:
+    """Return an order as the venue describes it. Source: ProtoOAOrder."""
+    trade = entity.tradeData
+    return OrderSnapshot(
+        order_id=entity.orderId,
+        symbol_id=trade.symbolId,
+        volume_cents=signed_cents(trade.volume, trade.tradeSide),
+        executed_cents=entity.executedVolume,
+        order_type=_name(entity, "orderType").lower(),
+        status=_name(entity, "orderStatus").removeprefix("ORDER_STATUS_").lower(),
+        client_order_id=text(entity.clientOrderId) or None,
+        position_id=entity.positionId or None,
+        label=text(trade.label),
+        closing=entity.closingOrder,
+        is_stop_out=entity.isStopOut,
+        limit_price=_optional(entity, "limitPrice"),
+        stop_price=_optional(entity, "stopPrice"),
+        execution_price=_optional(entity, "executionPrice"),
+        updated_ns=_time_ns(entity, "utcLastUpdateTimestamp"),
+    )
+
+
+def deal(entity: Any) -> Deal | None:
+    """Return an execution; None for a deal that executed nothing (rejected, missed, in error).
+
+    Source: ProtoOADeal; the balance after it is in closePositionDetail, which has money digits of its own.
+    """
+    if _name(entity, "dealStatus") not in ("FILLED", "PARTIALLY_FILLED"):
+        return None
+    digits = _digits(entity)
+    closed = entity.closePositionDetail if entity.HasField("closePositionDetail") else None
+    opened: dict[str, Any] = {
+        "deal_id": entity.dealId,
+        "order_id": entity.orderId,
+        "position_id": entity.positionId,
+        "symbol_id": entity.symbolId,
+        "volume_cents": signed_cents(entity.filledVolume, entity.tradeSide),
+        "price": entity.executionPrice,
+        "commission": money(entity.commission, digits),
+        "executed_ns": entity.executionTimestamp * NS_PER_MS,
+    }
+    if closed is None:
+        return Deal(**opened)
+    close_digits = _digits(closed, digits)
+    return Deal(
+        **opened,
+        closed_volume_cents=closed.closedVolume if closed.HasField("closedVolume") else entity.filledVolume,
+        gross_profit=money(closed.grossProfit, close_digits),
+        swap=money(closed.swap, close_digits),
+        close_commission=money(closed.commission, close_digits),
+        balance=money(closed.balance, close_digits),
+        balance_version=_optional(closed, "balanceVersion"),
+    )
+
+
+def executed_deals(entities: Any) -> tuple[Deal, ...]:
+    """Return the deals of a list that executed something."""
+    return tuple(d for d in map(deal, entities) if d is not None)
+
+
+def execution_reported(event: Any, client_order_id: str | None, recv_ns: int) -> ExecutionReported:
+    """Return an execution event; `client_order_id` is used where the order carries none (a close).
+
+    A withdrawal's delta is negative here whatever its sign on the wire: only its operation type is documented.
+    Source: ProtoOAExecutionEvent, ProtoOADepositWithdraw.
+    """
+    its_order = order(event.order) if event.HasField("order") else None
+    its_deal = deal(event.deal) if event.HasField("deal") else None
+    balance = its_deal.balance if its_deal else None
+    balance_version = its_deal.balance_version if its_deal else None
+    change = None
+    if event.HasField("depositWithdraw"):
+        transfer = event.depositWithdraw
+        digits = _digits(transfer)
+        balance, balance_version = money(transfer.balance, digits), _optional(transfer, "balanceVersion")
+        change = money(abs(transfer.delta), digits)
+        if _name(transfer, "operationType").startswith("BALANCE_WITHDRAW"):
+            change = -change
+    own_id = its_order.client_order_id if its_order else None
+    return ExecutionReported(
+        recv_ns=recv_ns,
+        kind=_KINDS[_name(event, "executionType")],
+        client_order_id=own_id or client_order_id,
+        order=its_order,
+        deal=its_deal,
+        position=position(event.position) if event.HasField("position") else None,
+        balance=balance,
+        balance_version=balance_version,
+        balance_change=change,
+        error_code=text(event.errorCode) or None,
+        server_event=event.isServerEvent,
+    )
+
+
+def new_order(request: PlaceOrder, account_id: int, spec: SymbolSpec | None) -> Message:
+    """Return the wire form of an order. Prices are rounded to the symbol's digits when `spec` is known.
+
+    Raises: ValueError for an order the venue cannot take: no volume, a missing price, an id or label too long.
+    Source: ProtoOANewOrderReq.
+    """
+    if request.volume_cents == 0:
+        raise ValueError(f"order {request.client_order_id} has volume 0")
+    if len(request.client_order_id) > MAX_CLIENT_ORDER_ID or len(request.label) > MAX_LABEL:
+        raise ValueError(
+            f"order {request.client_order_id}: at most {MAX_CLIENT_ORDER_ID} characters of client order id "
+            f"and {MAX_LABEL} of label"
+        )
+    needed = {
+        "market": (),
+        "market_range": ("base_price", "slippage_points"),
+        "limit": ("limit_price",),
+        "stop": ("stop_price",),
+    }.get(request.order_type)
+    if needed is None:
+        raise ValueError(f"order {request.client_order_id} has the unknown type {request.order_type!r}")
+    wire = message("ProtoOANewOrderReq")(
+        ctidTraderAccountId=account_id,
+        symbolId=request.symbol_id,
+        orderType=enum("ProtoOAOrderType")[request.order_type.upper()],
+        tradeSide=enum("ProtoOATradeSide")["BUY" if request.volume_cents > 0 else "SELL"],
+        volume=abs(request.volume_cents),
+        clientOrderId=request.client_order_id,
+    )
+    if request.label:
+        wire.label = request.label
+    if request.position_id is not None:
+        wire.positionId = request.position_id
+    if request.order_type in ("limit", "stop"):
+        wire.timeInForce = enum("ProtoOATimeInForce")["GOOD_TILL_CANCEL"]
+    wire_names = {"limit_price": "limitPrice", "stop_price": "stopPrice", "base_price": "baseSlippagePrice"}
+    for field in needed:
+        given = getattr(request, field)
+        if given is None:
+            raise ValueError(f"order {request.client_order_id} of type {request.order_type} needs {field}")
+        if field == "slippage_points":
+            wire.slippageInPoints = given
+        else:
+            setattr(wire, wire_names[field], spec.round_price(given) if spec else given)
+    return wire  # type: ignore[no-any-return]  # message classes are made at run time
+
+
+def close_position(request: ClosePosition, account_id: int) -> Message:
+    """Return the wire form of a close.
+
+    Raises: ValueError for a volume that is not positive.
+    Source: ProtoOAClosePositionReq.
+    """
+    if request.volume_cents <= 0:
+        raise ValueError(f"close of position {request.position_id} has volume {request.volume_cents}")
+    return message("ProtoOAClosePositionReq")(  # type: ignore[no-any-return]
+        ctidTraderAccountId=account_id, positionId=request.position_id, volume=request.volume_cents
+    )
+
+
+def cancel_order(request: CancelOrder, account_id: int) -> Message:
+    """Return the wire form of a cancel. Source: ProtoOACancelOrderReq."""
+    return message("ProtoOACancelOrderReq")(  # type: ignore[no-any-return]
+        ctidTraderAccountId=account_id, orderId=request.order_id
+    )
