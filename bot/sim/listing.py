@@ -1,0 +1,87 @@
+"""What the venue lists: the default symbols, the form of recorded ones, assets, classes and leverage tiers."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from bot.market.symbols import SymbolSpec
+
+FX, METALS, CRYPTO, EQUITIES = 1, 2, 3, 4
+CLASS_NAMES = {FX: "Forex", METALS: "Metals", CRYPTO: "Crypto", EQUITIES: "Equities"}
+
+WHOLE_WEEK = ((0, 7 * 86_400),)
+"""Every listed symbol trades round the clock, so that a session of any length, at any hour, has a market."""
+
+TIERS: dict[int, tuple[tuple[int, int], ...]] = {
+    FX: ((1_000_000, 500), (5_000_000, 200), (50_000_000, 100)),
+    METALS: ((1_000_000, 200), (5_000_000, 100), (50_000_000, 50)),
+    CRYPTO: ((250_000, 50), (1_000_000, 20), (10_000_000, 10)),
+    EQUITIES: ((1_000_000, 20), (10_000_000, 10)),
+}
+"""Dynamic leverage by id: (upper bound of open volume in USD, leverage), ascending; the last also covers the rest."""
+
+_ASSET_DIGITS = {"EUR": 2, "USD": 2, "JPY": 0, "GBP": 2, "XAU": 2, "BTC": 8}
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """A currency, metal, coin or share. `digits`: decimal places of its money."""
+
+    asset_id: int
+    name: str
+    digits: int
+
+
+def _listed(symbol_id: int, name: str, group: int, digits: int, pip_position: int) -> SymbolSpec:
+    lot, smallest, step, largest = {
+        FX: (10_000_000, 100_000, 100_000, 1_000_000_000),
+        METALS: (10_000, 100, 100, 1_000_000),
+        CRYPTO: (100, 1, 1, 10_000),
+        EQUITIES: (100, 100, 100, 10_000_000),
+    }[group]
+    base, quote = (name[:3], name[3:]) if group != EQUITIES else (name, "USD")
+    return SymbolSpec(
+        symbol_id=symbol_id,
+        name=name,
+        base_asset=base,
+        quote_asset=quote,
+        digits=digits,
+        pip_position=pip_position,
+        lot_size_cents=lot,
+        min_volume_cents=smallest,
+        step_volume_cents=step,
+        max_volume_cents=largest,
+        leverage_id=group,
+        schedule=WHOLE_WEEK,
+    )
+
+
+def default_symbols() -> tuple[SymbolSpec, ...]:
+    """Return the six symbols of every market."""
+    return (
+        _listed(1, "EURUSD", FX, 5, 4),
+        _listed(2, "USDJPY", FX, 3, 2),
+        _listed(3, "EURJPY", FX, 3, 2),
+        _listed(4, "GBPUSD", FX, 5, 4),
+        _listed(5, "XAUUSD", METALS, 2, 1),
+        _listed(6, "BTCUSD", CRYPTO, 2, 0),
+    )
+
+
+def recorded_symbol(name: str, digits: int, group: int) -> SymbolSpec:
+    """Return the specification of a recorded symbol: the default's id if it replaces one, else an id of its own.
+
+    The digits are those the recording needs, so that every recorded price is representable.
+    """
+    for spec in default_symbols():
+        if spec.name == name:
+            return _listed(spec.symbol_id, name, group, digits, min(digits, spec.pip_position))
+    pip_position = 4 if group == FX else min(digits, 2)
+    return _listed(len(default_symbols()) + 1, name, group, digits, pip_position)
+
+
+def assets_of(specs: Iterable[SymbolSpec]) -> dict[str, Asset]:
+    """Return every asset that the symbols name, with stable ids: the default six first."""
+    names = list(_ASSET_DIGITS)
+    for spec in specs:
+        names += [name for name in (spec.base_asset, spec.quote_asset) if name not in names]
+    return {name: Asset(index, name, _ASSET_DIGITS.get(name, 2)) for index, name in enumerate(names, 1)}

@@ -1,0 +1,95 @@
+"""The market behind the venue: one stream of changes a symbol, merged by time.
+
+How it works: every symbol is an endless or ending iterator of `Change`s in time order; a heap holds the next of each.
+A source is `synthetic[:SCENARIO]` or a recording; a recorded symbol replaces the synthetic one of its name.
+"""
+
+import heapq
+from collections.abc import Iterator
+
+from bot.market.symbols import SymbolSpec
+from bot.sim.change import Change
+from bot.sim.listing import default_symbols
+from bot.sim.recording import open_recording
+from bot.sim.synthetic import SCENARIOS, mid_paths, quote_stream
+
+
+class Market:
+    """All symbols of a venue, moved by the clock it is given.
+
+    `descriptions` says of each symbol (by name) what kind of data it is; `ended` names the symbols whose recording
+    is over: they keep their last quotes and stop changing.
+    """
+
+    def __init__(self, streams: dict[SymbolSpec, Iterator[Change]], descriptions: dict[str, str] | None = None) -> None:
+        self.specs: tuple[SymbolSpec, ...] = tuple(sorted(streams, key=lambda spec: spec.symbol_id))
+        self.descriptions = descriptions or {}
+        self.ended: list[str] = []
+        self._streams = [(spec.name, streams[spec]) for spec in self.specs]
+        self._heap: list[tuple[int, int, Change]] = []
+        for index in range(len(self._streams)):
+            self._refill(index)
+
+    def next_change_ns(self) -> int | None:
+        """Return when the next change happens; None when every symbol's market has ended."""
+        return self._heap[0][0] if self._heap else None
+
+    def advance(self, now_ns: int) -> list[Change]:
+        """Return every change up to and including `now_ns`, in time order."""
+        changes: list[Change] = []
+        heap = self._heap
+        while heap and heap[0][0] <= now_ns:
+            _, index, change = heap[0]
+            changes.append(change)
+            following = next(self._streams[index][1], None)
+            if following is None:
+                heapq.heappop(heap)
+                self.ended.append(self._streams[index][0])
+            else:
+                heapq.heapreplace(heap, (following.time_ns, index, following))
+        return changes
+
+    def _refill(self, index: int) -> None:
+        name, stream = self._streams[index]
+        change = next(stream, None)
+        if change is None:
+            self.ended.append(name)
+        else:
+            heapq.heappush(self._heap, (change.time_ns, index, change))
+
+
+def open_market(source: str, *, seed: int, start_ns: int, speed: float) -> Market:
+    """Return the market that `source` names, starting at `start_ns` and running at `speed` times the clock.
+
+    Raises: ValueError, one line, for an unknown scenario, an unreadable recording or a speed that is not positive.
+    """
+    if not 0 < speed < float("inf"):
+        raise ValueError(f"speed must be a positive number, not {speed}")
+    kind, _, scenario = source.partition(":")
+    recorded: tuple[SymbolSpec, Iterator[Change]] | None = None
+    descriptions: dict[str, str] = {}
+    if kind == "synthetic":
+        scenario = scenario or "calm"
+        if scenario not in SCENARIOS:
+            raise ValueError(f"unknown scenario {scenario!r}; the venue has: {', '.join(SCENARIOS)}")
+    elif source.endswith(".parquet"):
+        recording = open_recording(source)
+        recorded = (recording.spec, recording.changes(start_ns, speed))
+        descriptions[recording.spec.name] = recording.description
+        scenario = "calm"
+    else:
+        raise ValueError(
+            f"unknown market {source!r}: give synthetic[:{'|'.join(SCENARIOS)}] or a .parquet recording "
+            "(a journal cannot be a market yet)"
+        )
+    paths = mid_paths(seed)
+    streams: dict[SymbolSpec, Iterator[Change]] = {
+        spec: quote_stream(spec, paths[spec.name], scenario, seed, start_ns, speed)
+        for spec in default_symbols()
+        if recorded is None or spec.name != recorded[0].name
+    }
+    if recorded is not None:
+        streams[recorded[0]] = recorded[1]
+    for spec in streams:
+        descriptions.setdefault(spec.name, f"synthetic {scenario}")
+    return Market(streams, descriptions)
