@@ -1,0 +1,251 @@
+"""The composition root: the only place where the parts meet, one function a mode.
+
+run      config -> session + engine + driver -> live venue (dry run: paper venue)
+demo     embedded venue on loopback TLS <-> run
+replay   journal -> session + engine -> the same Decisions, compared
+"""
+
+import secrets
+import signal
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+
+from bot import __version__
+from bot.assembly import Run, assemble, new_run_id, open_journal, open_ledger, user_state_folder
+from bot.config import Config, ConfigError, check_live, check_supported, client_secrets, load_token
+from bot.config.secrets import ClientSecrets, Token
+from bot.engine.decision import Decision
+from bot.execution.paper import PaperVenue
+from bot.journal.format import JournalError
+from bot.journal.reader import JournalReader
+from bot.journal.replay import ReplayResult, replay
+from bot.market.delta import DEPTH_ASK, DEPTH_BID, DEPTH_DELETE, END_DEPTH, delta_rows
+from bot.market.evaluator import Evaluator, EvaluatorSettings
+from bot.sizing.leverage import LeverageLimits, LeverageRules, Pace
+
+HOSTS = {"demo": "demo.ctraderapi.com", "live": "live.ctraderapi.com", "simulator": "localhost"}
+PORT = 5035
+
+
+def warm_up() -> None:
+    """Compile, or load from the cache, every loop of the quiet path, so that no market data waits for it."""
+    evaluator = Evaluator(np.array([1e-4]), EvaluatorSettings())
+    evaluator.set_reference_units(np.array([1.0]))
+    quotes = [(DEPTH_BID, 0, 2 * i, 100_000 - i, 100) for i in range(1, 140)]  # more than fit, so that they grow once
+    evaluator.receive(delta_rows([*quotes, (DEPTH_ASK, 0, 1, 100_001, 100), (END_DEPTH, 0, 0, 0, 0)]), 1)
+    evaluator.receive(delta_rows([(DEPTH_DELETE, 0, 1, 0, 0), (END_DEPTH, 0, 0, 0, 0)]), 2)
+    evaluator.clear()
+    one = np.ones(1)
+    rules = LeverageRules(1, Pace(), LeverageLimits(1.0, 1.0))
+    rules.targets(one, one, one, np.ones(1, np.bool_), one, 0.0, 1.0, 0)
+
+
+def run_live(
+    config: Config,
+    *,
+    live: bool,
+    seconds: float | None,
+    exit_on_halt: bool,
+    watch: Callable[[Run], Sequence[Callable[[Decision], None]]],
+    summarise: Callable[[Run, Any], dict[str, Any]],
+    journal_directory: Path | None = None,
+    reactor: Any = None,
+    client: ClientSecrets | None = None,
+    token: Token | None = None,
+) -> tuple[int, str]:
+    """Run the bot against a venue until it is over; return the exit code and a line for a code that is not 0.
+
+    Args: `watch` is asked once for the functions that see every Decision; `summarise` is called at the end;
+        `reactor` is a running-to-be Twisted reactor, None takes the process's own.
+    Raises: ConfigError for what cannot start.
+    """
+    check_supported(config)
+    check_live(config, live)
+    client = client or client_secrets(config)
+    token = token or load_token(config)
+    run = assemble(config, client, token, new_run_id())
+    if reactor is None:
+        from twisted.internet import reactor
+    from bot.net.client import VenueClient
+    from bot.net.clock import run_clock
+    from bot.net.driver import EXIT_INTERRUPTED, Driver, DriverSettings, Outcome
+    from bot.net.trust import TrustUnavailable
+
+    warm_up()
+    directory = journal_directory or config.recording.directory
+    if config.mode == "trade":
+        open_ledger(run)
+    else:
+        run.paper = PaperVenue(run.engine.portfolio.position, run.engine.quote_rate)
+    if directory is not None:
+        open_journal(run, directory, client, token)
+    host = config.venue.host or HOSTS[config.venue.environment]
+
+    def connect(driver: Driver) -> VenueClient:
+        return VenueClient(
+            reactor, host, config.venue.port or PORT, config.venue.ca_file, driver, jitter=secrets.SystemRandom().random
+        )
+
+    try:
+        driver = Driver(
+            reactor,
+            DriverSettings(config.venue.connect_timeout_s, seconds, exit_on_halt),
+            run.session,
+            run.engine,
+            run.pipeline,
+            connect,
+            run_clock(),
+            paper=run.paper,
+            ledger=run.ledger,
+            journal=run.journal,
+            watchers=list(watch(run)),
+            summarise=lambda finished: summarise(run, finished),
+        )
+    except TrustUnavailable as error:
+        raise ConfigError(str(error)) from None
+    outcomes: list[Outcome] = []
+
+    def ended(result: Any) -> None:
+        outcomes.append(result)
+        reactor.callLater(0, reactor.stop)
+
+    def interrupted(_number: int, _frame: Any) -> None:
+        reactor.callFromThread(driver.stop, Outcome(EXIT_INTERRUPTED, "interrupted"))
+
+    def begin() -> None:
+        # Only now: Twisted has put its own handlers away, and a signal before the start ends the process anyway.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, interrupted)
+        driver.start().addBoth(ended)
+
+    reactor.callWhenRunning(begin)
+    reactor.run(installSignalHandlers=False)
+    outcome = outcomes[0] if outcomes else Outcome(1, "the reactor stopped by itself")
+    if not isinstance(outcome, Outcome):
+        outcome.raiseException()  # a Failure: an error of ours, and its traceback is what helps
+    return outcome.exit_code, outcome.text
+
+
+# The demo's symbols when the market is synthetic: two dollar pairs on either side, and gold.
+_DEMO_SYMBOLS: dict[str, dict[str, Any]] = {
+    "EURUSD": {"direction": "long"},
+    "USDJPY": {"direction": "short", "weight": 0.5},
+    "XAUUSD": {"direction": "long", "weight": 0.5},
+}
+_DEMO_ACCOUNT = 1_000_001
+
+
+def demo_config(
+    symbols: Mapping[str, Mapping[str, Any]], *, trade: bool, port: int, ca_file: str, state: Path
+) -> Config:
+    """Return the demo's config: the defaults, but quick, so that half a minute shows something."""
+    return Config.model_validate(
+        {
+            "venue": {"environment": "simulator", "host": "localhost", "port": port, "ca_file": ca_file},
+            "account": {"id": _DEMO_ACCOUNT},
+            "mode": "trade" if trade else "dry-run",
+            "symbols": {name: dict(choice) for name, choice in symbols.items()},
+            "strategy": {
+                "name": "liquidity-weighted",
+                "base_leverage": 3,
+                "parameters": {"alpha": 1, "liquidity_base_s": 60, "liquidity_smoothing_s": 2},
+            },
+            "sizing": {"warm_up_s": 3, "persistence_s": 1, "max_increase_frac_per_min": 1, "band": 0.05},
+            "state": {"directory": str(state)},
+        }
+    )
+
+
+def run_demo(
+    *,
+    market: str,
+    seed: int,
+    trade: bool,
+    seconds: float,
+    journal_directory: Path | None,
+    watch: Callable[[Run], Sequence[Callable[[Decision], None]]],
+    summarise: Callable[[Run, Any], dict[str, Any]],
+) -> tuple[int, str]:
+    """Run the embedded venue and the bot against it in one process; return as `run_live`.
+
+    Raises: ValueError, one line, for a market that cannot be opened.
+    """
+    warm_up()  # before the venue starts, or its market would run ahead of the bot
+    from twisted.internet import reactor
+
+    from bot.net.clock import run_clock
+    from bot.net.simulator import start_simulator
+    from bot.sim.entities import AccountSettings
+    from bot.sim.market import open_market
+    from bot.sim.venue import Venue
+
+    now_ns = run_clock()
+    client = ClientSecrets("microlev-demo", secrets.token_urlsafe(24))
+    token = Token(secrets.token_urlsafe(24), secrets.token_urlsafe(24))
+    start_ns = now_ns()
+    source = open_market(market, seed=seed, start_ns=start_ns, speed=1.0)
+    venue = Venue(
+        source,
+        accounts=[AccountSettings(_DEMO_ACCOUNT, "hedged", "USD", Decimal(10_000))],
+        start_ns=start_ns,
+        client_id=client.client_id,
+        client_secret=client.client_secret,
+        access_token=token.access_token,
+        refresh_token=str(token.refresh_token),
+    )
+    server = start_simulator(reactor, venue, 0, now_ns=now_ns)
+    recorded = [name for name, kind in source.descriptions.items() if not kind.startswith("synthetic")]
+    symbols = {name: {"direction": "long"} for name in recorded} or _DEMO_SYMBOLS
+    with TemporaryDirectory(prefix="microlev-demo-") as state:
+        config = demo_config(symbols, trade=trade, port=server.port, ca_file=str(server.ca_file), state=Path(state))
+        try:
+            return run_live(
+                config,
+                live=False,
+                seconds=seconds,
+                exit_on_halt=False,
+                watch=watch,
+                summarise=summarise,
+                journal_directory=journal_directory or user_state_folder() / "demo",
+                reactor=reactor,
+                client=client,
+                token=token,
+            )
+        finally:
+            server.stop()
+
+
+def replay_journal(
+    path: Path,
+    *,
+    watch: Callable[[Run], Sequence[Callable[[Decision], None]]] = lambda run: (),
+    on_progress: Callable[[int], None] = lambda records: None,
+) -> ReplayResult:
+    """Decide a recorded run again, and compare.
+
+    Raises: JournalError for a file that is no journal, is corrupt, or comes from a version that decided otherwise.
+    """
+    with JournalReader(path) as reader:
+        header = reader.header
+        if header.get("software") != "microlev" or "config" not in header:
+            raise JournalError(f"{path} is a journal, but not of a microlev run")
+        try:
+            config = Config.model_validate(header["config"])
+        except ValueError as error:
+            first = str(error).splitlines()[0]
+            raise JournalError(f"{path}: its config does not fit version {__version__}: {first}") from None
+        marker = Token("***", "***")
+        run = assemble(config, ClientSecrets("***", "***"), marker, str(header["run_id"]))
+        warm_up()
+        watchers = list(watch(run))
+
+        def on_decision(decision: Decision) -> None:
+            for see in watchers:
+                see(decision)
+
+        return replay(reader, run.pipeline, on_decision, on_progress)

@@ -1,0 +1,204 @@
+"""Puts the parts of one run together from its config: settings, session, engine, pipeline, journal, ledger.
+
+Nothing here starts anything; `app.py` does.
+"""
+
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import strategies
+from bot import __version__
+from bot.account.risk import RiskLimits
+from bot.config import Config, ConfigError
+from bot.config.secrets import ClientSecrets, Token
+from bot.ctrader.pipeline import Pipeline
+from bot.ctrader.session import Session, SessionPlan
+from bot.engine.decision import Decision
+from bot.engine.engine import Engine
+from bot.engine.settings import EngineSettings, SymbolChoice
+from bot.execution.paper import PaperVenue
+from bot.execution.plan import OrderStyle
+from bot.journal.format import JournalError
+from bot.journal.ledger import Ledger, LedgerError
+from bot.journal.writer import JournalWriter
+from bot.market.evaluator import EvaluatorSettings
+from bot.sizing.leverage import LeverageLimits, Pace
+from bot.sizing.strategy import StrategyError
+
+# `band: auto` until the volatility of the target is estimated (models 14.7 bounds it to 0.05 .. 0.5 of base leverage).
+_AUTO_BAND_FRAC = 0.1
+
+# Parameters of the evaluator that a strategy's `parameters` may set beside its own.
+_EVALUATOR_PARAMETERS = {
+    "liquidity_base_s": "liquidity_base_half_life_s",
+    "liquidity_smoothing_s": "liquidity_smoothing_half_life_s",
+}
+
+
+@dataclass(slots=True)
+class Run:
+    """One run, put together and not yet started: what watchers and summaries look at."""
+
+    config: Config
+    session: Session
+    engine: Engine
+    pipeline: Pipeline[Decision]
+    run_id: str
+    journal: JournalWriter | None = None
+    ledger: Ledger | None = None
+    paper: PaperVenue | None = None
+
+
+def new_run_id() -> str:
+    """Return an id no other run has: the time it began and some chance. It starts every message and order id."""
+    return f"{datetime.now(UTC):%y%m%d%H%M%S}{secrets.token_hex(3)}"
+
+
+def engine_settings(config: Config, run_id: str) -> EngineSettings:
+    """Return the engine's settings from a config.
+
+    Raises: ConfigError for a strategy or a parameter that does not exist.
+    """
+    own, shared = _split_parameters(config.strategy.parameters)
+    try:
+        strategy = strategies.load(config.strategy.name, own)
+        evaluator = EvaluatorSettings(**shared)
+    except StrategyError as error:
+        raise config.error_at("strategy.parameters", str(error)) from None
+    sizing, risk, execution = config.effective_sizing(), config.risk, config.execution
+    if execution.order_type == "limit":
+        raise config.error_at(
+            "execution.order_type", "limit is not available in this version; use market_range or market"
+        )
+    return EngineSettings(
+        symbols=tuple(SymbolChoice(name, s.direction, s.weight) for name, s in config.symbols.items()),
+        strategy=strategy,
+        base_leverage=config.strategy.base_leverage,
+        pace=Pace(
+            warm_up_s=sizing.warm_up_s,
+            persistence_s=sizing.persistence_s,
+            max_increase_frac_per_min=sizing.max_increase_frac_per_min,
+            band_frac=_AUTO_BAND_FRAC if sizing.band == "auto" else sizing.band,
+        ),
+        leverage_limits=LeverageLimits(risk.max_symbol_leverage, risk.max_leverage),
+        risk_limits=RiskLimits(
+            max_leverage=risk.max_leverage,
+            max_symbol_leverage=risk.max_symbol_leverage,
+            max_margin_use_frac=risk.max_margin_use_frac,
+            min_margin_level_frac=risk.min_margin_level_frac,
+            max_orders_per_minute=risk.max_orders_per_minute,
+            stale_quote_s=risk.stale_quote_s,
+        ),
+        style=OrderStyle(execution.order_type, execution.max_slippage_bps, config.account.label),
+        evaluator=evaluator,
+        label=config.account.label,
+        manage_all=config.manage == "all",
+        respect_manual_close=config.on_manual_close == "respect",
+        min_interval_s=execution.min_interval_s,
+        order_timeout_s=execution.order_timeout_s,
+        settle_s=execution.settle_s,
+        max_daily_loss_frac=risk.max_daily_loss_frac,
+        max_drawdown_frac=risk.max_drawdown_frac,
+        flatten_on_loss=risk.on_loss_limit == "flatten",
+        flatten_on_stop=config.on_stop == "flatten",
+        run_id=run_id,
+    )
+
+
+def _split_parameters(parameters: Mapping[str, object]) -> tuple[dict[str, object], dict[str, float]]:
+    own = {key: value for key, value in parameters.items() if key not in _EVALUATOR_PARAMETERS}
+    shared: dict[str, float] = {}
+    for key, name in _EVALUATOR_PARAMETERS.items():
+        value = parameters.get(key)
+        if value is None:
+            continue
+        if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+            raise StrategyError(f"parameter {key!r} must be a number of seconds above 0, not {value!r}")
+        shared[name] = float(value)
+    return own, shared
+
+
+def assemble(config: Config, client: ClientSecrets, token: Token, run_id: str) -> Run:
+    """Return session, engine and pipeline of a run, joined and idle."""
+    plan = SessionPlan(
+        client_id=client.client_id,
+        client_secret=client.client_secret,
+        access_token=token.access_token,
+        refresh_token=token.refresh_token,
+        account_id=config.account.id,
+        environment=config.venue.environment,
+        trade=config.mode == "trade",
+        symbols=tuple(config.symbols),
+        run_id=run_id,
+    )
+    session, engine = Session(plan), Engine(engine_settings(config, run_id))
+    return Run(config, session, engine, Pipeline(session, engine, orders_to_venue=plan.trade), run_id)
+
+
+def journal_header(config: Config, run_id: str) -> dict[str, Any]:
+    """Return what a journal says of its run: enough to decide it again, and no secret."""
+    return {
+        "software": "microlev",
+        "version": __version__,
+        "run_id": run_id,
+        "started": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "mode": config.mode,
+        "symbols": list(config.symbols),
+        "config": _replayable(config),
+    }
+
+
+def _replayable(config: Config) -> dict[str, Any]:
+    """Return the whole config without its credentials; of `sizing` what the file gives, since that decides the rest."""
+    content = config.model_dump(mode="json", exclude={"credentials"})
+    content["sizing"] = config.sizing.model_dump(mode="json", exclude_unset=True)
+    return content
+
+
+def open_journal(run: Run, directory: Path, client: ClientSecrets, token: Token) -> None:
+    """Start the run's journal in a folder, which is made when it is missing.
+
+    Raises: ConfigError when the folder cannot be written to.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        known = (client.client_secret, token.access_token, token.refresh_token)
+        run.journal = JournalWriter(
+            directory / f"{run.run_id}.journal",
+            journal_header(run.config, run.run_id),
+            secrets=[secret.encode() for secret in known if secret],
+        )
+    except (OSError, JournalError) as error:
+        raise ConfigError(f"{directory}: the journal cannot be written: {error}") from None
+
+
+def state_directory(config: Config) -> Path:
+    """Return where the run keeps its state: the config's folder, or one per account in the user's state folder."""
+    if config.state.directory is not None:
+        return config.state.directory
+    account = config.account.id if config.account.id is not None else "first-account"
+    return user_state_folder() / f"{config.venue.environment}-{account}"
+
+
+def user_state_folder() -> Path:
+    """Return the user's folder for state: XDG_STATE_HOME, LOCALAPPDATA on Windows, or ~/.local/state."""
+    root = os.environ.get("XDG_STATE_HOME") or os.environ.get("LOCALAPPDATA")
+    return (Path(root) if root else Path.home() / ".local" / "state") / "microlev"
+
+
+def open_ledger(run: Run) -> None:
+    """Open the ledger of the run's account; another process that has it is an error.
+
+    Raises: ConfigError when it cannot be opened.
+    """
+    directory = state_directory(run.config)
+    try:
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        run.ledger = Ledger(directory / "ledger.sqlite3")
+    except (OSError, LedgerError) as error:
+        raise ConfigError(f"{directory}: the ledger cannot be opened: {error}") from None

@@ -1,0 +1,36 @@
+"""`microlev check` and `microlev schema`: what a configuration means, without connecting anywhere."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def check(config: Annotated[Path, typer.Argument(metavar="CONFIG", help="YAML file.", show_default=False)]) -> None:
+    """Validate a config offline; print what is in force."""
+    import os
+
+    import yaml
+
+    import strategies
+    from bot.config import check_supported, load_config, redacted
+    from bot.sizing.strategy import StrategyError
+
+    loaded = load_config(config, os.environ)
+    warnings = check_supported(loaded)
+    try:
+        strategies.load(loaded.strategy.name, loaded.strategy.parameters)
+    except StrategyError as error:
+        raise loaded.error_at("strategy.parameters", str(error)) from None
+    typer.echo(yaml.safe_dump(redacted(loaded), sort_keys=False, allow_unicode=True, width=120), nl=False)
+    for warning in warnings:
+        typer.echo(f"warning: {warning}", err=True)
+
+
+def schema() -> None:
+    """Print the JSON schema of the config."""
+    import json
+
+    from bot.config import Config
+
+    typer.echo(json.dumps(Config.model_json_schema(), indent=2, ensure_ascii=False))

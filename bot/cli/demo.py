@@ -1,0 +1,52 @@
+"""`microlev demo`: the embedded venue and the whole bot in one process, over the real protocol on loopback TLS."""
+
+import math
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def demo(
+    seconds: Annotated[float, typer.Option(help="Stop this long after the first READY.", min=0.0)] = 30.0,
+    market: Annotated[
+        str, typer.Option(metavar="SOURCE", help="synthetic[:calm|thin] or a .parquet recording.")
+    ] = "synthetic:calm",
+    trade: Annotated[bool, typer.Option("--trade", help="Send the orders to the embedded venue.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="JSON lines on standard output.")] = False,
+    seed: Annotated[int, typer.Option(help="Seed of the synthetic market.")] = 1,
+    record: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder of the journal; default: the user's state folder.")
+    ] = None,
+) -> int:
+    """Start an embedded venue and let the bot trade on it, on paper unless --trade. No account is needed."""
+    import sys
+
+    from bot.app import run_demo
+    from bot.cli.screen import Screen, log_to_stderr
+
+    if not math.isfinite(seconds):
+        raise typer.BadParameter("must be a number of seconds", param_hint="--seconds")
+    if not json:
+        typer.echo("starting the embedded venue and the bot; the first start compiles for some seconds", err=True)
+    log_to_stderr()
+    screen = Screen(json=json)
+    try:
+        code, text = run_demo(
+            market=market,
+            seed=seed,
+            trade=trade,
+            seconds=seconds,
+            journal_directory=record,
+            watch=screen.watch,
+            summarise=screen.summarise,
+        )
+    except ValueError as error:
+        typer.echo(str(error), err=True)
+        return 2
+    screen.finish()
+    if code and text:
+        typer.echo(text, err=True)
+    elif not json:
+        print("this was a simulation: no account was used and no money was at risk", file=sys.stdout, flush=True)
+    return code

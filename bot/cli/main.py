@@ -1,0 +1,91 @@
+"""The `microlev` command: its commands, its exit codes, and one line instead of a traceback for a person's mistake.
+
+How it works: each module beside this one holds thin functions with typed parameters; what they need is imported when
+they run, so that `microlev --help` loads neither numba nor Twisted. A command ends by returning (0), by returning an
+exit code, or by `raise typer.Exit(code)`; bad usage and bad configuration end with 2, an interrupt with 130.
+"""
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from bot import __version__
+from bot.cli.check import check, schema
+from bot.cli.demo import demo
+from bot.cli.record import record
+from bot.cli.replay import replay
+from bot.cli.run import run
+from bot.cli.sim import sim
+
+EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130
+
+app = typer.Typer(
+    name="microlev",
+    help="Leverage from market microstructure, for cTrader brokers.",
+    no_args_is_help=True,
+    rich_markup_mode=None,  # plain help: rendering it with Rich triples the time of `--help`
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (demo, run, check, sim, record, replay, schema):
+    app.command()(command)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"microlev {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code.
+
+    Args: `arguments` without the program's name; None takes those of the process.
+    """
+    command = typer.main.get_command(app)
+    try:
+        result = command.main(
+            args=None if arguments is None else list(arguments), prog_name="microlev", standalone_mode=False
+        )
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except typer.Abort:
+        return EXIT_INTERRUPTED
+    except typer.TyperException as error:
+        line = _usage_line(error)
+        return _refused(line) if line else EXIT_USAGE  # no command given: the help has been printed instead
+    except ValueError as error:
+        from bot.config.errors import ConfigError
+
+        if not isinstance(error, ConfigError):
+            raise
+        return _refused(str(error))
+    return result if isinstance(result, int) else 0
+
+
+def _usage_line(error: typer.TyperException) -> str:
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context is not None else "microlev"
+    said = " ".join(error.format_message().split()) if hasattr(error, "format_message") else str(error)
+    return f"{path}: {said.rstrip('.')}; see `{path} --help`" if said else ""
+
+
+def _refused(line: str) -> int:
+    typer.echo(line, err=True)
+    return EXIT_USAGE
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,72 @@
+"""`microlev replay`: decide a recorded run again."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def replay(
+    journal: Annotated[Path, typer.Argument(metavar="JOURNAL", help="A .journal file.")],
+    verify: Annotated[bool, typer.Option("--verify", help="Only compare; print one line.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="JSON lines on standard output.")] = False,
+) -> int:
+    """Feed a journal through the same decoder, book and engine, and compare every Decision bit for bit.
+
+    Without --verify the decisions are printed as well. Exit code 1 when a Decision differs.
+    """
+    import json as codec
+    import sys
+
+    from bot.app import replay_journal
+    from bot.cli.screen import Screen
+    from bot.journal.format import JournalError
+
+    screen = Screen(json=json)
+    try:
+        result = replay_journal(
+            journal, watch=(lambda run: ()) if verify else screen.watch, on_progress=_Progress(sys.stderr)
+        )
+    except JournalError as error:
+        screen.finish()
+        typer.echo(str(error), err=True)
+        return 2
+    screen.finish()
+    same = result.difference is None
+    if json:
+        line = {
+            "type": "replay",
+            "decisions": result.decisions,
+            "frames": result.frames,
+            "equal": same,
+            "difference": None if same or result.difference is None else result.difference.what,
+            "at_decision": None if same or result.difference is None else result.difference.number,
+            "truncated_at": result.truncated_at,
+            "clean_stop": result.clean_stop,
+        }
+        print(codec.dumps(line), flush=True)
+    else:
+        torn = "" if result.truncated_at is None else f"; the last record is torn at byte {result.truncated_at}"
+        stop = "" if result.clean_stop else "; the run did not stop cleanly"
+        if result.difference is None:
+            print(
+                f"equal: {result.decisions} decisions from {result.frames} frames decided again bit for bit{stop}{torn}"
+            )
+        else:
+            d = result.difference
+            print(f"different at decision {d.number} ({d.at_ns} ns): {d.what}{stop}{torn}")
+    return 0 if same else 1
+
+
+class _Progress:
+    """A line that counts, on a terminal only."""
+
+    def __init__(self, out: object) -> None:
+        import sys
+
+        self._out = sys.stderr if out is sys.stderr and sys.stderr.isatty() else None
+
+    def __call__(self, records: int) -> None:
+        if self._out is not None:
+            self._out.write(f"\r{records} records")
+            self._out.flush()

@@ -1,0 +1,42 @@
+"""`microlev run`: the bot, from a config file."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def run(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="The config file.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Send no order, whatever the config says.")] = False,
+    live: Annotated[bool, typer.Option("--live", help="Say that real money may be traded.")] = False,
+    seconds: Annotated[float | None, typer.Option(help="Stop this long after the first READY.", min=0.0)] = None,
+    json: Annotated[bool, typer.Option("--json", help="JSON lines on standard output.")] = False,
+    exit_on_halt: Annotated[bool, typer.Option("--exit-on-halt", help="Exit with 5 when a risk limit halts.")] = False,
+) -> int:
+    """Run the bot. It trades only if the config says `mode: trade`; with real money only with --live as well."""
+    import os
+
+    from bot.app import run_live
+    from bot.cli.screen import Screen, log_to_stderr
+    from bot.config import check_supported, load_config
+
+    loaded = load_config(config, os.environ)
+    if dry_run:
+        loaded = loaded.as_dry_run()
+    for warning in check_supported(loaded):
+        typer.echo(f"warning: {warning}", err=True)
+    log_to_stderr()
+    screen = Screen(json=json)
+    code, text = run_live(
+        loaded,
+        live=live,
+        seconds=seconds,
+        exit_on_halt=exit_on_halt,
+        watch=screen.watch,
+        summarise=screen.summarise,
+    )
+    screen.finish()
+    if code and text:
+        typer.echo(text, err=True)
+    return code

@@ -1,0 +1,81 @@
+"""`microlev sim`: the embedded venue as a server for any cTrader client."""
+
+from decimal import Decimal, InvalidOperation
+from typing import Annotated, Any
+
+import typer
+
+ACCOUNT_ID = 1_000_001
+EXIT_USAGE = 2
+EXIT_UNREACHABLE = 4
+
+
+def sim(
+    port: Annotated[int, typer.Option(help="TCP port on 127.0.0.1; 0 takes a free one.", min=0, max=65_535)] = 0,
+    market: Annotated[
+        str, typer.Option(metavar="SOURCE", help="synthetic[:calm|thin] or a .parquet recording.")
+    ] = "synthetic:calm",
+    speed: Annotated[float, typer.Option(help="How many times faster than the clock the market runs.")] = 1.0,
+    seed: Annotated[int, typer.Option(help="Seed of the synthetic market.")] = 1,
+    account_type: Annotated[str, typer.Option(metavar="TYPE", help="hedged or netted.")] = "hedged",
+    deposit_currency: Annotated[str, typer.Option(metavar="CCY", help="Currency of the account.")] = "USD",
+    balance: Annotated[str, typer.Option(metavar="X", help="Opening balance in deposit currency.")] = "10000",
+) -> None:
+    """Run the embedded venue: a cTrader Open API server on loopback.
+
+    Prints one JSON line when it accepts connections, then serves until interrupted. A view-scope token is the
+    printed access token with "-view" behind it.
+    """
+    import json
+    import secrets
+    import sys
+
+    from twisted.internet.error import CannotListenError
+    from twisted.logger import globalLogBeginner, textFileLogObserver
+
+    from bot.net.simulator import start_simulator, wall_clock
+    from bot.sim.entities import AccountSettings
+    from bot.sim.market import open_market
+    from bot.sim.venue import Venue
+
+    now_ns = wall_clock()
+    access_token = secrets.token_urlsafe(24)
+    try:
+        start_ns = now_ns()
+        account = AccountSettings(ACCOUNT_ID, account_type, deposit_currency.upper(), _money(balance))
+        venue = Venue(
+            open_market(market, seed=seed, start_ns=start_ns, speed=speed),
+            accounts=[account],
+            start_ns=start_ns,
+            client_id="microlev-sim",
+            client_secret=secrets.token_urlsafe(24),
+            access_token=access_token,
+            refresh_token=secrets.token_urlsafe(24),
+            view_token=access_token + "-view",
+        )
+    except ValueError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(EXIT_USAGE) from None
+    observer: Any = textFileLogObserver(sys.stderr)
+    globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False)
+    import twisted.internet.reactor  # installs the reactor: not before every option is known to be good
+
+    reactor: Any = twisted.internet.reactor
+    try:
+        server = start_simulator(reactor, venue, port, now_ns=now_ns)
+    except CannotListenError as error:
+        typer.echo(f"cannot listen on 127.0.0.1:{port}: {error.socketError}", err=True)
+        raise typer.Exit(EXIT_UNREACHABLE) from None
+    reactor.callWhenRunning(lambda: print(json.dumps(server.ready_line()), flush=True))
+    reactor.addSystemEventTrigger("before", "shutdown", server.stop)
+    reactor.run()
+
+
+def _money(text: str) -> Decimal:
+    try:
+        amount = Decimal(text)
+    except InvalidOperation:
+        raise ValueError(f"--balance must be a number, not {text!r}") from None
+    if not amount.is_finite():
+        raise ValueError(f"--balance must be a number, not {text!r}")
+    return amount

@@ -1,0 +1,419 @@
+"""Drives one run over a live connection: bytes to the pipeline, Decisions to ledger, wire, journal and screen.
+
+How it works: every input (bytes, the link, a timer, a command, a paper fill) becomes one call of the pipeline at one
+moment; what it decides is handled before the next input is taken. The order of handling is fixed: intents go to the
+ledger, then bytes to the wire, then everything to the journal and to those who watch.
+
+Invariant: no byte of an order is written before its intent is on disk. A ledger that fails stops the run.
+"""
+
+import math
+import time
+from array import array
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import wraps
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from bot.ctrader.framing import FrameReader, FrameTooLong
+from bot.ctrader.pipeline import Pipeline
+from bot.ctrader.redact import redact_frame
+from bot.ctrader.session import Session
+from bot.engine.decision import Decision
+from bot.engine.engine import Engine
+from bot.engine.events import CommandGiven, Event, ExecutionReported
+from bot.execution.paper import PaperVenue
+from bot.execution.requests import ClosePosition, PlaceOrder
+from bot.journal.format import JournalError
+from bot.journal.inputs import encode_inputs
+from bot.journal.ledger import Intent, Ledger, LedgerError
+from bot.journal.writer import JournalWriter
+from bot.net.client import VenueClient
+
+EXIT_DONE, EXIT_UNREACHABLE, EXIT_HALTED, EXIT_INTERRUPTED = 0, 4, 5, 130
+STOP_LIMIT_S = 10.0
+_LATENCIES_KEPT = 100_000
+_log = Logger()
+
+
+def _guarded(method: Callable[..., None]) -> Callable[..., None]:
+    """Let an error of ours end the run: a bot that has lost its footing must not trade on."""
+
+    @wraps(method)
+    def call(self: "Driver", *args: Any) -> None:
+        try:
+            method(self, *args)
+        except Exception:
+            self._crash(Failure())
+
+    return call
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run ended: an exit code of the contract, and one line when it is not 0."""
+
+    exit_code: int
+    text: str = ""
+
+
+@dataclass(slots=True)
+class RunFigures:
+    """What a run counts. Units: `decision_ns` from the arrival of the bytes to the Decision, the newest 100 000."""
+
+    frames: int = 0
+    decisions: int = 0
+    intended: int = 0
+    refused: int = 0
+    order_changes: int = 0
+    connections: int = 0
+    ready_ns: int | None = None
+    decision_ns: "array[int]" = field(default_factory=lambda: array("q"))
+    order_ns: "array[int]" = field(default_factory=lambda: array("q"))
+
+    def percentile_us(self, samples: "array[int]", share: float) -> float | None:
+        """Return a percentile of samples in microseconds; None without samples."""
+        if not samples:
+            return None
+        ordered = sorted(samples)
+        return ordered[min(len(ordered) - 1, math.ceil(share * len(ordered)) - 1)] / 1000
+
+
+@dataclass(frozen=True, slots=True)
+class DriverSettings:
+    """How a run begins and ends. Units: seconds; `seconds` counts from the first READY, None for no end."""
+
+    connect_timeout_s: float
+    seconds: float | None
+    exit_on_halt: bool
+
+
+class Driver:
+    """One run. `start` connects; the Deferred it returns fires with the Outcome when everything is put away.
+
+    Args: `connect` builds the client for a listener; `paper` is there in a dry run, `ledger` when orders are sent.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        settings: DriverSettings,
+        session: Session,
+        engine: Engine,
+        pipeline: Pipeline[Decision],
+        connect: Callable[["Driver"], VenueClient],
+        now_ns: Callable[[], int],
+        *,
+        paper: PaperVenue | None = None,
+        ledger: Ledger | None = None,
+        journal: JournalWriter | None = None,
+        watchers: Sequence[Callable[[Decision], None]] = (),
+        summarise: Callable[["Driver"], dict[str, Any]] = lambda driver: {},
+    ) -> None:
+        self._reactor = reactor
+        self._settings = settings
+        self._session = session
+        self._engine = engine
+        self._pipeline = pipeline
+        self._now_ns = now_ns
+        self._paper = paper
+        self._ledger = ledger
+        self._journal = journal
+        self._watchers = watchers
+        self._summarise = summarise
+        self._client = connect(self)
+        self._reader = FrameReader()
+        self._write: Callable[[bytes], None] | None = None
+        self._timer: Any = None
+        self._finished: Deferred[Outcome] = Deferred()
+        self._outcome: Outcome | None = None
+        self._is_finishing = False
+        self._stop_by_ns: int | None = None
+        self._last_trouble = ""
+        self._down_since_ns: int | None = None
+        self._received_ns = 0
+        self.figures = RunFigures()
+
+    def now_ns(self) -> int:
+        """The time of the run."""
+        return self._now_ns()
+
+    # -- the run ------------------------------------------------------------------------------------------------
+
+    def start(self) -> "Deferred[Outcome]":
+        """Connect and go on until the run is over."""
+        self._reactor.callLater(self._settings.connect_timeout_s, self._connect_timeout)
+        self._client.start()
+        self._handle(self._pipeline.inject((), self._now_ns()), inputs=[])
+        return self._finished
+
+    @_guarded
+    def stop(self, outcome: Outcome) -> None:
+        """End the run: nothing new is opened, orders on their way get ten seconds. A second call ends it at once."""
+        if self._outcome is not None:
+            self._finish()
+            return
+        self._outcome = outcome
+        now = self._now_ns()
+        self._stop_by_ns = now + int(STOP_LIMIT_S * 1e9)
+        self.inject([CommandGiven(now, "stop")])
+
+    def inject(self, events: list[Event]) -> None:
+        """Feed events from this side to the engine."""
+        now = self._now_ns()
+        self._handle(self._pipeline.inject(events, now), inputs=events)
+
+    # -- the link (LinkListener) --------------------------------------------------------------------------------
+
+    @_guarded
+    def link_up(self, transport_write: Callable[[bytes], None]) -> None:
+        """Begin the session on a verified connection."""
+        now = self._now_ns()
+        self._write = transport_write
+        self._reader = FrameReader()
+        self.figures.connections += 1
+        if self._down_since_ns is not None:
+            _log.info("back after {seconds:.1f} s", seconds=(now - self._down_since_ns) / 1e9)
+            self._down_since_ns = None
+        self._record(lambda journal: journal.link(now, True, ""))
+        self._handle(self._pipeline.link_up(now))
+
+    @_guarded
+    def link_data(self, data: bytes) -> None:
+        """Take one delivery of the transport: the edge of a batch."""
+        if self._is_finishing:
+            return
+        self._received_ns = time.perf_counter_ns()
+        try:
+            frames = self._reader.receive(data)
+        except FrameTooLong as error:
+            self._client.drop(str(error))
+            return
+        if not frames:
+            return
+        now = self._now_ns()
+        self.figures.frames += len(frames)
+        decision = self._pipeline.batch(frames, now)
+        if len(self.figures.decision_ns) < _LATENCIES_KEPT:
+            self.figures.decision_ns.append(time.perf_counter_ns() - self._received_ns)
+        self._record(lambda journal: journal.batch(now, [redact_frame(frame) for frame in frames]))
+        self._handle(decision)
+
+    @_guarded
+    def link_down(self, reason: str) -> None:
+        """Take the loss of the connection."""
+        now = self._now_ns()
+        self._write = None
+        self._last_trouble = reason
+        if self._outcome is None:
+            _log.warn("connection lost: {reason}", reason=reason)
+            self._down_since_ns = now
+        self._record(lambda journal: journal.link(now, False, reason))
+        self._handle(self._pipeline.link_down(now, reason))
+
+    @_guarded
+    def link_untrusted(self, text: str) -> None:
+        """The peer did not prove who it is: before the first READY that ends the run, later it is tried again."""
+        self._trouble(text)
+        if self.figures.ready_ns is None and self._outcome is None:
+            self._outcome = Outcome(EXIT_UNREACHABLE, text)
+            self._finish()
+
+    def link_failed(self, text: str) -> None:
+        """No connection could be made; the client tries again by itself."""
+        self._trouble(text)
+
+    def _trouble(self, text: str) -> None:
+        if text != self._last_trouble:
+            _log.warn("{text}", text=text)
+        self._last_trouble = text
+
+    # -- after each input ---------------------------------------------------------------------------------------
+
+    def _handle(self, decision: Decision, inputs: list[Event] | None = None) -> None:
+        if self._is_finishing:
+            return
+        if (decision.intended or decision.order_changes) and not self._intents_kept(decision):
+            return
+        self._flush()
+        if decision.intended and inputs is None:
+            self.figures.order_ns.append(time.perf_counter_ns() - self._received_ns)
+        if inputs is not None:
+            self._record(lambda journal: journal.input(decision.now_ns, encode_inputs(inputs)))
+        self._record(lambda journal: journal.decision(decision.now_ns, decision.encode()))
+        self._count(decision)
+        for watch in self._watchers:
+            watch(decision)
+        paper_events = self._paper_events(decision)
+        if paper_events:
+            self.inject(paper_events)
+            return
+        self._after(decision)
+
+    def _after(self, decision: Decision) -> None:
+        if self._session.fatal is not None and self._outcome is None:
+            self._outcome = Outcome(self._session.fatal.exit_code, self._session.fatal.text)
+            self._finish()
+            return
+        if self._session.wants_disconnect is not None and self._write is not None:
+            self._client.drop(self._session.wants_disconnect)
+        if self._outcome is not None:
+            if self._engine.is_settled or (self._stop_by_ns is not None and decision.now_ns >= self._stop_by_ns):
+                self._finish()
+                return
+        elif self._settings.exit_on_halt and self._engine.trading == "halted" and self._engine.is_settled:
+            self.stop(Outcome(EXIT_HALTED, "halted by a risk limit"))
+            return
+        self._set_timer()
+
+    def _count(self, decision: Decision) -> None:
+        figures = self.figures
+        figures.decisions += 1
+        figures.intended += len(decision.intended)
+        figures.refused += len(decision.refused)
+        figures.order_changes += len(decision.order_changes)
+        if figures.ready_ns is None and self._session.ready:
+            figures.ready_ns = decision.now_ns
+            if self._settings.seconds is not None:
+                self._reactor.callLater(self._settings.seconds, self._time_is_up)
+
+    @_guarded
+    def _time_is_up(self) -> None:
+        if self._outcome is None:
+            self.stop(Outcome(EXIT_DONE))
+
+    @_guarded
+    def _connect_timeout(self) -> None:
+        if self.figures.ready_ns is None and self._outcome is None:
+            limit = self._settings.connect_timeout_s
+            why = self._last_trouble or f"the session stands at {self._session.phase.name.lower()}"
+            self._outcome = Outcome(EXIT_UNREACHABLE, f"not ready within {limit:g} s: {why}")
+            self._finish()
+
+    def _flush(self) -> None:
+        if self._write is not None:
+            frames = self._session.data_to_send(self._now_ns())
+            if frames:
+                self._write(b"".join(frames))
+
+    def _set_timer(self) -> None:
+        due_ns = self._pipeline.next_timeout_ns()
+        delay_s = max((due_ns - self._now_ns()) / 1e9, 0.0)
+        if self._timer is not None and self._timer.active():
+            if self._timer.getTime() <= self._reactor.seconds() + delay_s:
+                return
+            self._timer.cancel()
+        self._timer = self._reactor.callLater(delay_s, self._tick)
+
+    @_guarded
+    def _tick(self) -> None:
+        self._timer = None
+        now = self._now_ns()
+        if self._pipeline.next_timeout_ns() > now:
+            self._set_timer()
+            return
+        decision = self._pipeline.timer(now)
+        self._record(lambda journal: journal.timer(now))
+        self._handle(decision)
+        self._record(lambda journal: journal.flush())
+
+    # -- orders -------------------------------------------------------------------------------------------------
+
+    def _intents_kept(self, decision: Decision) -> bool:
+        """Put every order on disk before its bytes leave; on failure nothing leaves and the run ends."""
+        if self._ledger is None:
+            return True
+        try:
+            for order in decision.intended:
+                volume = order.volume_cents if order.side == "buy" else -order.volume_cents
+                symbol = next(spec for spec in self._engine.specs if spec.name == order.symbol)
+                self._ledger.record_intent(
+                    Intent(
+                        client_order_id=order.client_order_id,
+                        run_id=self._session.plan.run_id,
+                        symbol_id=symbol.symbol_id,
+                        action=order.action,
+                        volume_cents=volume,
+                        order_type=order.order_type,
+                        created_ns=decision.now_ns,
+                        position_id=order.position_id,
+                    )
+                )
+            for change in decision.order_changes:
+                self._ledger.record_state(
+                    change.order.client_order_id, change.state, decision.now_ns, change.error_code
+                )
+        except LedgerError as error:
+            self._outcome = Outcome(EXIT_UNREACHABLE, f"stopped before sending: {error}")
+            self._client.drop("the ledger failed")
+            self._finish()
+            return False
+        return True
+
+    def _paper_events(self, decision: Decision) -> list[Event]:
+        """Fill this decision's orders on paper; empty outside a dry run."""
+        events: list[Event] = []
+        books = self._engine.books
+        if self._paper is None or books is None:
+            return events
+        index = {spec.symbol_id: (i, spec) for i, spec in enumerate(self._engine.specs)}
+        for request in decision.requests:
+            if not isinstance(request, PlaceOrder | ClosePosition):
+                continue
+            i, spec = index[request.symbol_id]
+            for report in self._paper.execute(request, spec, books, i, decision.now_ns):
+                events.append(
+                    ExecutionReported(
+                        recv_ns=decision.now_ns,
+                        kind=report.kind,
+                        client_order_id=report.client_order_id,
+                        order=report.order,
+                        deal=report.deal,
+                        error_code=report.error_code,
+                        paper=True,
+                    )
+                )
+        return events
+
+    # -- the end ------------------------------------------------------------------------------------------------
+
+    def _record(self, write: Callable[[JournalWriter], None]) -> None:
+        if self._journal is None:
+            return
+        try:
+            write(self._journal)
+        except JournalError as error:
+            # The recording is not worth the positions: say it once and go on without.
+            _log.error("recording stopped: {error}", error=error)
+            self._journal = None
+
+    def _crash(self, failure: Failure) -> None:
+        if self._finished.called:
+            return
+        self._is_finishing = True
+        self._cancel_timers()
+        if self._ledger is not None:
+            self._ledger.close()
+        self._client.stop().addBoth(lambda _: self._finished.errback(failure))
+
+    def _cancel_timers(self) -> None:
+        for call in self._reactor.getDelayedCalls():
+            if getattr(call.func, "__self__", None) is self:
+                call.cancel()
+
+    def _finish(self) -> None:
+        if self._is_finishing:
+            return
+        self._is_finishing = True
+        self._cancel_timers()
+        summary = self._summarise(self)
+        self._record(lambda journal: journal.close(self._now_ns(), summary))
+        self._journal = None
+        if self._ledger is not None:
+            self._ledger.close()
+        outcome = self._outcome or Outcome(EXIT_DONE)
+        self._client.stop().addBoth(lambda _: self._finished.callback(outcome))
