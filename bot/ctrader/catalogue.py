@@ -1,5 +1,6 @@
 """What the broker lists: assets, symbols, their details, and the chains of symbols that convert money."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
@@ -43,6 +44,8 @@ class Catalogue:
         self.traded_ids: tuple[int, ...] = ()
         self.details: dict[int, Any] = {}
         self.chains: dict[tuple[int, int], tuple[int, ...]] = {}
+        self._held: dict[int, None] = {}
+        self._subscribed: dict[int, None] = {}  # grows only, so that an index never changes within a connection
 
     def add_assets(self, assets: Any) -> None:
         """Take the asset list."""
@@ -75,14 +78,24 @@ class Catalogue:
             chosen.append(symbol.symbol_id)
         self.traded_ids = tuple(chosen)
 
+    def hold(self, symbol_ids: Iterable[int]) -> bool:
+        """Ask for the symbols of open positions as well; return whether any of them is new.
+
+        Positions that are not ours count in equity, margin and leverage, and must have a price for that.
+        """
+        exposed = self.exposed_ids
+        new = [i for i in symbol_ids if i in self.listed and i not in exposed]
+        self._held |= dict.fromkeys(new)
+        return bool(new)
+
     def wanted_chains(self) -> list[tuple[int, int]]:
         """Return the (asset id, target asset id) pairs whose conversion is needed.
 
-        Every base and quote asset of a traded symbol goes to the deposit asset and, for tier volumes, to USD; USD goes
+        Every base and quote asset of a traded or held symbol goes to the deposit asset and, for tier volumes, to USD; USD goes
         to the deposit asset, because margin of tiers and commissions come in USD.
         """
         assets: dict[int, None] = {}
-        for symbol_id in self.traded_ids:
+        for symbol_id in self.exposed_ids:
             symbol = self.listed[symbol_id]
             assets |= {symbol.base_asset_id: None, symbol.quote_asset_id: None}
         usd = self._usd_id
@@ -97,16 +110,22 @@ class Catalogue:
 
     @property
     def subscribed_ids(self) -> tuple[int, ...]:
-        """Symbols whose spots are needed: the traded ones, then those that convert."""
-        ids = dict.fromkeys(self.traded_ids)
+        """Symbols whose spots are needed: the traded ones, then those that convert or are held."""
+        self._subscribed |= dict.fromkeys(self.exposed_ids)
         for chain in self.chains.values():
-            ids |= dict.fromkeys(chain)
-        return tuple(ids)
+            self._subscribed |= dict.fromkeys(chain)
+        return tuple(self._subscribed)
+
+    @property
+    def exposed_ids(self) -> tuple[int, ...]:
+        """Symbols with exposure, ours or not: the traded ones, then those of other open positions."""
+        return tuple(dict.fromkeys((*self.traded_ids, *self._held)))
 
     @property
     def leverage_ids(self) -> tuple[int, ...]:
-        """Distinct dynamic leverage ids of the symbols that are traded."""
-        ids = {s.leverageId: None for s in self._traded_details() if s.HasField("leverageId")}
+        """Distinct dynamic leverage ids of the symbols with exposure."""
+        known = [self.details[i] for i in self.exposed_ids if i in self.details]
+        ids = {s.leverageId: None for s in known if s.HasField("leverageId")}
         return tuple(ids)
 
     def check_details(self) -> None:
@@ -139,9 +158,6 @@ class Catalogue:
         listed = self.listed[symbol_id]
         base, quote = self._asset_name(listed.base_asset_id), self._asset_name(listed.quote_asset_id)
         return symbol_spec(self.details[symbol_id], listed.name, base, quote)
-
-    def _traded_details(self) -> list[Any]:
-        return [self.details[symbol_id] for symbol_id in self.traded_ids if symbol_id in self.details]
 
     @property
     def _usd_id(self) -> int | None:

@@ -53,16 +53,15 @@ class Errands:
         self._outbox.send(Purpose.TRADE, body, trade=request)
 
     def trade_refused(self, trade: TradeRequest, error: Any, recv_ns: int) -> bool:
-        """Report a refusal; return False for an error that does not say whether the order was executed.
+        """Report an error that answers a trade; return False for one that does not say whether it was executed.
 
-        Such an order is not refused: the engine's own timeout makes it unknown, and resolves it.
+        The engine takes such an order as unknown at once, and asks for its outcome.
         """
         code, description = text(error.errorCode), text(error.description)
-        if rule_for(code, description, trading=True).reaction is Reaction.OUTCOME_UNKNOWN:
-            return False
-        order_id, position_id = getattr(error, "orderId", 0), getattr(error, "positionId", 0)
-        self._emit(refused(trade, code, description, recv_ns, order_id, position_id))
-        return True
+        known = rule_for(code, description, trading=True).reaction is not Reaction.OUTCOME_UNKNOWN
+        ids = getattr(error, "orderId", 0), getattr(error, "positionId", 0)
+        self._emit(refused(trade, code, description, recv_ns, *ids, outcome_unknown=not known))
+        return known
 
     def refused_without_request(self, error: Any, recv_ns: int) -> bool:
         """Report an order error that names no request of ours; return False when it names no entity either."""

@@ -10,7 +10,7 @@ from google.protobuf.message import Message
 
 from bot.ctrader import translate
 from bot.ctrader.catalogue import Catalogue
-from bot.ctrader.phases import Phase
+from bot.ctrader.phases import TRANSITIONS, Phase
 from bot.ctrader.plan import HandshakeRefused, SessionPlan
 from bot.ctrader.schema import enum, message
 from bot.engine.events import AccountLoaded, Event, LeverageTiersLoaded, Reconciled
@@ -42,6 +42,7 @@ class Handshake:
         self.account_id: int | None = plan.account_id
         self.venue_version: str | None = None
         self.catalogue = Catalogue(plan.symbols)
+        self._has_new_symbols = False
         self._questions: dict[Phase, Callable[[], list[Question]]] = {
             Phase.APPLICATION_AUTH: self._ask_application,
             Phase.ACCOUNT_LIST: self._ask_accounts,
@@ -90,7 +91,9 @@ class Handshake:
                 return [LeverageTiersLoaded(recv_ns, leverage.leverageId, tiers)]
             case "ProtoOAReconcileRes":
                 orders = tuple(map(translate.order, reply.order))
-                return [Reconciled(recv_ns, translate.open_positions(reply.position), orders)]
+                positions = translate.open_positions(reply.position)
+                self._has_new_symbols = self.catalogue.hold(p.symbol_id for p in positions)
+                return [Reconciled(recv_ns, positions, orders)]
         return []
 
     def refresh(self, reply: Any, recv_ns: int) -> tuple[list[Event], list[Question]]:
@@ -122,6 +125,18 @@ class Handshake:
         elif phase is Phase.CHAIN_DETAILS:
             return [self.catalogue.loaded(recv_ns)]
         return []
+
+    def needs_symbol(self, position: Any) -> bool:
+        """Return whether an open position is in a symbol that has to be loaded first; from then on it is wanted."""
+        held = translate.open_positions([position])
+        return self.catalogue.hold(p.symbol_id for p in held)
+
+    def next_phase(self, phase: Phase) -> Phase:
+        """Return what follows a phase: the table's word, but back to the details when positions need more symbols."""
+        if phase is Phase.RECONCILE and self._has_new_symbols:
+            self._has_new_symbols = False
+            return Phase.DETAILS
+        return TRANSITIONS[phase].next
 
     def trader_changed(self, trader: Any, recv_ns: int) -> AccountLoaded:
         """Return the account's new state.
@@ -180,7 +195,7 @@ class Handshake:
             (self._of_account("ProtoOASymbolsForConversionReq", firstAssetId=pair[0], lastAssetId=pair[1]), pair)
             for pair in self.catalogue.wanted_chains()
         ]
-        return [self.ask_symbols(self.catalogue.traded_ids), *chains]
+        return [self.ask_symbols(self.catalogue.exposed_ids), *chains]
 
     def ask_symbols(self, symbol_ids: Any) -> Question:
         """Return the request for the details of symbols."""

@@ -35,6 +35,8 @@ def refused(
     recv_ns: int,
     order_id: int | None = None,
     position_id: int | None = None,
+    *,
+    outcome_unknown: bool = False,
 ) -> RequestRefused:
     """Return the refusal of a request; ids the venue left out (or sent as 0) are taken from the request."""
     return RequestRefused(
@@ -44,6 +46,7 @@ def refused(
         description=description,
         order_id=order_id or getattr(request, "order_id", None),
         position_id=position_id or getattr(request, "position_id", None),
+        outcome_unknown=outcome_unknown,
     )
 
 

@@ -3,7 +3,9 @@
     frames, timers, commands, paper fills -> Session -> events -> Engine -> Decision -> requests -> Session
 
 How it works: each method is one input, takes the time at which it happened, and returns the Decision that followed. The
-driver journals the input and the Decision; replay calls the same methods with what was journalled.
+driver journals the input and the Decision; replay calls the same methods with what was journalled. What is to be sent
+waits in `data_to_send`: it leaves the session at the time of the input, because the session remembers when each request
+left (a drop makes one that did "unknown" and one that did not "rejected"), and a replay must remember the same.
 
 Invariant: the Decisions depend on the sequence of these calls and on nothing else.
 """
@@ -52,9 +54,11 @@ class Pipeline(Generic[D]):
         self._session = session
         self._engine = engine
         self._orders_to_venue = orders_to_venue
+        self._frames: list[bytes] = []
 
     def link_up(self, now_ns: int) -> D:
-        """Take a fresh, verified connection."""
+        """Take a fresh, verified connection. What was left to send belonged to the one before."""
+        self._frames.clear()
         self._session.connection_made(now_ns)
         return self._decide(now_ns)
 
@@ -80,6 +84,12 @@ class Pipeline(Generic[D]):
             self._engine.receive(event)
         return self._decide(now_ns)
 
+    def data_to_send(self) -> bytes:
+        """Return the bytes for the venue that the inputs since the last call have led to."""
+        data = b"".join(self._frames)
+        self._frames.clear()
+        return data
+
     def next_timeout_ns(self) -> int:
         """Return when to call `timer` if nothing else happens before."""
         session_ns = self._session.next_timeout_ns()
@@ -93,4 +103,5 @@ class Pipeline(Generic[D]):
         for request in decision.requests:
             if self._orders_to_venue or not isinstance(request, PlaceOrder | ClosePosition):
                 self._session.submit(request, now_ns)
+        self._frames += self._session.data_to_send(now_ns)
         return decision

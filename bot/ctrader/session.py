@@ -230,7 +230,7 @@ class Session:
     def _leave(self, phase: Phase, now_ns: int) -> Phase:
         for event in self._handshake.complete(phase, now_ns):
             self._emit(event)
-        return TRANSITIONS[phase].next
+        return self._handshake.next_phase(phase)
 
     def _advance(self, now_ns: int) -> None:
         if not self._outbox.pending.any_of(Purpose.HANDSHAKE):
@@ -371,6 +371,10 @@ class Session:
             self._errands.executed(event, trade, recv_ns)
             if trade is not None:
                 self._outbox.pending.close(message_id)
+            if self.ready and event.HasField("position") and self._handshake.needs_symbol(event.position):
+                # Somebody opened a position in a symbol that is not loaded: without its price equity is unknown.
+                self._errands.forget(recv_ns, "more symbols are loaded first", keep_sent_trades=True)
+                self._enter(Phase.DETAILS, recv_ns)
 
     def _trader_updated(self, event: Any, _message_id: str, recv_ns: int) -> None:
         # Before the asset list has come the deposit asset has no name, and the trader's own reply is on its way.

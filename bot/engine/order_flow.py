@@ -114,7 +114,7 @@ class OrderFlow:
             state = "unknown" if event.outcome_unknown else "rejected"
             self._move(order, state, None, event.error_code, paper=event.paper)
 
-    def connection_lost(self, now_ns: int) -> None:
+    def connection_lost(self) -> None:
         """Everything without a final answer may or may not have happened: unknown."""
         for order in self._in_flight.all():
             order.asked_ns = None

@@ -4,18 +4,18 @@ How it works: every input (bytes, the link, a timer, a command, a paper fill) be
 moment; what it decides is handled before the next input is taken. The order of handling is fixed: intents go to the
 ledger, then bytes to the wire, then everything to the journal and to those who watch.
 
-Invariant: no byte of an order is written before its intent is on disk. A ledger that fails stops the run.
+Invariants: no byte of an order is written before its intent is on disk, and a ledger that fails stops the run. An error
+of ours ends the run with its traceback. Whatever the venue does, a run that is to end ends: orders on their way get
+`STOP_LIMIT_S`, the closing of the link gets `CLOSE_LIMIT_S`.
 """
 
-import math
 import time
-from array import array
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import wraps
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -25,18 +25,20 @@ from bot.ctrader.redact import redact_frame
 from bot.ctrader.session import Session
 from bot.engine.decision import Decision
 from bot.engine.engine import Engine
-from bot.engine.events import CommandGiven, Event, ExecutionReported
+from bot.engine.events import CommandGiven, Event
 from bot.execution.paper import PaperVenue
-from bot.execution.requests import ClosePosition, PlaceOrder
 from bot.journal.format import JournalError
 from bot.journal.inputs import encode_inputs
-from bot.journal.ledger import Intent, Ledger, LedgerError
+from bot.journal.ledger import Ledger, LedgerError
 from bot.journal.writer import JournalWriter
 from bot.net.client import VenueClient
+from bot.net.figures import RunFigures
+from bot.net.intents import keep_intents
+from bot.net.paper_fills import paper_events
 
-EXIT_DONE, EXIT_UNREACHABLE, EXIT_HALTED, EXIT_INTERRUPTED = 0, 4, 5, 130
+EXIT_DONE, EXIT_FAILED, EXIT_UNREACHABLE, EXIT_HALTED, EXIT_INTERRUPTED = 0, 1, 4, 5, 130
 STOP_LIMIT_S = 10.0
-_LATENCIES_KEPT = 100_000
+CLOSE_LIMIT_S = 2.0
 _log = Logger()
 
 
@@ -59,28 +61,6 @@ class Outcome:
 
     exit_code: int
     text: str = ""
-
-
-@dataclass(slots=True)
-class RunFigures:
-    """What a run counts. Units: `decision_ns` from the arrival of the bytes to the Decision, the newest 100 000."""
-
-    frames: int = 0
-    decisions: int = 0
-    intended: int = 0
-    refused: int = 0
-    order_changes: int = 0
-    connections: int = 0
-    ready_ns: int | None = None
-    decision_ns: "array[int]" = field(default_factory=lambda: array("q"))
-    order_ns: "array[int]" = field(default_factory=lambda: array("q"))
-
-    def percentile_us(self, samples: "array[int]", share: float) -> float | None:
-        """Return a percentile of samples in microseconds; None without samples."""
-        if not samples:
-            return None
-        ordered = sorted(samples)
-        return ordered[min(len(ordered) - 1, math.ceil(share * len(ordered)) - 1)] / 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +112,8 @@ class Driver:
         self._finished: Deferred[Outcome] = Deferred()
         self._outcome: Outcome | None = None
         self._is_finishing = False
-        self._stop_by_ns: int | None = None
+        self._is_closing = False
+        self._is_watched = True
         self._last_trouble = ""
         self._down_since_ns: int | None = None
         self._received_ns = 0
@@ -147,20 +128,25 @@ class Driver:
     def start(self) -> "Deferred[Outcome]":
         """Connect and go on until the run is over."""
         self._reactor.callLater(self._settings.connect_timeout_s, self._connect_timeout)
-        self._client.start()
-        self._handle(self._pipeline.inject((), self._now_ns()), inputs=[])
+        self._begin()
         return self._finished
+
+    @_guarded
+    def _begin(self) -> None:
+        self._client.start()
+        self.inject([])
 
     @_guarded
     def stop(self, outcome: Outcome) -> None:
         """End the run: nothing new is opened, orders on their way get ten seconds. A second call ends it at once."""
-        if self._outcome is not None:
+        if self._is_finishing:
+            self._client.drop("stopped")
+        elif self._outcome is not None:
             self._finish()
-            return
-        self._outcome = outcome
-        now = self._now_ns()
-        self._stop_by_ns = now + int(STOP_LIMIT_S * 1e9)
-        self.inject([CommandGiven(now, "stop")])
+        else:
+            self._outcome = outcome
+            self._reactor.callLater(STOP_LIMIT_S, self._stop_is_late)
+            self.inject([CommandGiven(self._now_ns(), "stop")])
 
     def inject(self, events: list[Event]) -> None:
         """Feed events from this side to the engine."""
@@ -172,6 +158,8 @@ class Driver:
     @_guarded
     def link_up(self, transport_write: Callable[[bytes], None]) -> None:
         """Begin the session on a verified connection."""
+        if self._is_finishing:
+            return
         now = self._now_ns()
         self._write = transport_write
         self._reader = FrameReader()
@@ -198,16 +186,17 @@ class Driver:
         now = self._now_ns()
         self.figures.frames += len(frames)
         decision = self._pipeline.batch(frames, now)
-        if len(self.figures.decision_ns) < _LATENCIES_KEPT:
-            self.figures.decision_ns.append(time.perf_counter_ns() - self._received_ns)
+        self.figures.keep(self.figures.decision_ns, time.perf_counter_ns() - self._received_ns)
         self._record(lambda journal: journal.batch(now, [redact_frame(frame) for frame in frames]))
         self._handle(decision)
 
     @_guarded
     def link_down(self, reason: str) -> None:
         """Take the loss of the connection."""
-        now = self._now_ns()
         self._write = None
+        if self._is_finishing:
+            return
+        now = self._now_ns()
         self._last_trouble = reason
         if self._outcome is None:
             _log.warn("connection lost: {reason}", reason=reason)
@@ -235,24 +224,38 @@ class Driver:
     # -- after each input ---------------------------------------------------------------------------------------
 
     def _handle(self, decision: Decision, inputs: list[Event] | None = None) -> None:
-        if self._is_finishing:
-            return
-        if (decision.intended or decision.order_changes) and not self._intents_kept(decision):
-            return
-        self._flush()
-        if decision.intended and inputs is None:
-            self.figures.order_ns.append(time.perf_counter_ns() - self._received_ns)
-        if inputs is not None:
-            self._record(lambda journal: journal.input(decision.now_ns, encode_inputs(inputs)))
-        self._record(lambda journal: journal.decision(decision.now_ns, decision.encode()))
+        kept = self._keep_intents(decision)
+        if kept and self._write is not None:
+            data = self._pipeline.data_to_send()
+            if data:
+                self._write(data)
+            if decision.intended and inputs is None:
+                self.figures.keep(self.figures.order_ns, time.perf_counter_ns() - self._received_ns)
+        if self._journal is not None:
+            if inputs is not None:
+                self._record(lambda journal: journal.input(decision.now_ns, encode_inputs(inputs)))
+            self._record(lambda journal: journal.decision(decision.now_ns, decision.encode()))
         self._count(decision)
-        for watch in self._watchers:
-            watch(decision)
-        paper_events = self._paper_events(decision)
-        if paper_events:
-            self.inject(paper_events)
+        self._show(decision)
+        if not kept:
+            self._client.drop("the ledger failed")
+            self._finish()
+            return
+        if self._paper is not None and (fills := paper_events(self._paper, self._engine, decision)):
+            self.inject(fills)
             return
         self._after(decision)
+
+    def _keep_intents(self, decision: Decision) -> bool:
+        """Put every order on disk before its bytes leave; on failure nothing may leave and the run is to end."""
+        if self._ledger is None:
+            return True
+        try:
+            keep_intents(self._ledger, decision, self._engine.specs, self._session.plan.run_id)
+        except LedgerError as error:
+            self._outcome = Outcome(EXIT_FAILED, f"stopped before sending: {error}")
+            return False
+        return True
 
     def _after(self, decision: Decision) -> None:
         if self._session.fatal is not None and self._outcome is None:
@@ -262,9 +265,12 @@ class Driver:
         if self._session.wants_disconnect is not None and self._write is not None:
             self._client.drop(self._session.wants_disconnect)
         if self._outcome is not None:
-            if self._engine.is_settled or (self._stop_by_ns is not None and decision.now_ns >= self._stop_by_ns):
+            if self._engine.is_settled:
                 self._finish()
                 return
+        elif not self._is_watched:
+            self.stop(Outcome(EXIT_DONE))
+            return
         elif self._settings.exit_on_halt and self._engine.trading == "halted" and self._engine.is_settled:
             self.stop(Outcome(EXIT_HALTED, "halted by a risk limit"))
             return
@@ -272,14 +278,20 @@ class Driver:
 
     def _count(self, decision: Decision) -> None:
         figures = self.figures
-        figures.decisions += 1
-        figures.intended += len(decision.intended)
-        figures.refused += len(decision.refused)
-        figures.order_changes += len(decision.order_changes)
+        figures.count(decision)
         if figures.ready_ns is None and self._session.ready:
             figures.ready_ns = decision.now_ns
             if self._settings.seconds is not None:
                 self._reactor.callLater(self._settings.seconds, self._time_is_up)
+
+    def _show(self, decision: Decision) -> None:
+        for watch in self._watchers:
+            try:
+                watch(decision)
+            except BrokenPipeError:
+                # Nobody reads any more (`| head`): stop as on Ctrl-C, so that no order is left behind.
+                self._watchers = [other for other in self._watchers if other is not watch]
+                self._is_watched = False
 
     @_guarded
     def _time_is_up(self) -> None:
@@ -294,11 +306,9 @@ class Driver:
             self._outcome = Outcome(EXIT_UNREACHABLE, f"not ready within {limit:g} s: {why}")
             self._finish()
 
-    def _flush(self) -> None:
-        if self._write is not None:
-            frames = self._session.data_to_send(self._now_ns())
-            if frames:
-                self._write(b"".join(frames))
+    @_guarded
+    def _stop_is_late(self) -> None:
+        self._finish()
 
     def _set_timer(self) -> None:
         due_ns = self._pipeline.next_timeout_ns()
@@ -312,6 +322,7 @@ class Driver:
     @_guarded
     def _tick(self) -> None:
         self._timer = None
+        self._received_ns = time.perf_counter_ns()
         now = self._now_ns()
         if self._pipeline.next_timeout_ns() > now:
             self._set_timer()
@@ -320,64 +331,6 @@ class Driver:
         self._record(lambda journal: journal.timer(now))
         self._handle(decision)
         self._record(lambda journal: journal.flush())
-
-    # -- orders -------------------------------------------------------------------------------------------------
-
-    def _intents_kept(self, decision: Decision) -> bool:
-        """Put every order on disk before its bytes leave; on failure nothing leaves and the run ends."""
-        if self._ledger is None:
-            return True
-        try:
-            for order in decision.intended:
-                volume = order.volume_cents if order.side == "buy" else -order.volume_cents
-                symbol = next(spec for spec in self._engine.specs if spec.name == order.symbol)
-                self._ledger.record_intent(
-                    Intent(
-                        client_order_id=order.client_order_id,
-                        run_id=self._session.plan.run_id,
-                        symbol_id=symbol.symbol_id,
-                        action=order.action,
-                        volume_cents=volume,
-                        order_type=order.order_type,
-                        created_ns=decision.now_ns,
-                        position_id=order.position_id,
-                    )
-                )
-            for change in decision.order_changes:
-                self._ledger.record_state(
-                    change.order.client_order_id, change.state, decision.now_ns, change.error_code
-                )
-        except LedgerError as error:
-            self._outcome = Outcome(EXIT_UNREACHABLE, f"stopped before sending: {error}")
-            self._client.drop("the ledger failed")
-            self._finish()
-            return False
-        return True
-
-    def _paper_events(self, decision: Decision) -> list[Event]:
-        """Fill this decision's orders on paper; empty outside a dry run."""
-        events: list[Event] = []
-        books = self._engine.books
-        if self._paper is None or books is None:
-            return events
-        index = {spec.symbol_id: (i, spec) for i, spec in enumerate(self._engine.specs)}
-        for request in decision.requests:
-            if not isinstance(request, PlaceOrder | ClosePosition):
-                continue
-            i, spec = index[request.symbol_id]
-            for report in self._paper.execute(request, spec, books, i, decision.now_ns):
-                events.append(
-                    ExecutionReported(
-                        recv_ns=decision.now_ns,
-                        kind=report.kind,
-                        client_order_id=report.client_order_id,
-                        order=report.order,
-                        deal=report.deal,
-                        error_code=report.error_code,
-                        paper=True,
-                    )
-                )
-        return events
 
     # -- the end ------------------------------------------------------------------------------------------------
 
@@ -392,28 +345,50 @@ class Driver:
             self._journal = None
 
     def _crash(self, failure: Failure) -> None:
-        if self._finished.called:
+        if self._is_closing:
+            _log.failure("while the run was ending", failure)
             return
         self._is_finishing = True
-        self._cancel_timers()
-        if self._ledger is not None:
-            self._ledger.close()
-        self._client.stop().addBoth(lambda _: self._finished.errback(failure))
-
-    def _cancel_timers(self) -> None:
-        for call in self._reactor.getDelayedCalls():
-            if getattr(call.func, "__self__", None) is self:
-                call.cancel()
+        # What led here is worth most now. No END record: the run did not stop cleanly.
+        self._record(lambda journal: journal.sync())
+        self._close(lambda: self._finished.errback(failure))
 
     def _finish(self) -> None:
         if self._is_finishing:
             return
         self._is_finishing = True
-        self._cancel_timers()
+        for client_order_id, change in self.figures.open_orders.items():
+            _log.warn(
+                "order {id} on {symbol} has no final answer ({state}): look it up at the venue",
+                id=client_order_id, symbol=change.order.symbol, state=change.state,
+            )  # fmt: skip
         summary = self._summarise(self)
         self._record(lambda journal: journal.close(self._now_ns(), summary))
-        self._journal = None
-        if self._ledger is not None:
-            self._ledger.close()
         outcome = self._outcome or Outcome(EXIT_DONE)
-        self._client.stop().addBoth(lambda _: self._finished.callback(outcome))
+        self._close(lambda: self._finished.callback(outcome))
+
+    def _close(self, then: Callable[[], None]) -> None:
+        """Put away what is left, whatever happens, then tell."""
+        self._is_closing = True
+        self._journal = None
+        self._cancel_timers()
+        try:
+            if self._ledger is not None:
+                self._ledger.close()
+        finally:
+            closed = maybeDeferred(self._client.stop)
+            # A peer that is gone never says goodbye to TLS: wait a moment, then end all the same.
+            late = self._reactor.callLater(CLOSE_LIMIT_S, closed.cancel)
+
+            def over(_: object) -> None:
+                if late.active():
+                    late.cancel()
+                self._client.drop("stopped")
+                then()
+
+            closed.addBoth(over)
+
+    def _cancel_timers(self) -> None:
+        for call in self._reactor.getDelayedCalls():
+            if getattr(call.func, "__self__", None) is self:
+                call.cancel()

@@ -8,7 +8,6 @@ A client that reads too slowly is paused by the transport; what waits for it is 
 import datetime
 import shutil
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from bot.net.clock import run_clock
 from bot.net.tls import make_local_authority
 from bot.sim.protocol import Link
 from bot.sim.venue import Venue
@@ -28,12 +28,6 @@ MAX_PENDING_BYTES = 8_000_000
 
 _MIN_DELAY_S = 0.001
 _log = Logger()
-
-
-def wall_clock() -> Callable[[], int]:
-    """Return a clock: UTC nanoseconds since the epoch that never run backwards."""
-    offset = time.time_ns() - time.monotonic_ns()
-    return lambda: time.monotonic_ns() + offset
 
 
 @implementer(IPushProducer)
@@ -100,11 +94,10 @@ class Simulator:
     def __init__(self, reactor: Any, venue: Venue, now_ns: Callable[[], int]) -> None:
         self.venue = venue
         self.now_ns = now_ns
-        self.failure: Exception | None = None
         self._reactor = reactor
         self._clients: list[VenueProtocol] = []
         self._timer: Any = None
-        self._told_ended = 0
+        self._told_ended = self._told_broken = 0
         self._port: Any = None
         self._folder: str | None = None
         self.ca_file = ""
@@ -209,17 +202,13 @@ class Simulator:
         self._schedule()
 
     def _advance(self, now_ns: int) -> None:
-        if self.failure is not None:
-            return
-        try:
-            self.venue.advance(now_ns)
-        except ValueError as error:  # a recording that is corrupt further on: the market stands still from here
-            self.failure = error
-            _log.error("the market has stopped: {error}", error=str(error))
-        ended = self.venue.market.ended
-        for name in ended[self._told_ended :]:
+        self.venue.advance(now_ns)
+        market = self.venue.market
+        for name in market.ended[self._told_ended :]:
             _log.info("the recording of {name} is over; its market stands still", name=name)
-        self._told_ended = len(ended)
+        for reason in market.broken[self._told_broken :]:
+            _log.error("a market stands still: {reason}", reason=reason)
+        self._told_ended, self._told_broken = len(market.ended), len(market.broken)
 
     def _flush(self) -> None:
         for client in list(self._clients):
@@ -230,7 +219,7 @@ class Simulator:
             self._timer.cancel()
         self._timer = None
         next_ns = self.venue.next_event_ns()
-        if next_ns is not None and self.failure is None:
+        if next_ns is not None:
             delay_s = max(_MIN_DELAY_S, (next_ns - self.now_ns()) / 1e9)
             self._timer = self._reactor.callLater(delay_s, self._tick)
 
@@ -242,6 +231,6 @@ def start_simulator(reactor: Any, venue: Venue, port: int, *, now_ns: Callable[[
         now_ns: the clock that the venue was started on: UTC nanoseconds that never run backwards.
     Raises: twisted.internet.error.CannotListenError when the port is taken.
     """
-    simulator = Simulator(reactor, venue, now_ns or wall_clock())
+    simulator = Simulator(reactor, venue, now_ns or run_clock())
     simulator.listen(port)
     return simulator

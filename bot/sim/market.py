@@ -18,17 +18,21 @@ class Market:
     """All symbols of a venue, moved by the clock it is given.
 
     `descriptions` says of each symbol (by name) what kind of data it is; `ended` names the symbols whose recording
-    is over: they keep their last quotes and stop changing.
+    is over: they keep their last quotes and stop changing; `broken` tells of recordings that could not be read to
+    their end.
     """
 
     def __init__(self, streams: dict[SymbolSpec, Iterator[Change]], descriptions: dict[str, str] | None = None) -> None:
         self.specs: tuple[SymbolSpec, ...] = tuple(sorted(streams, key=lambda spec: spec.symbol_id))
         self.descriptions = descriptions or {}
         self.ended: list[str] = []
+        self.broken: list[str] = []
         self._streams = [(spec.name, streams[spec]) for spec in self.specs]
         self._heap: list[tuple[int, int, Change]] = []
         for index in range(len(self._streams)):
-            self._refill(index)
+            first = self._next(index)
+            if first is not None:
+                heapq.heappush(self._heap, (first.time_ns, index, first))
 
     def next_change_ns(self) -> int | None:
         """Return when the next change happens; None when every symbol's market has ended."""
@@ -41,21 +45,23 @@ class Market:
         while heap and heap[0][0] <= now_ns:
             _, index, change = heap[0]
             changes.append(change)
-            following = next(self._streams[index][1], None)
+            following = self._next(index)
             if following is None:
                 heapq.heappop(heap)
-                self.ended.append(self._streams[index][0])
             else:
                 heapq.heapreplace(heap, (following.time_ns, index, following))
         return changes
 
-    def _refill(self, index: int) -> None:
+    def _next(self, index: int) -> Change | None:
         name, stream = self._streams[index]
-        change = next(stream, None)
+        try:
+            change = next(stream, None)
+        except ValueError as error:  # a recording that is corrupt further on must not stop the others
+            self.broken.append(str(error))
+            change = None
         if change is None:
             self.ended.append(name)
-        else:
-            heapq.heappush(self._heap, (change.time_ns, index, change))
+        return change
 
 
 def open_market(source: str, *, seed: int, start_ns: int, speed: float) -> Market:

@@ -14,6 +14,7 @@ from scripted_venue import (
     ready_venue,
     trader,
 )
+from test_translate import trade_data, wire_order, wire_position
 
 from bot.ctrader.phases import TRANSITIONS, Phase
 from bot.ctrader.session import Session
@@ -280,3 +281,38 @@ def test_each_request_of_the_handshake_has_fifteen_seconds(phase: Phase) -> None
     venue.wait(2)
     assert "no answer to" in venue.session.wants_disconnect
     assert "within 15 s" in venue.session.wants_disconnect
+
+
+def test_the_symbols_of_positions_that_are_not_traded_are_loaded_as_well() -> None:
+    venue = unready(symbols=("EURUSD",))
+    foreign = wire_position(positionId=9, tradeData=trade_data(symbol_id=12))
+    venue.replies["ProtoOAReconcileReq"] = lambda r: [build("ReconcileRes", position=[foreign])]
+    venue.connect()
+    told = venue.told()
+    last = [e for e in told if isinstance(e, SymbolsLoaded)][-1]
+    assert "USDJPY" in [s.name for s in last.symbols]
+    assert last.traded_count == 1
+    assert kinds(told).count("Reconciled") == 2
+    assert venue.session.ready
+    assert list(venue.requests[-1].symbolId) == [11], "depth of the traded symbol only"
+
+
+def test_a_position_opened_later_in_another_symbol_loads_it_on_the_live_connection() -> None:
+    venue = ready_venue(symbols=("EURUSD",))
+    foreign = wire_position(positionId=9, tradeData=trade_data(symbol_id=12))
+    venue.replies["ProtoOAReconcileReq"] = lambda r: [build("ReconcileRes", position=[foreign])]
+    venue.tell(build("ExecutionEvent", executionType=3, position=foreign, order=wire_order(orderId=5)))
+    assert not venue.session.ready
+    venue.talk()
+    told = venue.told()
+    assert "USDJPY" in [s.name for e in told if isinstance(e, SymbolsLoaded) for s in e.symbols]
+    assert venue.session.ready
+    assert kinds(told)[-1] == "ReadinessChanged"
+
+
+def test_a_position_in_a_symbol_the_broker_does_not_list_does_not_loop() -> None:
+    venue = unready(symbols=("EURUSD",))
+    foreign = wire_position(positionId=9, tradeData=trade_data(symbol_id=999))
+    venue.replies["ProtoOAReconcileReq"] = lambda r: [build("ReconcileRes", position=[foreign])]
+    venue.connect()
+    assert venue.session.ready

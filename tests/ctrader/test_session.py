@@ -212,10 +212,11 @@ def test_a_refusal_of_any_shape_finds_its_order(request_, refusal) -> None:
 
 
 @pytest.mark.parametrize("code", ["TIMEOUT_ERROR", "CH_SERVER_NOT_REACHABLE", "UNKNOWN_ERROR", "NEVER_HEARD_OF"])
-def test_an_error_that_leaves_the_outcome_open_is_no_refusal(code: str) -> None:
+def test_an_error_that_leaves_the_outcome_open_says_so(code: str) -> None:
     venue = ready_venue()
     venue.tell(error(code), submit(venue, place()))
-    assert venue.told() == []
+    (event,) = venue.told()
+    assert (event.error_code, event.outcome_unknown) == (code, True)
     assert venue.session.counters["outcomes_unknown"] == 1
     assert venue.session.ready
 

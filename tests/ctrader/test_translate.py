@@ -16,8 +16,8 @@ BUY, SELL = 1, 2
 volumes = st.integers(-(10**12), 10**12).filter(bool)
 
 
-def trade_data(volume: int = 1000, side: int = BUY, **fields):
-    return build("TradeData", symbolId=11, volume=volume, tradeSide=side, **fields)
+def trade_data(volume: int = 1000, side: int = BUY, symbol_id: int = 11, **fields):
+    return build("TradeData", symbolId=symbol_id, volume=volume, tradeSide=side, **fields)
 
 
 def wire_order(**fields):

@@ -1,5 +1,7 @@
 """Recordings as markets: small files of every layout, written here, and the books they must lead to."""
 
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -157,6 +159,8 @@ def test_fx_quotes_are_served_exactly_as_recorded_even_locked_and_crossed(has_sh
         bids, asks_now = book.levels(is_bid=True), book.levels(is_bid=False)
         assert (bids[0][0], asks_now[0][0]) == seen[-1], "the best level is the recorded quote"
         assert len(bids) == len(asks_now) == 10
+        if not has_shape_file and seen[-1][0] >= seen[-1][1]:
+            assert bids[1][0] == bids[0][0] - 12, "without a spread one tick scales the shape"
     assert seen == [(138_727, 138_729), (138_730, 138_730), (138_730, 138_728)]
     market = open_market(path, seed=1, start_ns=START_NS, speed=1.0)
     assert "semi-synthetic depth" in market.descriptions["EURUSD"]
@@ -205,6 +209,29 @@ def test_a_corrupt_file_is_one_line_naming_it(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"fx_fxcm_EURUSD.*not a readable parquet file") as error:
         open_market(str(path), seed=1, start_ns=START_NS, speed=1.0)
     assert "\n" not in str(error.value)
+
+
+def test_a_file_that_is_corrupt_further_on_stops_only_its_own_market(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = _write(tmp_path / "fx_fxcm_EURUSD_2014-05.parquet", **TICKS)
+
+    def breaks(*_: Any) -> Iterator[Change]:
+        yield Change(START_NS, 1, 1, 2)
+        raise ValueError("fx_fxcm_EURUSD_2014-05.parquet is corrupt")
+
+    monkeypatch.setattr("bot.sim.shape.ticks", breaks)
+    market = open_market(path, seed=1, start_ns=START_NS, speed=1.0)
+    market.advance(START_NS)
+    assert (market.ended, market.broken) == (["EURUSD"], ["fx_fxcm_EURUSD_2014-05.parquet is corrupt"])
+    assert {change.symbol_id for change in market.advance(START_NS + SECOND)} == {2, 3, 4, 5, 6}
+
+
+def test_a_recording_without_pyarrow_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = _write(tmp_path / "fx_fxcm_EURUSD_2014-05.parquet", **TICKS)
+    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
+    with pytest.raises(ValueError, match=r"microlev\[research\]"):
+        open_market(path, seed=1, start_ns=START_NS, speed=1.0)
 
 
 def test_a_foreign_file_is_one_line_saying_what_was_expected(tmp_path: Path) -> None:

@@ -1,0 +1,129 @@
+"""Watches the account: margin use, loss limits, and the picture of it all that the risk gate is shown."""
+
+import math
+from collections import deque
+
+import numpy as np
+
+from bot.account.account import AccountState
+from bot.account.loss import LossBreach, LossGuard
+from bot.account.margin import MarginRules
+from bot.account.portfolio import Portfolio, Valuation
+from bot.account.risk import RiskView
+from bot.engine.prices import PriceBoard, Prices
+from bot.engine.settings import EngineSettings
+from bot.market.evaluator import Features
+from bot.market.symbols import SymbolSpec
+
+_SECOND = 1_000_000_000
+_CHECK_EVERY_NS = _SECOND // 4
+_MINUTE_NS = 60 * _SECOND
+
+
+class AccountGuard:
+    """The account's rules and limits. `trading` is active until a limit halts it; `shrink` is below 1 while margin use
+    is over its limit: the share of what is held that may stay."""
+
+    def __init__(self, settings: EngineSettings, portfolio: Portfolio) -> None:
+        self.trading = "active"
+        self.shrink = 1.0
+        self.account: AccountState | None = None
+        self._settings = settings
+        self._portfolio = portfolio
+        self._loss = LossGuard(settings.max_daily_loss_frac, settings.max_drawdown_frac)
+        self._margin_rules = MarginRules(None, "MAX")
+        self._tiers: dict[int, tuple[tuple[float, float], ...]] = {}
+        self._checked_ns: int | None = None
+        self._sent_ns: deque[int] = deque()
+
+    @property
+    def is_netted(self) -> bool:
+        """Whether the account merges all orders of a symbol into one position."""
+        return self.account is not None and self.account.account_type == "NETTED"
+
+    @property
+    def is_flattening(self) -> bool:
+        """Whether a loss limit asks for everything of ours to be closed."""
+        return self.trading == "halted" and self._settings.flatten_on_loss
+
+    def account_loaded(self, account: AccountState) -> None:
+        """Take the account's settings and balance."""
+        self.account = account
+        self._margin_rules = MarginRules(account.leverage, account.margin_calculation, account.is_limited_risk)
+        self._portfolio.set_balance(account.balance, account.balance_version)
+        self.changed()
+
+    def tiers_loaded(self, leverage_id: int, tiers: tuple[tuple[float, float], ...]) -> None:
+        """Take a table of leverage tiers."""
+        self._tiers[leverage_id] = tiers
+        self.changed()
+
+    def deposited(self, change: float) -> None:
+        """Take a deposit (or a withdrawal, negative): neither profit nor loss."""
+        self._loss.deposited(change)
+
+    def changed(self) -> None:
+        """Say that positions or settings moved, so that the next check is not put off."""
+        self._checked_ns = None
+
+    def order_sent(self, now_ns: int) -> None:
+        """Count an order towards the rate limit."""
+        self._sent_ns.append(now_ns)
+
+    def view(
+        self,
+        prices: Prices,
+        board: PriceBoard,
+        features: Features,
+        specs: tuple[SymbolSpec, ...],
+        valuation: Valuation,
+        now_ns: int,
+        *,
+        ready: bool,
+    ) -> RiskView:
+        """Return the account and the market of this moment, as the risk gate is to see them."""
+        while self._sent_ns and self._sent_ns[0] <= now_ns - _MINUTE_NS:
+            self._sent_ns.popleft()
+        fresh_rates = board.fresh_rates(prices)
+        long_units, short_units = self._portfolio.sides_units()
+        exposed = (long_units > 0) | (short_units > 0)
+        # Equity that rests on a stale conversion is not known well enough to add risk to it.
+        equity = math.nan if np.isnan(fresh_rates[exposed]).any() else valuation.equity
+        return RiskView(
+            ready=ready,
+            trading=self.trading,
+            equity=equity,
+            leverage=valuation.leverage,
+            foreign_leverage=valuation.foreign_leverage,
+            long_units=long_units,
+            short_units=short_units,
+            unit_notional=prices.mid * fresh_rates,
+            unit_notional_usd=prices.mid * board.usd_rates(prices),
+            quiet_s=prices.quiet_s,
+            doubtful=prices.doubtful,
+            has_bids=np.isfinite(features.depth_bid),
+            has_asks=np.isfinite(features.depth_ask),
+            tiers=tuple(() if s.leverage_id is None else self._tiers.get(s.leverage_id, ()) for s in specs),
+            margin_rules=self._margin_rules,
+            netted=self.is_netted,
+            orders_last_minute=len(self._sent_ns),
+        )
+
+    def is_due(self, now_ns: int) -> bool:
+        """Return whether `check` should look now: a few times a second, and after every change of the account."""
+        return self._checked_ns is None or now_ns - self._checked_ns >= _CHECK_EVERY_NS
+
+    def check(self, view: RiskView, equity: float, now_ns: int) -> LossBreach | None:
+        """Look at margin use and loss limits; return a breach once, when it halts trading."""
+        self._checked_ns = now_ns
+        self.shrink = 1.0
+        if view.long_units.any() or view.short_units.any():
+            use = view.used_margin() / equity if equity > 0 else math.nan
+            limit = self._settings.risk_limits.max_margin_use_frac
+            if use > limit:
+                self.shrink = limit / use
+        breach = self._loss.check(equity, now_ns) if view.ready else None
+        if breach is None or self.trading == "halted":
+            return None
+        self.trading = "halted"
+        return breach

@@ -1,0 +1,164 @@
+"""The loud path: from targets that differ from what is held to approved, planned orders."""
+
+import math
+
+import numpy as np
+
+from bot.account.portfolio import Portfolio
+from bot.account.risk import ApprovedTarget, Refused, RiskGate, RiskView
+from bot.engine.decision import IntendedOrder
+from bot.engine.order_flow import OrderFlow
+from bot.engine.prices import Prices
+from bot.engine.settings import EngineSettings
+from bot.execution.plan import PlannedOrder, plan
+from bot.execution.requests import Request
+from bot.market import features as formulas
+from bot.market.book import ASK, BID, levels
+from bot.market.evaluator import Evaluator
+from bot.market.symbols import SymbolSpec
+from bot.sizing.leverage import Targets
+from bot.sizing.target import target_volume_cents
+
+_SECOND = 1_000_000_000
+_REFUSAL_REPEAT_NS = 10 * _SECOND
+
+
+class OrderMaker:
+    """Makes at most one order a symbol at a time, each approved by the risk gate.
+
+    `hands_off` holds the ids of symbols that somebody else has closed a position of ours in: only broken limits act.
+    """
+
+    def __init__(self, settings: EngineSettings, portfolio: Portfolio, orders: OrderFlow) -> None:
+        self.hands_off: set[int] = set()
+        self._settings = settings
+        self._portfolio = portfolio
+        self._orders = orders
+        self._gate = RiskGate(settings.risk_limits)
+        self._next_order = 1
+        self._last_order_ns: dict[int, int] = {}
+        self._refused_ns: dict[tuple[str, str], int] = {}
+
+    def may_act(self, s: int, symbol_id: int, now_ns: int, *, urgent: bool) -> bool:
+        """Return whether a symbol may get an order now. An `urgent` one, healing a broken limit, need not wait."""
+        if self._orders.busy(s, now_ns) or (symbol_id in self.hands_off and not urgent):
+            return False
+        last = self._last_order_ns.get(symbol_id)
+        return urgent or last is None or now_ns - last >= self._settings.min_interval_s * _SECOND
+
+    def make(
+        self,
+        s: int,
+        spec: SymbolSpec,
+        prices: Prices,
+        view: RiskView,
+        evaluator: Evaluator,
+        factors: np.ndarray,
+        targets: Targets,
+        equity: float,
+        now_ns: int,
+    ) -> tuple[IntendedOrder, Request, bool] | Refused | None:
+        """Return an order towards a symbol's target, with its request and whether it grows the position.
+
+        A refusal is returned where the gate refuses, and None where nothing tradable is to be done.
+        """
+        held_cents = self._portfolio.own_cents(spec.symbol_id)
+        target_cents = target_volume_cents(
+            spec,
+            held_cents,
+            float(targets.target[s]),
+            float(prices.unit_notional[s]),
+            equity,
+            urgent=bool(targets.urgent[s]),
+        )
+        if target_cents == held_cents:
+            return None
+        foreign = not self._settings.manage_all and self._portfolio.has_foreign(spec.symbol_id)
+        verdict = self._gate.review(view, s, spec, held_cents, target_cents, foreign=foreign)
+        if isinstance(verdict, Refused):
+            return verdict
+        planned = plan(
+            verdict,
+            spec,
+            self._portfolio.own_positions(spec.symbol_id),
+            float(prices.bid[s]),
+            float(prices.ask[s]),
+            self._settings.style,
+            f"{self._settings.run_id}-{self._next_order}",
+            netted=view.netted,
+        )
+        if planned is None:
+            return None
+        self._next_order += 1
+        self._last_order_ns[spec.symbol_id] = now_ns
+        order = self._intended(verdict, planned, spec, evaluator, view, factors, targets)
+        grows = abs(verdict.target_cents) > abs(verdict.held_cents)
+        self._orders.sent(order, s, spec.symbol_id, planned.request, now_ns, grows=grows)
+        return order, planned.request, grows
+
+    def is_news(self, refusal: Refused, now_ns: int) -> bool:
+        """Return whether to report a refusal: the same one is said again every ten seconds, not on every tick."""
+        key = (refusal.symbol, refusal.check)
+        last = self._refused_ns.get(key)
+        if last is not None and now_ns - last < _REFUSAL_REPEAT_NS:
+            return False
+        self._refused_ns[key] = now_ns
+        return True
+
+    def _intended(
+        self,
+        verdict: ApprovedTarget,
+        planned: PlannedOrder,
+        spec: SymbolSpec,
+        evaluator: Evaluator,
+        view: RiskView,
+        factors: np.ndarray,
+        targets: Targets,
+    ) -> IntendedOrder:
+        s = verdict.symbol_index
+        held, target = float(view.leverage[s]), float(targets.target[s])
+        named = zip(self._settings.strategy.factor_names, factors[:, s], strict=True)
+        why = ", ".join(f"{name} {factor:.2f}" for name, factor in named)
+        reason = f"{self._settings.strategy.name}: {held:+.2f}x -> {target:+.2f}x"
+        reason += f" ({why})" if why else ""
+        if targets.urgent[s]:
+            reason += "; a leverage or margin limit is exceeded"
+        if verdict.note:
+            reason += f"; {verdict.note}"
+        return IntendedOrder(
+            symbol=spec.name,
+            action=planned.action,
+            side="buy" if planned.volume_cents > 0 else "sell",
+            volume_cents=abs(planned.volume_cents),
+            lots=spec.lots(abs(planned.volume_cents)),
+            order_type=planned.order_type,
+            position_id=planned.position_id,
+            order_id=None,
+            client_order_id=planned.request.client_order_id,
+            leverage_now=known(held),
+            leverage_target=known(target),
+            reason=reason,
+            predicted_slippage_bps=predicted_slippage_bps(evaluator, s, planned.volume_cents),
+            margin_before=verdict.margin_before,
+            margin_after=verdict.margin_after,
+            margin_level_after=verdict.margin_level_after,
+        )
+
+
+def predicted_slippage_bps(evaluator: Evaluator, s: int, volume_cents: int) -> float | None:
+    """Return the walk-the-book cost of an order (signed, 0.01 base unit) against the mid of the book, in bps.
+
+    Missing: None when the book cannot tell.   Source: models 8.1.
+    """
+    side = 1 if volume_cents > 0 else -1
+    prices_e5, sizes_cents = levels(evaluator.books, ASK if side > 0 else BID, s)
+    features = evaluator.features
+    mid = formulas.mid(float(features.depth_bid[s]), float(features.depth_ask[s]))
+    if not math.isfinite(mid):
+        mid = float(features.mid[s])
+    return known(formulas.walk_cost_bps(prices_e5 / 1e5, sizes_cents / 100, mid, abs(volume_cents) / 100, side))
+
+
+def known(number: float) -> float | None:
+    """Return a number, or None for NaN and infinity: what a scalar that is not known is called."""
+    return float(number) if math.isfinite(number) else None

@@ -1,0 +1,55 @@
+"""What a run counts about itself, for its summary."""
+
+import math
+from array import array
+from dataclasses import dataclass, field
+
+from bot.engine.decision import Decision, OrderChange
+from bot.execution.in_flight import FINAL
+
+LATENCIES_KEPT = 100_000
+
+
+@dataclass(slots=True)
+class RunFigures:
+    """What a run counts.
+
+    Units: `decision_ns` from the arrival of the bytes to the Decision, `order_ns` from there to the order's bytes on
+    their way; the first 100 000 of each. `open_orders` holds our orders without a final state, by client order id.
+    """
+
+    frames: int = 0
+    decisions: int = 0
+    intended: int = 0
+    refused: int = 0
+    order_changes: int = 0
+    connections: int = 0
+    ready_ns: int | None = None
+    decision_ns: "array[int]" = field(default_factory=lambda: array("q"))
+    order_ns: "array[int]" = field(default_factory=lambda: array("q"))
+    open_orders: dict[str, OrderChange] = field(default_factory=dict)
+
+    def count(self, decision: Decision) -> None:
+        """Add one Decision."""
+        self.decisions += 1
+        self.intended += len(decision.intended)
+        self.refused += len(decision.refused)
+        self.order_changes += len(decision.order_changes)
+        for change in decision.order_changes:
+            if change.state in FINAL:
+                self.open_orders.pop(change.order.client_order_id, None)
+            else:
+                self.open_orders[change.order.client_order_id] = change
+
+    @staticmethod
+    def keep(samples: "array[int]", elapsed_ns: int) -> None:
+        """Add a latency, while there is room."""
+        if len(samples) < LATENCIES_KEPT:
+            samples.append(elapsed_ns)
+
+    def percentile_us(self, samples: "array[int]", share: float) -> float | None:
+        """Return a percentile of samples in microseconds; None without samples."""
+        if not samples:
+            return None
+        ordered = sorted(samples)
+        return ordered[min(len(ordered) - 1, math.ceil(share * len(ordered)) - 1)] / 1000
