@@ -33,12 +33,13 @@ def sim(
     from twisted.internet.error import CannotListenError
     from twisted.logger import globalLogBeginner, textFileLogObserver
 
-    from bot.net.simulator import start_simulator, wall_clock
+    from bot.net.clock import run_clock
+    from bot.net.simulator import start_simulator
     from bot.sim.entities import AccountSettings
     from bot.sim.market import open_market
     from bot.sim.venue import Venue
 
-    now_ns = wall_clock()
+    now_ns = run_clock()
     access_token = secrets.token_urlsafe(24)
     try:
         start_ns = now_ns()

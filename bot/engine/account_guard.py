@@ -18,6 +18,7 @@ from bot.market.symbols import SymbolSpec
 _SECOND = 1_000_000_000
 _CHECK_EVERY_NS = _SECOND // 4
 _MINUTE_NS = 60 * _SECOND
+_EXPLAIN_WITHIN_NS = 2 * _SECOND
 
 
 class AccountGuard:
@@ -34,6 +35,7 @@ class AccountGuard:
         self._margin_rules = MarginRules(None, "MAX")
         self._tiers: dict[int, tuple[tuple[float, float], ...]] = {}
         self._checked_ns: int | None = None
+        self._explained_by_ns = 0
         self._sent_ns: deque[int] = deque()
 
     @property
@@ -46,8 +48,14 @@ class AccountGuard:
         """Whether a loss limit asks for everything of ours to be closed."""
         return self.trading == "halted" and self._settings.flatten_on_loss
 
-    def account_loaded(self, account: AccountState) -> None:
-        """Take the account's settings and balance."""
+    def account_loaded(self, account: AccountState, recv_ns: int) -> None:
+        """Take the account's settings and balance.
+
+        A balance that moved without a deal may be a deposit or a withdrawal whose own event is still on its way: the
+        loss limits look away for a moment, and then take what nobody explained for a loss.
+        """
+        if self.account is not None and account.balance != self._portfolio.balance:
+            self._explained_by_ns = recv_ns + _EXPLAIN_WITHIN_NS
         self.account = account
         self._margin_rules = MarginRules(account.leverage, account.margin_calculation, account.is_limited_risk)
         self._portfolio.set_balance(account.balance, account.balance_version)
@@ -122,7 +130,9 @@ class AccountGuard:
             limit = self._settings.risk_limits.max_margin_use_frac
             if use > limit:
                 self.shrink = limit / use
-        breach = self._loss.check(equity, now_ns) if view.ready else None
+        if not view.ready or now_ns < self._explained_by_ns:
+            return None
+        breach = self._loss.check(equity, now_ns)
         if breach is None or self.trading == "halted":
             return None
         self.trading = "halted"

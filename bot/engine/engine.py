@@ -145,7 +145,7 @@ class Engine:
             case ev.ReadinessChanged():
                 self._session_changed(event)
             case ev.AccountLoaded():
-                self._guard.account_loaded(event.account)
+                self._guard.account_loaded(event.account, event.recv_ns)
             case ev.SymbolsLoaded():
                 self._symbols_loaded(event)
             case ev.LeverageTiersLoaded():
@@ -162,6 +162,7 @@ class Engine:
 
     def _session_changed(self, event: ev.ReadinessChanged) -> None:
         self._readiness.session = event.reasons
+        self._guard.changed()
         if {"disconnected", "account_disconnected"} & set(event.reasons):
             # What was written and not answered may have been executed: unknown, until the venue says otherwise.
             self._orders.connection_lost()
