@@ -126,9 +126,12 @@ class Handshake:
             return [self.catalogue.loaded(recv_ns)]
         return []
 
-    def needs_symbol(self, position: Any) -> bool:
-        """Return whether an open position is in a symbol that has to be loaded first; from then on it is wanted."""
-        held = translate.open_positions([position])
+    def needs_symbol(self, event: Any) -> bool:
+        """Return whether an execution left a position in a symbol that is not loaded: from now on it is wanted.
+
+        Without its price the account's equity would be unknown.
+        """
+        held = translate.open_positions([event.position] if event.HasField("position") else [])
         return self.catalogue.hold(p.symbol_id for p in held)
 
     def next_phase(self, phase: Phase) -> Phase:

@@ -371,8 +371,7 @@ class Session:
             self._errands.executed(event, trade, recv_ns)
             if trade is not None:
                 self._outbox.pending.close(message_id)
-            if self.ready and event.HasField("position") and self._handshake.needs_symbol(event.position):
-                # Somebody opened a position in a symbol that is not loaded: without its price equity is unknown.
+            if self.ready and self._handshake.needs_symbol(event):
                 self._errands.forget(recv_ns, "more symbols are loaded first", keep_sent_trades=True)
                 self._enter(Phase.DETAILS, recv_ns)
 
@@ -395,9 +394,8 @@ class Session:
             self._account_lost(text(event.reason) or "the token was invalidated", recv_ns)
 
     def _client_disconnected(self, event: Any, _message_id: str, _recv_ns: int) -> None:
-        self.wants_disconnect = (
-            f"the venue cancelled the application's session: {text(event.reason) or 'no reason given'}"
-        )
+        why = text(event.reason) or "no reason given"
+        self.wants_disconnect = f"the venue cancelled the application's session: {why}"
 
     def _heartbeat(self, _event: Any, _message_id: str, _recv_ns: int) -> None:
         self.counters["heartbeats"] += 1
