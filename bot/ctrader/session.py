@@ -197,8 +197,7 @@ class Session:
         self._events.append(event)
 
     def _flush_quotes(self) -> None:
-        event = self._quotes.take()
-        if event is not None:
+        if (event := self._quotes.take()) is not None:
             self._events.append(event)
 
     def _tell_readiness(self, reasons: tuple[str, ...], now_ns: int) -> None:
