@@ -64,8 +64,8 @@ def engine_settings(config: Config, run_id: str) -> EngineSettings:
 
     Raises: ConfigError for a strategy or a parameter that does not exist.
     """
-    own, shared = _split_parameters(config.strategy.parameters)
     try:
+        own, shared = _split_parameters(config.strategy.parameters)
         strategy = strategies.load(config.strategy.name, own)
         evaluator = EvaluatorSettings(**shared)
     except StrategyError as error:

@@ -74,9 +74,7 @@ def check_supported(config: Config) -> list[str]:
     if config.execution.slicing != "none":
         warnings.append("execution.slicing: has no effect in this version; orders are sent whole")
     if config.manage == "all":
-        warnings.append("manage: all has no effect in this version; only positions with our label are managed")
-    if config.on_manual_close == "respect":
-        warnings.append("on_manual_close: respect has no effect in this version; a position closed by hand is reopened")
+        warnings.append("manage: all concerns positions only in this version; orders of others are left alone")
     if "expected_margin_tolerance_frac" in config.risk.model_fields_set:
         warnings.append("risk.expected_margin_tolerance_frac: has no effect in this version")
     if config.risk.min_margin_level_frac <= config.risk.stop_out_level_frac:
