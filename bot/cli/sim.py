@@ -28,6 +28,7 @@ def sim(
     """
     import json
     import secrets
+    import signal
     import sys
 
     from twisted.internet.error import CannotListenError
@@ -69,7 +70,14 @@ def sim(
         raise typer.Exit(EXIT_UNREACHABLE) from None
     reactor.callWhenRunning(lambda: print(json.dumps(server.ready_line()), flush=True))
     reactor.addSystemEventTrigger("before", "shutdown", server.stop)
-    reactor.run()
+
+    def interrupted(_number: int, _frame: Any) -> None:
+        # A second Ctrl-C while it stops must not be answered with Twisted's traceback.
+        reactor.callFromThread(lambda: reactor.running and reactor.stop())
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, interrupted)
+    reactor.run(installSignalHandlers=False)
 
 
 def _money(text: str) -> Decimal:

@@ -9,13 +9,14 @@ from bot.ctrader.schema import message, payload_type
 
 MARKER = "***"
 _TOKEN_FIELDS = ("accessToken", "refreshToken")
+_TYPE_BYTES = 3  # tag and two-byte varint: where every sender puts the payload type
 _CARRIERS = ("ProtoOAGetAccountListByAccessTokenRes", "ProtoOARefreshTokenRes")
 
 
 def redact_frame(body: bytes) -> bytes:
     """Return the frame with every token replaced by `***`; frames without tokens come back unchanged.
 
-    A carrier that does not parse, wholly or in its payload, is stored as an empty message of its type: nothing
+    A carrier that does not parse, wholly or in its payload, or claims a second type, is stored as an empty message of its type: nothing
     unreadable is trusted to be harmless.
     Source: ProtoOAGetAccountListByAccessTokenRes.accessToken, ProtoOARefreshTokenRes.accessToken and refreshToken.
     """
@@ -25,6 +26,10 @@ def redact_frame(body: bytes) -> bytes:
     except DecodeError:
         number = _carrier_in(body)
         return body if number is None else bytes(envelope_type(payloadType=number).SerializeToString())
+    first = _carrier_in(body[:_TYPE_BYTES])
+    if first is not None and wrapper.payloadType != first:
+        # Two payload types in one frame: it was damaged on the way, and the token may be in the part of the first.
+        return bytes(envelope_type(payloadType=first).SerializeToString())
     for name in _CARRIERS:
         if wrapper.payloadType == payload_type(name):
             wrapper.payload = _without_tokens(message(name), wrapper.payload)

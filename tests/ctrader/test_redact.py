@@ -70,3 +70,10 @@ def test_any_other_bytes_come_back_unchanged(noise: bytes) -> None:
 def test_a_frame_without_tokens_is_untouched(content) -> None:
     body = envelope(content, "m")
     assert redact_frame(body) is body
+
+
+def test_a_carrier_that_claims_a_second_type_is_stored_empty() -> None:
+    whole = envelope(account_list(), "m")
+    damaged = whole[:3] + b"\x08\x1c" + whole[3:]
+    assert message("ProtoMessage").FromString(damaged).payloadType == 28
+    assert redact_frame(damaged) == whole[:3]
