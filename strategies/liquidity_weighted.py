@@ -1,8 +1,8 @@
 """Liquidity-weighted leverage: L = L0 x clip(LR^alpha, floor, cap), LR = present liquidity / usual liquidity.
 
 Liquidity is the inverse of the round-trip cost of a reference size, so it merges spread and depth in one number.
-alpha = 1 is the seed formula L = L0 x liquidity / average liquidity; the default 0.5 is more cautious, because about half
-of a liquidity excess is gone within minutes.
+alpha = 1 is the seed formula L = L0 x liquidity / average liquidity; the default 0.5 is more cautious, because about
+half of a liquidity excess is gone within minutes.
 
 Source: models 14.1 and 11; round-trip cost after Irvine, Benston, Kandel (2000).
 """

@@ -21,7 +21,7 @@ class ConversionStep:
 
 @dataclass(frozen=True, slots=True)
 class Conversions:
-    """Chains from assets into one currency. Both the chain and each of its prices must be there, or there is no rate."""
+    """Chains from assets into one currency. Without the chain or one of its prices there is no rate."""
 
     chains: Mapping[str, Sequence[ConversionStep]]
 

@@ -39,16 +39,28 @@ class LossGuard:
         self._day: int | None = None
         self._day_equity = math.nan
         self._peak = math.nan
+        self._last = math.nan
 
     def deposited(self, change: float) -> None:
-        """Say that money was paid in (or out, negative): neither profit nor loss."""
-        self._day_equity += change
-        self._peak += change
+        """Say that money was paid in (or out, negative): neither profit nor loss.
+
+        The references move in proportion to equity, so that the losses so far stay the fractions they were: after a
+        loss of a tenth and a withdrawal of the rest but a little, what is left has still lost a tenth.
+        """
+        after = self._last + change
+        if self._last > 0 and after > 0:
+            self._day_equity *= after / self._last
+            self._peak *= after / self._last
+        else:
+            self._day_equity += change
+            self._peak += change
+        self._last = after
 
     def check(self, equity: float, now_ns: int) -> LossBreach | None:
         """Return the first limit that `equity` (deposit currency) breaks; an unknown equity breaks none."""
         if not math.isfinite(equity):
             return None
+        self._last = equity
         day = trading_day(now_ns)
         if day != self._day:
             self._day, self._day_equity = day, equity

@@ -1,7 +1,7 @@
 """Margin the account needs for its positions: by account leverage and by the symbol's tiers, side by side.
 
-Tiers are brackets, as of an income tax: each slice of a symbol's and side's open volume in USD has its own leverage, and
-the smaller of that and the account's applies.
+Tiers are brackets, as of an income tax: each slice of a symbol's and side's open volume in USD has its own leverage,
+and the smaller of that and the account's applies.
 Source: ProtoOATrader.leverageInCents, totalMarginCalculationType; ProtoOADynamicLeverage; "Dynamic leverage", cTrader
 Algo reference. Accounts of limited risk (guaranteed stops) are not modelled: margin is then unknown.
 """
@@ -22,17 +22,19 @@ class MarginRules:
     calculation: str  # MAX | SUM | NET
     is_limited_risk: bool = False
 
-    def side_margin(self, notional: float, notional_usd: float, tiers: Tiers) -> float:
+    def side_margin(self, notional: float, notional_usd: float, tiers: Tiers | None) -> float:
         """Return the margin of one side of one symbol.
 
         Args: `notional` in deposit currency; `notional_usd` the same in USD, which the tiers are stated in; `tiers`
-            (upper bound of volume in USD, leverage), ascending, the last one open-ended; empty for none.
-        Missing: NaN when the account's leverage, or an amount that matters, is unknown.
+            (upper bound of volume in USD, leverage), ascending, the last one open-ended; empty for a symbol without.
+        Missing: NaN when the account's leverage, the tiers (None) or an amount that matters is unknown.
         """
         if self.leverage is None or self.leverage <= 0 or self.is_limited_risk:
             return float("nan")
         if notional == 0:
             return 0.0
+        if tiers is None:
+            return float("nan")
         if not tiers:
             return notional / self.leverage
         if not notional_usd > 0:
@@ -60,15 +62,15 @@ def used_margin(
     short_units: np.ndarray,
     unit_notional: np.ndarray,
     unit_notional_usd: np.ndarray,
-    tiers: Sequence[Tiers],
+    tiers: Sequence[Tiers | None],
 ) -> float:
     """Return the margin used by all positions, in deposit currency.
 
     Shapes: arrays (S,), `tiers` one entry a symbol.   Units: volumes in base units, notionals a base unit.
-    Missing: NaN when a symbol with exposure has no price, or the rules are unknown.
+    Missing: NaN when a symbol with exposure has no price, or the rules or its tiers (None) are unknown.
     """
     total = 0.0
-    for s in np.flatnonzero((long_units > 0) | (short_units > 0)):
+    for s in np.flatnonzero((long_units > 0) | (short_units > 0)).tolist():
         sides = [
             rules.side_margin(
                 float(units[s] * unit_notional[s]) if units[s] else 0.0,

@@ -1,8 +1,8 @@
 """Positions of the account, built from deals, and what they are worth now.
 
 How it works: the venue's list (`reconcile`) sets the positions; after that every deal moves them, once per deal id.
-Paper deals of a dry run change a layer of their own on top of the venue's positions, so that the next list from the
-venue does not wipe them out. Sums per symbol are kept as arrays, so that equity and leverage are a few vector operations.
+Paper deals of a dry run are a layer of their own on top of the venue's positions, so that the next list from the venue
+does not wipe them out. Sums per symbol are kept as arrays, so that equity and leverage are a few vector operations.
 
 Invariants: a deal id counts once; a balance with an older version never replaces a newer one; volumes are signed.
 """
@@ -21,7 +21,7 @@ class Valuation:
     """What the account is worth at one set of prices.
 
     Shapes: `leverage` (S,), signed, of our own positions. Units: money in deposit currency; leverage in equities.
-    Missing: NaN where a price or a conversion is unknown.
+    Missing: NaN where a price or a conversion is unknown; infinite leverage where no equity is left to divide by.
     """
 
     equity: float
@@ -39,7 +39,7 @@ class Portfolio:
         self._label = label
         self._manage_all = manage_all
         self._venue: dict[int, Position] = {}
-        self._paper_change: dict[int, int] = {}  # volume a dry run took from, or added to, a real position
+        self._paper_deals: dict[int, list[Deal]] = {}  # what a dry run did to real positions, in that order
         self._paper: dict[int, Position] = {}
         self._paper_profit = Decimal(0)
         self._seen_deals: set[tuple[bool, int]] = set()
@@ -66,7 +66,7 @@ class Portfolio:
     def reconcile(self, positions: Iterable[Position]) -> None:
         """Replace the venue's positions by its own list; the paper layer stays on the positions that still exist."""
         self._venue = {p.position_id: p for p in positions}
-        self._paper_change = {pid: v for pid, v in self._paper_change.items() if pid in self._venue}
+        self._paper_deals = {pid: deals for pid, deals in self._paper_deals.items() if pid in self._venue}
         self._refresh()
 
     def apply_deal(self, deal: Deal, *, label: str | None, snapshot: Position | None = None) -> bool:
@@ -83,11 +83,17 @@ class Portfolio:
             self._apply_paper(deal, label or "")
         else:
             held = self._venue.get(deal.position_id)
-            moved = _moved(held, deal, label or (snapshot.label if snapshot else ""))
+            if held is None:
+                moved = _opened(deal, label or (snapshot.label if snapshot else ""))
+            else:
+                moved = _moved(held, deal)
             if moved is None:
                 self._venue.pop(deal.position_id, None)
             else:
-                if snapshot is not None:
+                if snapshot is None:
+                    if held is None or held.volume_cents * deal.volume_cents > 0:
+                        moved = replace(moved, commission=moved.commission + deal.commission)
+                else:
                     moved = replace(
                         moved,
                         price=snapshot.price,
@@ -104,16 +110,20 @@ class Portfolio:
         return True
 
     def mark_seen(self, deal_ids: Iterable[int]) -> None:
-        """Say that these deals are in the positions already, as after a reconcile; their late events count for nothing."""
+        """Say that the positions hold these deals already, as after a reconcile: late events count for nothing."""
         self._seen_deals.update((False, deal_id) for deal_id in deal_ids)
 
     def _apply_paper(self, deal: Deal, label: str) -> None:
+        held = self._positions.get(deal.position_id)
+        moved = _opened(deal, label) if held is None else _moved(held, deal)
         self._paper_profit += (deal.gross_profit or Decimal(0)) + deal.commission
+        if held is not None:
+            # What a close takes from the charges of a position goes into the balance, as at the venue.
+            kept = Decimal(0) if moved is None else moved.swap + moved.commission
+            self._paper_profit += held.swap + held.commission - kept
         if deal.position_id in self._venue:
-            changed = self._paper_change.get(deal.position_id, 0) + deal.volume_cents
-            self._paper_change[deal.position_id] = changed
+            self._paper_deals.setdefault(deal.position_id, []).append(deal)
             return
-        moved = _moved(self._paper.get(deal.position_id), deal, label)
         if moved is None:
             self._paper.pop(deal.position_id, None)
         else:
@@ -163,7 +173,7 @@ class Portfolio:
         return [p for p in self._positions.values() if p.symbol_id not in self._index]
 
     def sides_units(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return long and short volume of each symbol in base units, both positive, (S,) each: what margin is made of."""
+        """Return long and short volume of each symbol, base units, (S,) each, both positive: what margin is made of."""
         return self._long_units, self._short_units
 
     def value(self, bid: np.ndarray, ask: np.ndarray, quote_rate: np.ndarray) -> Valuation:
@@ -183,7 +193,10 @@ class Portfolio:
             + (self._short_cost - self._short_units * np.where(self._short_units > 0, ask, 0.0))
         ) * np.where(exposed, quote_rate, 0.0)
         equity = float(balance) + self._charges + float(profit.sum())
-        if not equity > 0:
+        if equity <= 0:
+            own = np.where(self._own_units != 0, np.copysign(np.inf, self._own_units), 0.0)
+            return Valuation(equity, own, float("inf") if self._foreign_units.any() else 0.0)
+        if np.isnan(equity):
             return Valuation(equity, np.full(len(bid), np.nan), float("nan"))
         unit_notional = (bid + ask) / 2 * quote_rate / equity
         own = self._own_units * np.where(self._own_units != 0, unit_notional, 0.0)
@@ -194,12 +207,13 @@ class Portfolio:
 
     def _refresh(self) -> None:
         merged = dict(self._venue)
-        for pid, change in self._paper_change.items():
-            volume = merged[pid].volume_cents + change
-            if volume * merged[pid].volume_cents <= 0:
-                del merged[pid]  # closed on paper; the owner may have reduced the real one meanwhile
-            else:
-                merged[pid] = replace(merged[pid], volume_cents=volume)
+        for pid, deals in self._paper_deals.items():
+            for deal in deals:
+                moved = _moved(merged[pid], deal)
+                if moved is None or moved.volume_cents * merged[pid].volume_cents < 0:
+                    del merged[pid]  # closed on paper; the owner may have reduced the real one meanwhile
+                    break
+                merged[pid] = moved
         merged.update(self._paper)
         self._positions = merged
         self._rebuild_sums()
@@ -229,24 +243,34 @@ class Portfolio:
         self._charges = float(charges)
 
 
-def _moved(held: Position | None, deal: Deal, label: str) -> Position | None:
-    """Return the position after a deal; None when it closes it. Increases move the price, reductions do not."""
-    if held is None:
-        return Position(
-            position_id=deal.position_id,
-            symbol_id=deal.symbol_id,
-            volume_cents=deal.volume_cents,
-            price=deal.price,
-            label=label,
-            opened_ns=deal.executed_ns,
-        )
+def _opened(deal: Deal, label: str) -> Position | None:
+    """Return the position that a deal opens; None when all of it closed one that is gone already."""
+    opened = abs(deal.volume_cents) - deal.closed_volume_cents
+    if opened <= 0:
+        return None
+    return Position(
+        position_id=deal.position_id,
+        symbol_id=deal.symbol_id,
+        volume_cents=opened if deal.volume_cents > 0 else -opened,
+        price=deal.price,
+        label=label,
+        opened_ns=deal.executed_ns,
+    )
+
+
+def _moved(held: Position, deal: Deal) -> Position | None:
+    """Return the position after a deal; None when it closes it.
+
+    Increases move the price; reductions do not, and take their share of swap and commission with them.
+    """
     volume = held.volume_cents + deal.volume_cents
     if volume == 0:
         return None
     if held.volume_cents * deal.volume_cents > 0:
         price = (held.volume_cents * held.price + deal.volume_cents * deal.price) / volume
-    elif held.volume_cents * volume > 0:
-        price = held.price
-    else:
-        price = deal.price  # a netted position that changed side
-    return replace(held, volume_cents=volume, price=price)
+        return replace(held, volume_cents=volume, price=price)
+    if held.volume_cents * volume > 0:
+        share = Decimal(volume) / held.volume_cents
+        return replace(held, volume_cents=volume, swap=held.swap * share, commission=held.commission * share)
+    # A netted position that changed side.
+    return replace(held, volume_cents=volume, price=deal.price, swap=Decimal(0), commission=Decimal(0))

@@ -1,8 +1,8 @@
 """The risk gate: the only place where an `ApprovedTarget` is made. It fails closed.
 
-How it works: a proposal is a change of our net position in one symbol. A reduction is let through unless the venue could
-not take it; an increase must pass every check, each of which can be evaluated or refuses. An increase that is too large
-is cut to the largest volume that fits, by bisection on the volume grid, and says what bound it.
+How it works: a proposal is a change of our net position in one symbol. A reduction is let through unless the venue
+could not take it; an increase must pass every check, each of which can be evaluated or refuses. An increase that is too
+large is cut to the largest volume that fits, by bisection on the volume grid, and says what bound it.
 
 Invariants: an order that increases risk crosses no limit; refusals carry check, value, limit and symbol.
 """
@@ -30,7 +30,7 @@ class RiskLimits:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Why nothing is sent. `check` is one of the names of the contract; `value` and `limit` are None where text only."""
+    """Why nothing is sent. `check` is a name of the contract; `value` and `limit` are None where there is text only."""
 
     symbol: str
     check: str
@@ -61,7 +61,8 @@ class RiskView:
     """The account and the market at the moment of a review.
 
     Shapes: arrays (S,).   Units: `unit_notional` one base unit in deposit currency at mid, `unit_notional_usd` in USD;
-    `quiet_s` age of the newest quote; leverage signed.   Missing: NaN.
+    `quiet_s` age of the newest quote; leverage signed; `pending_units` our increases on their way, signed.
+    Missing: NaN; None in `pending_units` when nothing is on its way.
     """
 
     ready: bool
@@ -77,33 +78,47 @@ class RiskView:
     doubtful: np.ndarray  # bool: book and spot disagree, or the book is crossed for long
     has_bids: np.ndarray  # bool: somebody to sell to
     has_asks: np.ndarray  # bool: somebody to buy from
-    tiers: tuple[Tiers, ...]
+    tiers: tuple[Tiers | None, ...]
     margin_rules: MarginRules
     netted: bool
     orders_last_minute: int
+    pending_units: np.ndarray | None = None
 
     def used_margin(self, symbol_index: int = 0, change_units: float = 0.0, *, reduces: bool = False) -> float:
         """Return used margin after a signed change of our position in a symbol; NaN when it cannot be computed.
 
         Args: `reduces` says that the change closes what we hold; otherwise it adds to its own side, which on a hedged
-            account leaves other people's opposite positions alone.
+            account leaves other people's opposite positions alone. With a change, increases on their way count too.
         """
         long_units, short_units = self.long_units, self.short_units
         if change_units:
-            s = symbol_index
             long_units, short_units = long_units.copy(), short_units.copy()
-            if self.netted:
-                net = long_units[s] - short_units[s] + change_units
-                long_units[s], short_units[s] = max(net, 0.0), max(-net, 0.0)
-            elif reduces:
-                shrinking = short_units if change_units > 0 else long_units
-                shrinking[s] = max(shrinking[s] - abs(change_units), 0.0)
-            else:
-                growing = long_units if change_units > 0 else short_units
-                growing[s] += abs(change_units)
+            if self.pending_units is not None:
+                for i in np.flatnonzero(self.pending_units).tolist():
+                    self._trade(long_units, short_units, i, float(self.pending_units[i]), reduces=False)
+            self._trade(long_units, short_units, symbol_index, change_units, reduces=reduces)
         return used_margin(
             self.margin_rules, long_units, short_units, self.unit_notional, self.unit_notional_usd, self.tiers
         )
+
+    def _trade(
+        self, long_units: np.ndarray, short_units: np.ndarray, s: int, change_units: float, *, reduces: bool
+    ) -> None:
+        if self.netted:
+            net = long_units[s] - short_units[s] + change_units
+            long_units[s], short_units[s] = max(net, 0.0), max(-net, 0.0)
+        elif reduces:
+            shrinking = short_units if change_units > 0 else long_units
+            shrinking[s] = max(shrinking[s] - abs(change_units), 0.0)
+        else:
+            growing = long_units if change_units > 0 else short_units
+            growing[s] += abs(change_units)
+
+    def leverage_elsewhere(self, symbol_index: int) -> float:
+        """Return the sum of |leverage| of every position but ours in one symbol, increases on their way included."""
+        pending = np.zeros(len(self.leverage)) if self.pending_units is None else np.abs(self.pending_units)
+        coming = np.where(pending > 0, pending * self.unit_notional / self.equity, 0.0)
+        return float(np.delete(np.abs(self.leverage) + coming, symbol_index).sum() + self.foreign_leverage)
 
 
 class RiskGate:
@@ -118,9 +133,11 @@ class RiskGate:
         """Return what may be traded to, possibly less than proposed, or why nothing may.
 
         Args: `held_cents` our net position; `target_cents` the proposal; `foreign` somebody else's position stands in
-            the symbol. Flips are proposed as a close first, so the two never have opposite signs.
+            the symbol. A flip is reviewed as the close that comes first.
         """
         s = symbol_index
+        if target_cents * held_cents < 0:
+            target_cents = 0
         if not view.ready:
             return Refused(spec.name, "not_ready", None, None, "the session is not ready")
         if foreign and view.netted:
@@ -178,13 +195,13 @@ class RiskGate:
     def _breach(self, view: RiskView, s: int, held_cents: int, target_cents: int) -> tuple[str, float, float] | None:
         """Return (check, value, limit) of the first limit that holding `target_cents` would cross."""
         limits = self._limits
-        unit_leverage = float(view.unit_notional[s]) / view.equity
-        leverage = abs(target_cents) / 100 * unit_leverage
+        # One division at the end: what is exactly at a limit must not be past it by the last bit of a float.
+        leverage = abs(target_cents) * float(view.unit_notional[s]) / (100 * view.equity)
         if not leverage <= limits.max_symbol_leverage:
             return "max_symbol_leverage", leverage, limits.max_symbol_leverage
-        others = np.abs(np.delete(view.leverage, s)).sum() + view.foreign_leverage
-        if not others + leverage <= limits.max_leverage:
-            return "max_leverage", float(others + leverage), limits.max_leverage
+        total = view.leverage_elsewhere(s) + leverage
+        if not total <= limits.max_leverage:
+            return "max_leverage", total, limits.max_leverage
         margin = view.used_margin(s, (target_cents - held_cents) / 100)
         if not margin / view.equity <= limits.max_margin_use_frac:
             return "margin_use", margin / view.equity, limits.max_margin_use_frac
@@ -203,25 +220,23 @@ class RiskGate:
                 "volume_limits",
                 abs(target_cents - held_cents) / 100,
                 spec.min_volume_cents / 100,
-                f"{abs(target_cents - held_cents) / 100:g} units is below the minimum of {spec.min_volume_cents / 100:g}",
+                f"{abs(target_cents - held_cents) / 100:g} units is below the least of {spec.min_volume_cents / 100:g}",
             )
         breach = self._breach(view, s, held_cents, held_cents + side * wanted)
         if breach is None:
             return self._approve(view, s, held_cents, held_cents + side * wanted, before, "")
         step = spec.step_volume_cents
-        low, high = (
-            spec.min_volume_cents // step - 1,
-            wanted // step,
-        )  # in steps: low is refused or too small, high breaks
+        low, high = spec.min_volume_cents // step - 1, wanted // step  # in steps: low fits or is too small, high breaks
         while high - low > 1:
             middle = (low + high) // 2
             if self._breach(view, s, held_cents, held_cents + side * middle * step) is None:
                 low = middle
             else:
                 high = middle
-        check, value, limit = breach
+        # What binds is what the next step would break, not the first of all that the wish would.
+        check, value, limit = self._breach(view, s, held_cents, held_cents + side * high * step) or breach
         fits = spec.round_volume(low * step)
-        if fits == 0 or self._breach(view, s, held_cents, held_cents + side * fits) is not None:
+        if fits == 0:
             unknown = not math.isfinite(value)
             reason = (
                 f"{check} cannot be computed" if unknown else f"{check} would be {value:.3g}, the limit is {limit:g}"

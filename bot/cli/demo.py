@@ -42,9 +42,12 @@ def demo(
             summarise=screen.summarise,
         )
     except ValueError as error:
+        if screen.has_begun:
+            raise  # ours, not the person's who named a market
         typer.echo(str(error), err=True)
         return 2
-    screen.finish()
+    finally:
+        screen.finish()
     if code and text:
         typer.echo(text, err=True)
     elif not json:

@@ -15,12 +15,23 @@ _SECOND = 1_000_000_000
 def iso_time(ns: int) -> str:
     """Return ns since the epoch as ISO 8601 UTC with milliseconds and `Z`."""
     moment = datetime.fromtimestamp(ns // 1_000_000 / 1000, UTC)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+    return moment.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 def known(number: float) -> float | None:
     """Return a number that JSON can hold, or None for NaN and infinity."""
     return float(number) if math.isfinite(number) else None
+
+
+def _without_nan(content: Any) -> Any:
+    """Return what JSON can hold of it: null for a number that is not finite, wherever it lies."""
+    if isinstance(content, float):
+        return known(content)
+    if isinstance(content, dict):
+        return {key: _without_nan(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_without_nan(value) for value in content]
+    return content
 
 
 class JsonLines:
@@ -29,11 +40,16 @@ class JsonLines:
     def __init__(self, run: Run, out: TextIO) -> None:
         self._run = run
         self._out = out
+        # The engine does not know in which mode it runs: what it says before a fill ("sent") is neither paper nor real.
+        self._is_paper = run.config.mode == "dry-run"
         self._factor_names = run.engine.strategy.factor_names
         self._shown_ns: dict[int, int] = {}
 
     def __call__(self, decision: Decision) -> None:
         """Write the lines of one Decision."""
+        due = [row for row in decision.rows if self._is_due(int(row["symbol"]), decision.now_ns)]
+        if decision.is_quiet and not due:
+            return
         time = iso_time(decision.now_ns)
         if decision.state is not None:
             state = decision.state
@@ -47,22 +63,24 @@ class JsonLines:
                     "trading": state.trading,
                 }
             )
-        for row in decision.rows:
+        for row in due:
             symbol = int(row["symbol"])
-            last = self._shown_ns.get(symbol)
-            if last is None or decision.now_ns - last >= _SECOND:
-                self._shown_ns[symbol] = decision.now_ns
-                self._write(self._decision_line(time, symbol, row))
+            self._shown_ns[symbol] = decision.now_ns
+            self._write(self._decision_line(time, symbol, row))
         for refusal in decision.refused:
             self._write({"type": "refused", "time": time, **asdict(refusal)})
         for order in decision.intended:
             self._write({"type": "intended_order", "time": time, **asdict(order)})
         for change in decision.order_changes:
-            self._write(order_line(time, change))
+            self._write(order_line(time, change, paper=self._is_paper or change.paper))
 
     def write_summary(self, summary: dict[str, Any]) -> None:
         """Write the last line of a run."""
         self._write(summary)
+
+    def _is_due(self, symbol: int, now_ns: int) -> bool:
+        last = self._shown_ns.get(symbol)
+        return last is None or now_ns - last >= _SECOND
 
     def _decision_line(self, time: str, symbol: int, row: Any) -> dict[str, Any]:
         return {
@@ -85,11 +103,11 @@ class JsonLines:
         }
 
     def _write(self, line: dict[str, Any]) -> None:
-        self._out.write(json.dumps(line, separators=(", ", ": "), allow_nan=False) + "\n")
+        self._out.write(json.dumps(_without_nan(line), separators=(", ", ": "), allow_nan=False) + "\n")
         self._out.flush()
 
 
-def order_line(time: str, change: OrderChange) -> dict[str, Any]:
+def order_line(time: str, change: OrderChange, *, paper: bool) -> dict[str, Any]:
     """Return the `order` line of a state change: the intended order's keys, and what became of it."""
     return {
         "type": "order",
@@ -99,7 +117,7 @@ def order_line(time: str, change: OrderChange) -> dict[str, Any]:
         "position_id": change.position_id,
         "state": change.state,
         "error_code": change.error_code,
-        "paper": change.paper,
+        "paper": paper,
         "executed_cents": change.executed_cents,
         "execution_price": change.execution_price,
     }

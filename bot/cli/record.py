@@ -22,16 +22,18 @@ def record(
     loaded = load_config(config, os.environ).as_dry_run()
     log_to_stderr()
     screen = Screen(json=json)
-    code, text = run_live(
-        loaded,
-        live=False,
-        seconds=seconds,
-        exit_on_halt=False,
-        watch=screen.watch,
-        summarise=screen.summarise,
-        journal_directory=out,
-    )
-    screen.finish()
+    try:
+        code, text = run_live(
+            loaded,
+            live=False,
+            seconds=seconds,
+            exit_on_halt=False,
+            watch=screen.watch,
+            summarise=screen.summarise,
+            journal_directory=out,
+        )
+    finally:
+        screen.finish()
     if code and text:
         typer.echo(text, err=True)
     return code

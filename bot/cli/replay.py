@@ -1,9 +1,15 @@
 """`microlev replay`: decide a recorded run again."""
 
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
+
+if TYPE_CHECKING:
+    from bot.assembly import Run
+    from bot.engine.decision import Decision
 
 
 def replay(
@@ -23,15 +29,17 @@ def replay(
     from bot.journal.format import JournalError
 
     screen = Screen(json=json)
+
+    def watch(run: "Run") -> "list[Callable[[Decision], None]]":
+        return [] if verify else [_to_the_end(see) for see in screen.watch(run)]
+
     try:
-        result = replay_journal(
-            journal, watch=(lambda run: ()) if verify else screen.watch, on_progress=_Progress(sys.stderr)
-        )
+        result = replay_journal(journal, watch=watch, on_progress=_Progress(sys.stderr))
     except JournalError as error:
-        screen.finish()
         typer.echo(str(error), err=True)
         return 2
-    screen.finish()
+    finally:
+        screen.finish()
     same = result.difference is None
     if json:
         line = {
@@ -58,13 +66,21 @@ def replay(
     return 0 if same else 1
 
 
+def _to_the_end(see: "Callable[[Decision], None]") -> "Callable[[Decision], None]":
+    """Compare on when nobody reads any more: the exit code still tells."""
+
+    def call(decision: "Decision") -> None:
+        with suppress(BrokenPipeError):
+            see(decision)
+
+    return call
+
+
 class _Progress:
     """A line that counts, on a terminal only."""
 
-    def __init__(self, out: object) -> None:
-        import sys
-
-        self._out = sys.stderr if out is sys.stderr and sys.stderr.isatty() else None
+    def __init__(self, out: TextIO) -> None:
+        self._out = out if out.isatty() else None
 
     def __call__(self, records: int) -> None:
         if self._out is not None:

@@ -28,15 +28,17 @@ def run(
         typer.echo(f"warning: {warning}", err=True)
     log_to_stderr()
     screen = Screen(json=json)
-    code, text = run_live(
-        loaded,
-        live=live,
-        seconds=seconds,
-        exit_on_halt=exit_on_halt,
-        watch=screen.watch,
-        summarise=screen.summarise,
-    )
-    screen.finish()
+    try:
+        code, text = run_live(
+            loaded,
+            live=live,
+            seconds=seconds,
+            exit_on_halt=exit_on_halt,
+            watch=screen.watch,
+            summarise=screen.summarise,
+        )
+    finally:
+        screen.finish()  # whatever happened: a live table hides the cursor
     if code and text:
         typer.echo(text, err=True)
     return code

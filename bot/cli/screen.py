@@ -1,5 +1,6 @@
 """What a run shows: JSON lines, a live table on a terminal, or plain lines where there is none."""
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -20,20 +21,22 @@ class Screen:
         self._lines: JsonLines | None = None
         self._table: Any = None
         self.summary: dict[str, Any] | None = None
+        self.has_begun = False
 
     def watch(self, run: Run) -> Sequence[Callable[[Decision], None]]:
-        """Return what is to see every Decision of a run."""
+        """Return what is to see every Decision of a run; each raises BrokenPipeError when nobody reads."""
+        self.has_begun = True
         if self._json:
             self._lines = JsonLines(run, sys.stdout)
-            return [self._lines]
+            return [_until_nobody_reads(self._lines)]
         if sys.stdout.isatty():
             from rich.console import Console
 
             from bot.cli.table import LiveTable
 
             self._table = LiveTable(run, Console())
-            return [self._table]
-        return [_plain]
+            return [_until_nobody_reads(self._table)]
+        return [_until_nobody_reads(_plain)]
 
     def summarise(self, run: Run, driver: Any) -> dict[str, Any]:
         """Return the run's summary and keep it for `finish`."""
@@ -42,14 +45,35 @@ class Screen:
 
     def finish(self) -> None:
         """Show the summary, if the run came as far as to have one."""
-        if self._table is not None:
-            self._table.close()
-        if self.summary is None:
-            return
-        if self._lines is not None:
-            self._lines.write_summary(self.summary)
-        else:
-            print(in_words(self.summary), flush=True)
+        try:
+            if self._table is not None:
+                self._table.close()
+            if self.summary is None:
+                return
+            if self._lines is not None:
+                self._lines.write_summary(self.summary)
+            else:
+                print(in_words(self.summary), flush=True)
+        except BrokenPipeError:
+            _write_into_nothing()
+
+
+def _until_nobody_reads(show: Callable[[Decision], None]) -> Callable[[Decision], None]:
+    def call(decision: Decision) -> None:
+        try:
+            show(decision)
+        except BrokenPipeError:
+            _write_into_nothing()
+            raise
+
+    return call
+
+
+def _write_into_nothing() -> None:
+    """Let standard output take what is still written, or the interpreter complains about it when it ends."""
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, sys.stdout.fileno())
+    os.close(nothing)
 
 
 def _plain(decision: Decision) -> None:
@@ -62,10 +86,8 @@ def _plain(decision: Decision) -> None:
         print(f"{time} refused {refusal.symbol} {refusal.check}: {refusal.reason}", flush=True)
     for o in decision.intended:
         cost = "unknown" if o.predicted_slippage_bps is None else f"{o.predicted_slippage_bps:.3f} bps"
-        print(
-            f"{time} intends to {o.action} {o.symbol}: {o.side} {o.lots:g} lots at {o.order_type}, cost {cost}; {o.reason}",
-            flush=True,
-        )
+        what = f"{o.action} {o.symbol}: {o.side} {o.lots:g} lots at {o.order_type}"
+        print(f"{time} intends to {what}, cost {cost}; {o.reason}", flush=True)
     for c in decision.order_changes:
         if c.state not in ("sent", "accepted"):
             where = "paper " if c.paper else ""

@@ -51,6 +51,10 @@ def summarise(run: Run, driver: Any) -> dict[str, Any]:
         "used_margin": known(margin),
         "margin_level": known(valuation.equity / margin) if margin > 0 else None,
         "leverage": {spec.name: known(x) for spec, x in zip(engine.specs, valuation.leverage, strict=False)},
+        "open_orders": [
+            {"client_order_id": name, "symbol": change.order.symbol, "state": change.state}
+            for name, change in figures.open_orders.items()
+        ],
         "positions": [
             {
                 "position_id": p.position_id,
@@ -89,6 +93,8 @@ def in_words(summary: dict[str, Any]) -> str:
     held = {name: x for name, x in summary["leverage"].items() if x}
     if held:
         lines.append("holding   " + ", ".join(f"{name} {x:+.2f}x" for name, x in held.items()) + paper)
+    for order in summary["open_orders"]:
+        lines.append(f"no answer {order['symbol']} order {order['client_order_id']} is {order['state']}: look it up")
     if summary["journal"]:
         lines.append(f"journal   {summary['journal']}")
     return "\n".join(lines)

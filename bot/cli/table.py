@@ -87,11 +87,8 @@ class LiveTable:
             lines.append(Text(f"{standing}, trading {self._state.trading}: {reasons}"))
         if self._order is not None:
             o = self._order
-            lines.append(
-                Text(
-                    f"last order {iso_time(self._order_ns)[11:19]}: {o.action} {o.side} {o.lots:g} lots {o.symbol}, {o.reason}"
-                )
-            )
+            what = f"{o.action} {o.side} {o.lots:g} lots {o.symbol}"
+            lines.append(Text(f"last order {iso_time(self._order_ns)[11:19]}: {what}, {o.reason}"))
         if self._refusal:
             lines.append(Text(f"last refusal {self._refusal}"))
         return lines

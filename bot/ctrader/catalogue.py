@@ -91,8 +91,8 @@ class Catalogue:
     def wanted_chains(self) -> list[tuple[int, int]]:
         """Return the (asset id, target asset id) pairs whose conversion is needed.
 
-        Every base and quote asset of a traded or held symbol goes to the deposit asset and, for tier volumes, to USD; USD goes
-        to the deposit asset, because margin of tiers and commissions come in USD.
+        Every base and quote asset of a traded or held symbol goes to the deposit asset and, for tier volumes, to USD;
+        USD goes to the deposit asset, because margin of tiers and commissions come in USD.
         """
         assets: dict[int, None] = {}
         for symbol_id in self.exposed_ids:

@@ -16,8 +16,8 @@ _CARRIERS = ("ProtoOAGetAccountListByAccessTokenRes", "ProtoOARefreshTokenRes")
 def redact_frame(body: bytes) -> bytes:
     """Return the frame with every token replaced by `***`; frames without tokens come back unchanged.
 
-    A carrier that does not parse, wholly or in its payload, or claims a second type, is stored as an empty message of its type: nothing
-    unreadable is trusted to be harmless.
+    A carrier that does not parse, wholly or in its payload, or claims a second type, is stored as an empty message of
+    its type: nothing unreadable is trusted to be harmless.
     Source: ProtoOAGetAccountListByAccessTokenRes.accessToken, ProtoOARefreshTokenRes.accessToken and refreshToken.
     """
     envelope_type = message("ProtoMessage")

@@ -22,7 +22,7 @@ _FIRST_PAPER_ID = 1 << 62
 
 @dataclass(frozen=True, slots=True)
 class PaperReport:
-    """One thing the paper venue says: `kind` as of `ExecutionReported`, with its order, and a deal when something filled."""
+    """One thing the paper venue says: `kind` as of `ExecutionReported`, its order, and a deal when something filled."""
 
     kind: str
     client_order_id: str
@@ -106,8 +106,9 @@ class PaperVenue:
         prices_e5, sizes_cents = levels(books, ASK if signed > 0 else BID, s)
         if isinstance(request, PlaceOrder) and request.base_price is not None and request.slippage_points is not None:
             reach = request.slippage_points * 10.0**-spec.digits
-            worst_e5 = round((request.base_price + (reach if signed > 0 else -reach)) * 1e5)
-            inside = prices_e5 <= worst_e5 if signed > 0 else prices_e5 >= worst_e5
+            # Book prices are whole 1/100000; a bound between two of them keeps out the farther one.
+            worst_e5 = (request.base_price + (reach if signed > 0 else -reach)) * 1e5
+            inside = prices_e5 <= worst_e5 + 1e-3 if signed > 0 else prices_e5 >= worst_e5 - 1e-3
             prices_e5, sizes_cents = prices_e5[inside], sizes_cents[inside]
         asked = abs(signed)
         before = np.cumsum(sizes_cents) - sizes_cents

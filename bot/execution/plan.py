@@ -80,7 +80,8 @@ def slippage_points(spec: SymbolSpec, price: float, max_slippage_bps: float) -> 
 
     Source: ProtoOANewOrderReq.slippageInPoints.
     """
-    return max(1, math.floor(price * max_slippage_bps / 1e4 * 10**spec.digits + 1e-9))
+    points = price * max_slippage_bps / 1e4 * 10.0**spec.digits
+    return max(1, math.floor(points + 1e-9))
 
 
 def _reduction(
@@ -93,11 +94,11 @@ def _reduction(
     position = shrinking[0]
     held = abs(position.volume_cents)
     volume = min(abs(change), held)
-    if volume < held:
+    if volume < held or volume > spec.max_volume_cents:
         volume = spec.round_volume(volume)
         if volume == 0:
             return None
-        if held - volume < spec.min_volume_cents:
+        if held - volume < spec.min_volume_cents and held <= spec.max_volume_cents:
             volume = held  # what would be left could not be traded any more
     request = ClosePosition(client_order_id, spec.symbol_id, position.position_id, volume)
     return PlannedOrder(

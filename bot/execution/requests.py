@@ -49,7 +49,7 @@ class CancelOrder:
 
 @dataclass(frozen=True, slots=True)
 class ResolveOrders:
-    """Ask the venue what became of orders whose outcome is unknown: reconcile, order list and deal list since `from_ns`.
+    """Ask the venue what became of orders of unknown outcome: reconcile, order list and deal list since `from_ns`.
 
     Source: ProtoOAReconcileReq, ProtoOAOrderListReq, ProtoOADealListReq.
     """

@@ -1,5 +1,6 @@
 """Replay: decide a recorded run again from its journal, and compare every Decision bit for bit."""
 
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,9 @@ from bot.engine.decision import Decision, describe
 from bot.journal.format import JournalError, RecordKind, decode_batch, decode_json
 from bot.journal.inputs import decode_inputs
 from bot.journal.reader import JournalReader
+
+# Each input is followed by its decision: none of these may come in between. A run that died may lack the last one.
+_AFTER_A_DECISION = (RecordKind.LINK, RecordKind.BATCH, RecordKind.TIMER, RecordKind.INPUT, RecordKind.END)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,18 +64,21 @@ def replay(
             decisions += 1
             encoded = waiting.encode()
             if encoded != record.payload:
-                what = _first_difference(describe(record.payload), describe(encoded))
-                difference = Difference(record.ns, decisions, what)
+                difference = Difference(record.ns, decisions, _difference(record.payload, encoded))
                 break
             waiting = None
             continue
+        if waiting is not None and record.kind in _AFTER_A_DECISION:
+            what = f"the recording has no decision for the input before its {record.kind.name} record"
+            difference = Difference(record.ns, decisions + 1, what)
+            break
         match record.kind:
             case RecordKind.LINK:
                 link = decode_json(record.payload)
-                if link["up"]:
+                if link.get("up"):
                     waiting = pipeline.link_up(record.ns)
                 else:
-                    waiting = pipeline.link_down(record.ns, link["reason"])
+                    waiting = pipeline.link_down(record.ns, str(link.get("reason")))
             case RecordKind.BATCH:
                 batch = decode_batch(record.payload)
                 frames += len(batch)
@@ -85,9 +92,18 @@ def replay(
                 continue
             case _:
                 continue
+        pipeline.data_to_send()  # nobody to send it to
         inputs += 1
         on_decision(waiting)
     return ReplayResult(decisions, frames, inputs, difference, reader.truncated_at, clean_stop)
+
+
+def _difference(recorded: bytes, replayed: bytes) -> str:
+    try:
+        described = describe(recorded)
+    except (ValueError, struct.error) as error:
+        return f"the recorded decision of {len(recorded)} bytes cannot be read: {error}"
+    return _first_difference(described, describe(replayed))
 
 
 def _first_difference(recorded: Any, replayed: Any, path: str = "") -> str:

@@ -239,7 +239,7 @@ def apply_row(books: BookArrays, kind: int, s: int, quote_id: int, price_e5: int
 
 
 def levels(books: BookArrays, side: int, s: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the aggregated levels of one side, best first: prices in 1/100000 and sizes in 0.01 base unit, (L,) each."""
+    """Return the aggregated levels of one side, best first: prices (1/100000), sizes (0.01 unit), (L,) each."""
     n = books.level_count[side, s]
     keys = books.level_key[side, s, :n][::-1]
     return (keys if side == BID else -keys).copy(), books.level_size[side, s, :n][::-1].copy()

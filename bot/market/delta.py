@@ -20,7 +20,8 @@ DELTA = np.dtype(
     ]
 )
 """Fields: `kind` as above; `symbol` = index of the symbol in the engine's arrays (not the broker's id); `quote_id` of a
-depth quote; `price_e5` in 1/100000; `size_cents` in 0.01 base unit. Fields a kind does not use are 0."""
+depth quote; `price_e5` in 1/100000; `size_cents` in 0.01 base unit. Fields a kind does not use are 0; a price
+and a size that are used are positive: the decoder counts and drops others."""
 
 
 def delta_rows(rows: list[tuple[int, int, int, int, int]]) -> np.ndarray:

@@ -132,7 +132,7 @@ def ewma_step(mean: float, previous: float, dt_s: float, half_life_s: float) -> 
     """
     if dt_s > 20 * half_life_s:
         return previous
-    decay = 2.0 ** (-max(dt_s, 0.0) / half_life_s)
+    decay: float = 2.0 ** (-max(dt_s, 0.0) / half_life_s)
     return decay * mean + (1 - decay) * previous
 
 

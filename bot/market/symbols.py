@@ -40,7 +40,7 @@ class SymbolSpec:
     @property
     def tick_e5(self) -> int:
         """Smallest price step in 1/100000; 1 for symbols with five digits or more."""
-        return max(1, 10 ** (5 - self.digits))
+        return int(10 ** max(0, 5 - self.digits))
 
     @property
     def pip(self) -> float:
@@ -65,4 +65,4 @@ class SymbolSpec:
 
     def round_price(self, price: float) -> float:
         """Return a price rounded to the symbol's digits in decimal arithmetic, as the venue requires."""
-        return float(Decimal(repr(price)).quantize(Decimal(1).scaleb(-self.digits), ROUND_HALF_EVEN))
+        return float(Decimal(repr(float(price))).quantize(Decimal(1).scaleb(-self.digits), ROUND_HALF_EVEN))

@@ -389,6 +389,6 @@ class Driver:
             closed.addBoth(over)
 
     def _cancel_timers(self) -> None:
-        for call in self._reactor.getDelayedCalls():
+        for call in list(self._reactor.getDelayedCalls()):
             if getattr(call.func, "__self__", None) is self:
                 call.cancel()

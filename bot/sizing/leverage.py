@@ -1,9 +1,9 @@
-"""From a strategy's factors to the leverage wanted now: direction, caps, warm-up, persistence, rate limit, no-trade band.
+"""From a strategy's goal to the leverage wanted now: caps, warm-up, persistence, rate limit, no-trade band.
 
-How it works: one compiled pass over the symbols. A symbol's *goal* is what the strategy asks for, capped; its *target*
-is what may be traded to at this moment. Reductions are quick and increases are slow: an increase needs a warm estimator,
-a wish that has held for a while, and room under the rate limit; a reduction only has to leave half a band, and a cap
-that is broken ignores the band.
+How it works: one compiled pass over the symbols. A symbol's *goal* is what the strategy asks for, capped; its
+*target* is what may be traded to at this moment. Reductions are quick and increases are slow: an increase needs a warm
+estimator, a wish that has held for a while, and room under the rate limit; a reduction only has to leave half a band,
+and a cap that is broken ignores the band.
 
 Invariant: an unknown factor (NaN) never makes a target larger in size than what is held.
 """
@@ -21,8 +21,8 @@ _OVER_LIMIT_SHARE = 0.98  # a broken cap is cut to a little below it, or the nex
 class Pace:
     """How fast leverage may follow the goal.
 
-    Units: `band_frac` half-width of the no-trade band as a share of the base leverage; `max_increase_frac_per_min` share
-        of the base leverage a minute, None for no limit.
+    Units: `band_frac` half-width of the no-trade band as a share of the base leverage; `max_increase_frac_per_min`
+        share of the base leverage a minute, None for no limit.
     Source: models 14.7 (asymmetric hysteresis; increases persist and are rate-limited).
     """
 
@@ -42,7 +42,7 @@ class LeverageLimits:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Targets:
-    """Shapes: all (S,). Units: signed leverage. `urgent` marks reductions that ignore band and interval (a broken cap)."""
+    """Shapes: (S,). Units: signed leverage. `urgent` marks reductions that ignore band and interval (a broken cap)."""
 
     goal: np.ndarray
     target: np.ndarray
@@ -70,7 +70,9 @@ def _move(
         urgent[s] = False
         now = held[s]
         if not math.isfinite(now):
-            target[s] = math.nan
+            # Infinite: no equity is left, every cap is broken. Unknown: only what is unwanted altogether may change.
+            urgent[s] = math.isinf(now)
+            target[s] = 0.0 if math.isinf(now) or goal[s] == 0.0 else math.nan
             wish_ns[s] = -1
             continue
         wanted = goal[s]
@@ -143,9 +145,10 @@ class LeverageRules:
             `foreign` sum of |leverage| of positions that are not ours; `shrink` below 1 when margin use is over its
             limit: the share of what is held that may stay.
         Shapes: arrays (S,).   Units: leverage in equities.
-        Missing: NaN in `goal` holds; NaN in `held` gives a NaN target, which nobody may trade on.
+        Missing: NaN in `goal` holds; NaN in `held` gives a NaN target, which nobody may trade on, unless the goal is 0.
+            An infinite `held` says that no equity is left.
         """
-        held_total = float(np.abs(held).sum())
+        held_total = float(np.nansum(np.abs(held)))  # an unknown part does not hide that the rest is too much
         room = max(self._limits.max_leverage - foreign, 0.0)
         # Two scalings: what is held must fit (urgent), and what is wanted must fit (ordinary).
         total_scale = min(shrink, room / held_total if held_total > room else 1.0)

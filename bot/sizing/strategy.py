@@ -4,6 +4,7 @@ A strategy sets size only. The signed leverage of symbol s is direction[s] x bas
 base is `strategy.base_leverage` x the symbol's weight. Each factor is kept, so that a leverage can be explained.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import fields
 from typing import ClassVar, Protocol, Self
@@ -51,6 +52,6 @@ class Parametrised:
             if key not in known:
                 allowed = ", ".join(known) or "none"
                 raise StrategyError(f"strategy {cls.name} has no parameter {key!r}; it has: {allowed}")
-            if isinstance(value, bool) or not isinstance(value, int | float):
+            if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
                 raise StrategyError(f"parameter {key!r} of strategy {cls.name} must be a number, not {value!r}")
         return cls(**parameters)

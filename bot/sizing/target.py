@@ -4,6 +4,8 @@ import math
 
 from bot.market.symbols import SymbolSpec
 
+_SLACK_CENTS = 1e-6  # a change of exactly one step must survive the division that makes it
+
 
 def target_volume_cents(
     spec: SymbolSpec,
@@ -33,9 +35,11 @@ def target_volume_cents(
         return 0  # the other side: close first
     change = wanted_cents - held_cents
     if urgent and change * held_cents < 0:
-        steps = math.ceil((abs(change) - 1e-6) / spec.step_volume_cents)
-        cut = max(steps * spec.step_volume_cents, spec.min_volume_cents)
-        kept = max(abs(held_cents) - cut, 0)
+        if abs(change) <= _SLACK_CENTS:
+            return held_cents
+        steps = math.ceil((abs(change) - _SLACK_CENTS) / spec.step_volume_cents)
+        least = -(-spec.min_volume_cents // spec.step_volume_cents)  # the minimum need not be a multiple of the step
+        kept = max(abs(held_cents) - max(steps, least) * spec.step_volume_cents, 0)
         return (kept if kept >= spec.min_volume_cents else 0) * (1 if held_cents > 0 else -1)
-    step = spec.round_volume(abs(change) + 1e-6)  # a change of exactly one step must survive the division above
+    step = spec.round_volume(abs(change) + _SLACK_CENTS)
     return held_cents + (step if change > 0 else -step)
