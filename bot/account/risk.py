@@ -83,6 +83,7 @@ class RiskView:
     netted: bool
     orders_last_minute: int
     pending_units: np.ndarray | None = None
+    access_rights: str = "FULL_ACCESS"
 
     def used_margin(self, symbol_index: int = 0, change_units: float = 0.0, *, reduces: bool = False) -> float:
         """Return used margin after a signed change of our position in a symbol; NaN when it cannot be computed.
@@ -144,6 +145,8 @@ class RiskGate:
             return Refused(
                 spec.name, "foreign_position", None, None, "a position that is not ours stands in a netted account"
             )
+        if view.access_rights in ("NO_TRADING", "NO_LOGIN"):
+            return Refused(spec.name, "halted", None, None, f"the broker has set the account to {view.access_rights}")
         if spec.trading_mode.startswith("DISABLED"):
             return Refused(spec.name, "schedule", None, None, f"trading mode is {spec.trading_mode}")
         buying = target_cents > held_cents
@@ -165,7 +168,12 @@ class RiskGate:
         limits, name = self._limits, spec.name
         quiet = float(view.quiet_s[s])
         if view.trading != "active":
-            return Refused(name, "halted", None, None, f"trading is {view.trading}: only reductions")
+            why = (
+                ""
+                if view.access_rights == "FULL_ACCESS"
+                else f" (the broker has set the account to {view.access_rights})"
+            )
+            return Refused(name, "halted", None, None, f"trading is {view.trading}{why}: only reductions")
         if spec.trading_mode != "ENABLED":
             return Refused(name, "schedule", None, None, f"trading mode is {spec.trading_mode}: only reductions")
         if target_cents < 0 and not spec.short_selling:

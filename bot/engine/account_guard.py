@@ -22,11 +22,11 @@ _EXPLAIN_WITHIN_NS = 2 * _SECOND
 
 
 class AccountGuard:
-    """The account's rules and limits. `trading` is active until a limit halts it; `shrink` is below 1 while margin use
-    is over its limit: the share of what is held that may stay."""
+    """The account's rules and limits. A loss limit sets `is_halted` for the rest of the run; `shrink` is below 1 while
+    margin use is over its limit: the share of what is held that may stay."""
 
     def __init__(self, settings: EngineSettings, portfolio: Portfolio) -> None:
-        self.trading = "active"
+        self.is_halted = False
         self.shrink = 1.0
         self.account: AccountState | None = None
         self._settings = settings
@@ -44,9 +44,20 @@ class AccountGuard:
         return self.account is not None and self.account.account_type == "NETTED"
 
     @property
+    def trading(self) -> str:
+        """active; reducing while the broker allows no new risk; halted after a loss limit."""
+        if self.is_halted:
+            return "halted"
+        return "active" if self._access_rights == "FULL_ACCESS" else "reducing"
+
+    @property
     def is_flattening(self) -> bool:
         """Whether a loss limit asks for everything of ours to be closed."""
-        return self.trading == "halted" and self._settings.flatten_on_loss
+        return self.is_halted and self._settings.flatten_on_loss
+
+    @property
+    def _access_rights(self) -> str:
+        return self.account.access_rights if self.account is not None else "FULL_ACCESS"
 
     def account_loaded(self, account: AccountState, recv_ns: int) -> None:
         """Take the account's settings and balance.
@@ -85,11 +96,15 @@ class AccountGuard:
         features: Features,
         specs: tuple[SymbolSpec, ...],
         valuation: Valuation,
+        pending_units: np.ndarray,
         now_ns: int,
         *,
         ready: bool,
     ) -> RiskView:
-        """Return the account and the market of this moment, as the risk gate is to see them."""
+        """Return the account and the market of this moment, as the risk gate is to see them.
+
+        Args: `pending_units` (S,) signed volume of increases on their way, base units: they count as if filled.
+        """
         while self._sent_ns and self._sent_ns[0] <= now_ns - _MINUTE_NS:
             self._sent_ns.popleft()
         fresh_rates = board.fresh_rates(prices)
@@ -111,10 +126,13 @@ class AccountGuard:
             doubtful=prices.doubtful,
             has_bids=np.isfinite(features.depth_bid),
             has_asks=np.isfinite(features.depth_ask),
-            tiers=tuple(() if s.leverage_id is None else self._tiers.get(s.leverage_id, ()) for s in specs),
+            # A table that has not come is None, not empty: margin is unknown then, and nothing may grow.
+            tiers=tuple(() if s.leverage_id is None else self._tiers.get(s.leverage_id) for s in specs),
             margin_rules=self._margin_rules,
             netted=self.is_netted,
             orders_last_minute=len(self._sent_ns),
+            pending_units=pending_units,
+            access_rights=self._access_rights,
         )
 
     def is_due(self, now_ns: int) -> bool:
@@ -133,7 +151,7 @@ class AccountGuard:
         if not view.ready or now_ns < self._explained_by_ns:
             return None
         breach = self._loss.check(equity, now_ns)
-        if breach is None or self.trading == "halted":
+        if breach is None or self.is_halted:
             return None
-        self.trading = "halted"
+        self.is_halted = True
         return breach

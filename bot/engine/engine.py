@@ -124,7 +124,10 @@ class Engine:
         """Whether nothing is on its way, and nothing of ours is left to close if it should be."""
         if self._orders.open_orders():
             return False
-        return not (self._is_closing and any(self._portfolio.own_cents(spec.symbol_id) for spec in self._specs))
+        return not (self._is_closing and any(map(self._holds_own, range(self._traded))))
+
+    def _holds_own(self, s: int) -> bool:
+        return bool(self._portfolio.own_positions(self._specs[s].symbol_id))
 
     @property
     def _is_closing(self) -> bool:
@@ -227,7 +230,7 @@ class Engine:
         self._set_reference_size(prices, now_ns)
         held = self._valuation.leverage[: self._traded]
         factors = self._settings.strategy.factors(self._evaluator.features)[:, : self._traded]
-        targets = self._targets(prices, held, factors, now_ns)
+        targets = self._targets(held, factors, now_ns)
         intended: list[IntendedOrder] = []
         if self._readiness.session_ready and (self._is_closing or not self._stopping):
             self._trade(prices, held, factors, targets, intended, requests, refused)
@@ -239,7 +242,7 @@ class Engine:
         state = self._readiness.changed(self._guard.trading, self._doubts(prices))
         return Decision(now_ns, rows, tuple(intended), tuple(requests), self._orders.take(), tuple(refused), state)
 
-    def _targets(self, prices: Prices, held: np.ndarray, factors: np.ndarray, now_ns: int) -> Targets:
+    def _targets(self, held: np.ndarray, factors: np.ndarray, now_ns: int) -> Targets:
         assert self._evaluator is not None
         n = self._traded
         if self._is_closing:
@@ -247,9 +250,8 @@ class Engine:
         else:
             direction = np.where(self._follows, np.sign(held), self._fixed_direction)
             goal = direction * self._base * factors.prod(axis=0)
-        may_grow = prices.fresh[:n] & ~prices.doubtful[:n]
-        if self._guard.trading != "active" or self._stopping or not self._readiness.session_ready:
-            may_grow = np.zeros(n, np.bool_)
+        # Stale, doubtful and halted symbols may wish: the gate refuses them by name, so that a person sees why.
+        may_grow = np.full(n, self._readiness.session_ready and not self._stopping)
         for symbol_id in self._maker.hands_off:
             if self._index.get(symbol_id, n) < n:
                 may_grow[self._index[symbol_id]] = False
@@ -273,14 +275,18 @@ class Engine:
         assert self._evaluator is not None
         now_ns = self._now_ns
         view: RiskView | None = None
-        for s in np.flatnonzero(targets.target != held).tolist():
+        # While everything is to be closed, a hedged pair counts although it nets to nothing.
+        closing = self._is_closing
+        wanted = filter(self._holds_own, range(self._traded)) if closing else np.flatnonzero(targets.target != held)
+        for s in map(int, wanted):
             spec = self._specs[s]
             urgent = bool(targets.urgent[s]) or self._guard.is_flattening
             if not self._maker.may_act(s, spec.symbol_id, now_ns, urgent=urgent):
                 continue
             view = view or self._view(prices)
+            equity = self._valuation.equity
             made = self._maker.make(
-                s, spec, prices, view, self._evaluator, factors, targets, self._valuation.equity, now_ns
+                s, spec, prices, view, self._evaluator, factors, targets, equity, now_ns, closing=closing
             )
             if made is None:
                 continue
@@ -304,6 +310,7 @@ class Engine:
             self._evaluator.features,
             self._specs,
             self._valuation,
+            self._orders.pending_units(len(self._specs)),
             self._now_ns,
             ready=self._readiness.session_ready,
         )

@@ -4,8 +4,11 @@ Invariant: an order whose outcome is unknown keeps its symbol closed until recon
 answered, and for `settle_s` after that. It is never sent again.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+
+import numpy as np
 
 from bot.engine import events as ev
 from bot.engine.decision import IntendedOrder, OrderChange
@@ -82,6 +85,15 @@ class OrderFlow:
     def is_ours(self, client_order_id: str | None, order_id: int | None) -> bool:
         """Return whether an order is, or was lately, one of this run's."""
         return client_order_id in self._ours or order_id in self._our_order_ids
+
+    def pending_units(self, symbol_count: int) -> np.ndarray:
+        """Return the signed volume of increases on their way, (S,) base units: what may fill at any moment."""
+        pending = np.zeros(symbol_count)
+        for order in self._in_flight.all():
+            if order.increases_risk:
+                left = abs(order.volume_cents) - order.executed_cents
+                pending[order.symbol_index] += math.copysign(left, order.volume_cents) / 100
+        return pending
 
     def unknown_symbols(self) -> list[int]:
         """Return the indexes of symbols with an order whose outcome is unknown."""

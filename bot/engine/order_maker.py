@@ -57,20 +57,28 @@ class OrderMaker:
         targets: Targets,
         equity: float,
         now_ns: int,
+        *,
+        closing: bool,
     ) -> tuple[IntendedOrder, Request, bool] | Refused | None:
         """Return an order towards a symbol's target, with its request and whether it grows the position.
 
-        A refusal is returned where the gate refuses, and None where nothing tradable is to be done.
+        A refusal is returned where the gate refuses, and None where nothing tradable is to be done. With `closing` our
+        positions are closed one by one, the largest first.
         """
-        held_cents = self._portfolio.own_cents(spec.symbol_id)
-        target_cents = target_volume_cents(
-            spec,
-            held_cents,
-            float(targets.target[s]),
-            float(prices.unit_notional[s]),
-            equity,
-            urgent=bool(targets.urgent[s]),
-        )
+        positions = self._portfolio.own_positions(spec.symbol_id)
+        if closing:
+            positions = positions[:1]
+            held_cents, target_cents = sum(p.volume_cents for p in positions), 0
+        else:
+            held_cents = self._portfolio.own_cents(spec.symbol_id)
+            target_cents = target_volume_cents(
+                spec,
+                held_cents,
+                float(targets.target[s]),
+                float(prices.unit_notional[s]),
+                equity,
+                urgent=bool(targets.urgent[s]),
+            )
         if target_cents == held_cents:
             return None
         foreign = not self._settings.manage_all and self._portfolio.has_foreign(spec.symbol_id)
@@ -80,7 +88,7 @@ class OrderMaker:
         planned = plan(
             verdict,
             spec,
-            self._portfolio.own_positions(spec.symbol_id),
+            positions,
             float(prices.bid[s]),
             float(prices.ask[s]),
             self._settings.style,

@@ -14,7 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 
-_OVER_LIMIT_SHARE = 0.98  # a broken cap is cut to a little below it, or the next tick would break it again
+# Wishes end, and broken caps are cut to, a little below the cap: at the cap itself the next tick, or the spread just
+# paid, would break it, and the cut would be grown back and cut again.
+_SHARE_OF_LIMIT = 0.99
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,7 @@ def _move(
         size, side = abs(now), 1.0 if now >= 0 else -1.0
         limit = max_symbol
         if size > limit or total_scale < 1.0:
-            cut = min(limit, size * total_scale) * _OVER_LIMIT_SHARE
+            cut = min(limit, size * total_scale) * _SHARE_OF_LIMIT
             kept = abs(wanted) if wanted * side > 0 else 0.0
             target[s] = side * min(kept, cut)
             urgent[s] = size > 0
@@ -152,10 +154,11 @@ class LeverageRules:
         room = max(self._limits.max_leverage - foreign, 0.0)
         # Two scalings: what is held must fit (urgent), and what is wanted must fit (ordinary).
         total_scale = min(shrink, room / held_total if held_total > room else 1.0)
-        capped = np.clip(goal, -self._limits.max_symbol_leverage, self._limits.max_symbol_leverage)
+        most = self._limits.max_symbol_leverage * _SHARE_OF_LIMIT
+        capped = np.clip(goal, -most, most)
         wanted_total = float(np.abs(np.where(np.isnan(capped), held, capped)).sum())
-        if math.isfinite(wanted_total) and wanted_total > room:
-            capped = capped * (room / wanted_total)
+        if math.isfinite(wanted_total) and wanted_total > room * _SHARE_OF_LIMIT:
+            capped = capped * (room * _SHARE_OF_LIMIT / wanted_total)
         target, urgent = np.empty_like(goal), np.zeros(len(goal), np.bool_)
         rate = self._rules.max_increase_frac_per_min
         _move(

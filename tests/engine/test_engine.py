@@ -132,7 +132,9 @@ def test_a_stale_symbol_may_shrink_but_not_grow() -> None:
     )
     growing.quote()
     growing.now_ns += 20 * SECOND
-    assert not growing.hear(ev.ReadinessChanged(growing.now_ns, ())).requests
+    decision = growing.hear(ev.ReadinessChanged(growing.now_ns, ()))
+    assert not decision.requests
+    assert [(r.check, r.value, r.limit) for r in decision.refused] == [("stale_quote", 20.0, 5)]
     shrinking = Desk()
     shrinking.hear(
         ev.AccountLoaded(shrinking.now_ns, shrinking.account),
@@ -170,6 +172,7 @@ def test_a_book_that_disagrees_with_spot_for_long_is_doubted_and_renewed_once() 
         rows = [(SPOT_BID, 0, 0, 111_000, 0), (SPOT_ASK, 0, 0, 111_002, 0), (END_SPOT, 0, 0, 0, 0)]
         desk.hear(ev.MarketDataChanged(desk.now_ns, delta_rows(rows)))
     assert "book_health:EURUSD" in desk.reasons()
+    assert [r.check for r in desk.lines("refused")] == []
     assert desk.lines("requests") == [ResubscribeDepth(1)]
 
 
@@ -372,6 +375,55 @@ def test_the_daily_loss_limit_halts_and_closes_everything_of_ours() -> None:
     assert desk.engine.is_settled
     desk.now_ns += 2 * SECOND
     assert not desk.quote(mid_e5=120_000).requests, "a halt is not lifted by a better price"
+
+
+def test_orders_on_their_way_count_towards_the_account_leverage() -> None:
+    desk = Desk("EURUSD", "USDJPY", base_leverage=6.0, leverage_limits=LeverageLimits(8, 20))
+    decision = desk.begin()
+    total = {"EURUSD": 1.1, "USDJPY": 1.0}
+    sent = sum(o.volume_cents / 100 * total[o.symbol] / 10_000 for o in decision.intended)
+    assert len(decision.intended) == 2
+    assert sent <= 10, "neither is filled yet, and together they must not cross the limit"
+    assert "max_leverage" in decision.intended[1].reason
+
+
+@pytest.mark.parametrize(
+    ("rights", "grows", "shrinks"),
+    [("FULL_ACCESS", True, True), ("CLOSE_ONLY", False, True), ("NO_TRADING", False, False)],
+)
+def test_the_access_rights_of_the_account_are_obeyed(rights: str, grows: bool, shrinks: bool) -> None:
+    flat, short = Desk(), Desk()
+    for desk in (flat, short):
+        desk.account = replace(desk.account, access_rights=rights)
+    assert bool(flat.begin().requests) is grows
+    assert bool(short.begin(position(-900_000)).requests) is shrinks
+    assert flat.engine.trading == ("active" if grows else "reducing")
+
+
+def test_leverage_tiers_that_have_not_come_stop_growth() -> None:
+    desk = Desk()
+    tiered = replace(EURUSD, leverage_id=3)
+    desk.hear(ev.AccountLoaded(desk.now_ns, desk.account), desk.loaded(tiered), ev.Reconciled(desk.now_ns, (), ()))
+    desk.quote()
+    decision = desk.hear(ev.ReadinessChanged(desk.now_ns, ()))
+    assert [r.check for r in decision.refused] == ["margin_use"]
+    assert "cannot be computed" in decision.refused[0].reason
+    desk.now_ns += 2 * SECOND
+    desk.hear(ev.LeverageTiersLoaded(desk.now_ns, 3, ((1_000_000.0, 500.0),)))
+    assert desk.lines("intended")[-1].action == "open"
+
+
+def test_a_hedged_pair_is_flattened_although_it_nets_to_nothing() -> None:
+    desk = Desk(flatten_on_stop=True, base_leverage=0.05)
+    desk.begin(position(300_000), position(-300_000, position_id=6))
+    desk.hear(ev.CommandGiven(desk.now_ns, "stop"))
+    for _ in range(2):
+        assert not desk.engine.is_settled
+        desk.fill(desk.decisions[-1])
+        desk.now_ns += 2 * SECOND
+        desk.quote()
+    assert desk.engine.portfolio.positions() == []
+    assert desk.engine.is_settled
 
 
 def test_a_withdrawal_is_no_loss() -> None:

@@ -1,0 +1,70 @@
+"""Margin: the published example, tiers dollar by dollar, the three ways to join two sides, and what is unknown."""
+
+import math
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.account.margin import MarginRules, used_margin
+
+TIERS = ((1_000_000.0, 500.0), (5_000_000.0, 200.0))
+
+
+def test_the_published_example_is_met() -> None:
+    rules = MarginRules(500, "MAX")
+    assert rules.side_margin(1_213_450, 1_213_450, TIERS) == pytest.approx(3067.25, rel=1e-12)
+    assert rules.side_margin(2 * 1_213_450, 1_213_450, TIERS) == pytest.approx(2 * 3067.25, rel=1e-12)
+
+
+@given(st.integers(1, 60), st.integers(1, 600), st.floats(0.1, 10))
+def test_tiers_are_brackets_dollar_by_dollar(dollars: int, account_leverage: int, rate: float) -> None:
+    tiers = ((10.0, 500.0), (25.0, 200.0), (40.0, 100.0))
+    naive = Fraction(0)
+    for dollar in range(dollars):
+        leverage = next((int(ratio) for upper, ratio in tiers if dollar < upper), 100)
+        naive += Fraction(1, min(leverage, account_leverage))
+    found = MarginRules(account_leverage, "MAX").side_margin(dollars * rate, dollars, tiers)
+    assert found == pytest.approx(float(naive) * rate, rel=1e-12)
+
+
+def test_without_tiers_the_accounts_leverage_counts() -> None:
+    assert MarginRules(50, "MAX").side_margin(1000, math.nan, ()) == 20.0
+
+
+@pytest.mark.parametrize(("rule", "joined"), [("MAX", 70.0), ("SUM", 100.0), ("NET", 40.0)])
+def test_two_sides_are_joined_by_the_accounts_rule(rule: str, joined: float) -> None:
+    rules = MarginRules(10, rule)
+    assert rules.symbol_margin(30.0, 70.0) == rules.symbol_margin(70.0, 30.0) == joined
+    one = np.array([1.0])
+    assert used_margin(rules, 300 * one, 700 * one, one, one, [()]) == pytest.approx(joined)
+
+
+@pytest.mark.parametrize("rules", [MarginRules(None, "MAX"), MarginRules(0, "MAX"), MarginRules(50, "MAX", True)])
+def test_margin_is_unknown_without_a_leverage_or_with_limited_risk(rules: MarginRules) -> None:
+    assert math.isnan(rules.side_margin(1000, 1000, ()))
+
+
+@pytest.mark.parametrize("usd", [math.nan, 0.0, -1.0])
+def test_margin_with_tiers_needs_the_volume_in_usd(usd: float) -> None:
+    assert math.isnan(MarginRules(500, "MAX").side_margin(1000, usd, TIERS))
+    assert MarginRules(500, "MAX").side_margin(0.0, math.nan, TIERS) == 0.0
+
+
+def test_tiers_that_have_not_come_leave_margin_unknown() -> None:
+    assert math.isnan(MarginRules(500, "MAX").side_margin(1000, 1000, None))
+    assert MarginRules(500, "MAX").side_margin(0.0, 0.0, None) == 0.0
+
+
+def test_an_unknown_price_matters_only_where_something_is_held() -> None:
+    rules = MarginRules(100, "SUM")
+    long_units, short_units = np.array([100.0, 0.0, 0.0]), np.array([0.0, 50.0, 0.0])
+    price, usd = np.array([2.0, 4.0, math.nan]), np.array([2.0, 4.0, math.nan])
+    tiers = [(), TIERS, TIERS]
+    assert used_margin(rules, long_units, short_units, price, usd, tiers) == pytest.approx(4.0)
+    price[1] = math.nan
+    assert math.isnan(used_margin(rules, long_units, short_units, price, usd, tiers))
+    nothing = np.zeros(3)
+    assert used_margin(rules, nothing, nothing, price, usd, tiers) == 0.0
