@@ -17,7 +17,7 @@ import numpy as np
 
 from bot import __version__
 from bot.assembly import Run, assemble, new_run_id, open_journal, open_ledger, user_state_folder
-from bot.config import Config, ConfigError, check_live, check_supported, client_secrets, load_token
+from bot.config import Config, check_live, check_supported, client_secrets, load_token
 from bot.config.secrets import ClientSecrets, Token
 from bot.engine.decision import Decision
 from bot.execution.paper import PaperVenue
@@ -74,8 +74,12 @@ def run_live(
     from bot.net.client import VenueClient
     from bot.net.clock import run_clock
     from bot.net.driver import EXIT_INTERRUPTED, Driver, DriverSettings, Outcome
-    from bot.net.trust import TrustUnavailable
+    from bot.net.trust import TrustUnavailable, trust_roots
 
+    try:
+        trust_roots(config.venue.ca_file)  # before any file is made
+    except TrustUnavailable as error:
+        raise config.error_at("venue.ca_file", str(error)) from None
     warm_up()
     directory = journal_directory or config.recording.directory
     if config.mode == "trade":
@@ -91,23 +95,20 @@ def run_live(
             reactor, host, config.venue.port or PORT, config.venue.ca_file, driver, jitter=secrets.SystemRandom().random
         )
 
-    try:
-        driver = Driver(
-            reactor,
-            DriverSettings(config.venue.connect_timeout_s, seconds, exit_on_halt),
-            run.session,
-            run.engine,
-            run.pipeline,
-            connect,
-            run_clock(),
-            paper=run.paper,
-            ledger=run.ledger,
-            journal=run.journal,
-            watchers=list(watch(run)),
-            summarise=lambda finished: summarise(run, finished),
-        )
-    except TrustUnavailable as error:
-        raise ConfigError(str(error)) from None
+    driver = Driver(
+        reactor,
+        DriverSettings(config.venue.connect_timeout_s, seconds, exit_on_halt),
+        run.session,
+        run.engine,
+        run.pipeline,
+        connect,
+        run_clock(),
+        paper=run.paper,
+        ledger=run.ledger,
+        journal=run.journal,
+        watchers=list(watch(run)),
+        summarise=lambda finished: summarise(run, finished),
+    )
     outcomes: list[Outcome] = []
 
     def ended(result: Any) -> None:
@@ -119,12 +120,16 @@ def run_live(
 
     def begin() -> None:
         # Only now: Twisted has put its own handlers away, and a signal before the start ends the process anyway.
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, interrupted)
+        previous.update({number: signal.signal(number, interrupted) for number in (signal.SIGINT, signal.SIGTERM)})
         driver.start().addBoth(ended)
 
+    previous: dict[signal.Signals, Any] = {}
     reactor.callWhenRunning(begin)
-    reactor.run(installSignalHandlers=False)
+    try:
+        reactor.run(installSignalHandlers=False)
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
     outcome = outcomes[0] if outcomes else Outcome(1, "the reactor stopped by itself")
     if not isinstance(outcome, Outcome):
         outcome.raiseException()  # a Failure: an error of ours, and its traceback is what helps
@@ -232,7 +237,7 @@ def replay_journal(
     """
     with JournalReader(path) as reader:
         header = reader.header
-        if header.get("software") != "microlev" or "config" not in header:
+        if header.get("software") != "microlev" or not {"config", "run_id"} <= header.keys():
             raise JournalError(f"{path} is a journal, but not of a microlev run")
         try:
             config = Config.model_validate(header["config"])

@@ -1,14 +1,17 @@
 """`microlev demo`: the embedded venue and the whole bot in one process, over the real protocol on loopback TLS."""
 
-import math
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from bot.cli.options import duration
+
 
 def demo(
-    seconds: Annotated[float, typer.Option(help="Stop this long after the first READY.", min=0.0)] = 30.0,
+    seconds: Annotated[
+        float, typer.Option(help="Stop this long after the first READY.", min=0.0, callback=duration)
+    ] = 30.0,
     market: Annotated[
         str, typer.Option(metavar="SOURCE", help="synthetic[:calm|thin] or a .parquet recording.")
     ] = "synthetic:calm",
@@ -25,8 +28,6 @@ def demo(
     from bot.app import run_demo
     from bot.cli.screen import Screen, log_to_stderr
 
-    if not math.isfinite(seconds):
-        raise typer.BadParameter("must be a number of seconds", param_hint="--seconds")
     if not json:
         typer.echo("starting the embedded venue and the bot; the first start compiles for some seconds", err=True)
     log_to_stderr()

@@ -48,10 +48,11 @@ class LiveTable:
         self._live.stop()
 
     def _draw(self) -> Group:
-        table = Table(title=self._title(), title_justify="left", expand=False, pad_edge=False)
-        table.add_column("symbol")
-        for name in ("bid", "ask", "spread bps", "bid depth", "ask depth", "OBI", "OFI", "liquidity", "now", "wanted"):
-            table.add_column(name, justify="right")
+        # No lines and one space between columns: it has to fit into 80 columns.
+        table = Table(title=self._title(), title_justify="left", box=None, padding=(0, 1, 0, 0), pad_edge=False)
+        table.add_column("symbol", no_wrap=True)
+        for name in ("bid", "ask", "spread\nbps", "bid\ndepth", "ask\ndepth", "OBI", "OFI", "liqu.", "now", "wanted"):
+            table.add_column(name, justify="right", no_wrap=True)
         features = self._run.engine.features
         for s, row in sorted(self._rows.items()):
             spec = self._run.engine.specs[s]
@@ -60,11 +61,11 @@ class LiveTable:
                 spec.name,
                 _number(bid, f".{spec.digits}f"),
                 _number(ask, f".{spec.digits}f"),
-                _number(row["spread_bps"], ".3f"),
+                _number(row["spread_bps"], ".2f"),
                 _size(row["bid_depth_units"]),
                 _size(row["ask_depth_units"]),
                 _number(row["obi"], "+.2f"),
-                _number(row["ofi"], "+.2f"),
+                _number(row["ofi"], "+.1f"),
                 _number(row["liquidity_ratio"], ".2f"),
                 _number(row["leverage_now"], "+.2f") + "x",
                 _number(row["leverage_goal"], "+.2f") + "x",
@@ -103,5 +104,10 @@ def _size(units: float) -> str:
         return "-"
     for bound, letter in ((1e6, "M"), (1e3, "k")):
         if units >= bound:
-            return f"{units / bound:.2f}{letter}"
-    return f"{units:.2f}"
+            return f"{units / bound:.{_decimals(units / bound)}f}{letter}"
+    return f"{units:.{_decimals(units)}f}"
+
+
+def _decimals(number: float) -> int:
+    """Three figures are enough to see how a book changes."""
+    return 2 if number < 10 else 1 if number < 100 else 0

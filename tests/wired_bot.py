@@ -1,0 +1,218 @@
+"""The whole bot on one virtual clock: driver, engine, journal and ledger, joined to the embedded venue in memory.
+
+`WiredBot` is what `app.run_live` puts together, with two differences: the reactor is Twisted's `Clock`, and the client
+is a `WiredClient`, which carries bytes to the venue's link and back whenever a step of the clock is over.
+"""
+
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.task import Clock
+from twisted.python.failure import Failure
+
+from bot.assembly import Run, assemble, open_journal, open_ledger
+from bot.cli.summary import summarise
+from bot.config import Config
+from bot.config.secrets import ClientSecrets, Token
+from bot.engine.decision import Decision
+from bot.execution.paper import PaperVenue
+from bot.net.driver import Driver, DriverSettings, Outcome
+from bot.sim.entities import AccountSettings
+from bot.sim.market import open_market
+from bot.sim.protocol import Link
+from bot.sim.venue import Venue
+
+SECOND = 1_000_000_000
+START = 1_700_000_000 * SECOND
+ACCOUNT = 1_000_001
+RUN_ID = "run1"
+CLIENT = ClientSecrets("the-client-id", "the-client-secret")
+TOKEN = Token("the-access-token", "the-refresh-token")
+STEP_S = 1 / 128  # exact as a float and in ns, so that no rounding moves a timer to another step
+RETRY_S = 0.7
+
+
+def bot_config(folder: Path, *, trade: bool = False, **changes: Any) -> Config:
+    """Return a config that trades within a few seconds; `changes` replace whole sections."""
+    content: dict[str, Any] = {
+        "venue": {"environment": "simulator", "connect_timeout_s": 30},
+        "account": {"id": ACCOUNT},
+        "mode": "trade" if trade else "dry-run",
+        "symbols": {"EURUSD": {"direction": "long"}, "USDJPY": {"direction": "short", "weight": 0.5}},
+        "strategy": {"name": "constant", "base_leverage": 3},
+        "state": {"directory": str(folder / "state")},
+    }
+    return Config.model_validate(content | changes)
+
+
+def virtual_venue(
+    market: str = "synthetic:calm", *, account_type: str = "hedged", deposit_currency: str = "USD"
+) -> Venue:
+    """Return the embedded venue, at `START`."""
+    return Venue(
+        open_market(market, seed=1, start_ns=START, speed=1.0),
+        accounts=[AccountSettings(ACCOUNT, account_type, deposit_currency, Decimal(10_000))],
+        client_id=CLIENT.client_id,
+        client_secret=CLIENT.client_secret,
+        access_token=TOKEN.access_token,
+        refresh_token=str(TOKEN.refresh_token),
+        start_ns=START,
+    )
+
+
+class WiredClient:
+    """In place of a `VenueClient`: no TLS and no sockets, the same calls and the same order of them."""
+
+    def __init__(self, clock: Clock, listener: Driver, venue: Venue | None, now_ns: Callable[[], int]) -> None:
+        self._clock, self._listener, self._venue, self._now_ns = clock, listener, venue, now_ns
+        self.link: Link | None = None
+        self.sent: list[bytes] = []
+        self.calls: list[str] = []
+        self.is_deaf = False  # what the venue says does not arrive
+        self.is_mute = False  # what the bot writes does not arrive
+        self.mute_from: bytes | None = None  # from the first delivery on that holds these bytes
+        self.never_closes = False
+        self._is_running = False
+
+    def start(self) -> None:
+        self.calls.append("start")
+        self._is_running = True
+        self._clock.callLater(0, self.connect)
+
+    def connect(self) -> None:
+        if self._is_running and self._venue is not None and self.link is None:
+            self.link = self._venue.connect(self._now_ns())
+            self._listener.link_up(self._write)
+
+    def stop(self) -> Deferred[None]:
+        self.calls.append("stop")
+        self._is_running = False
+        if self.never_closes:
+            return Deferred()
+        self._lose("stopped")
+        return succeed(None)
+
+    def drop(self, reason: str) -> None:
+        self.calls.append(f"drop: {reason}")
+        # A transport tells of its end on a later turn, never from within the call.
+        self._clock.callLater(0, self._lose, reason)
+
+    def pump(self) -> None:
+        """Let the venue hear and tell what is due."""
+        if self._venue is None:
+            return
+        self._venue.advance(self._now_ns())
+        if self.link is not None and not self.is_deaf:
+            data = self.link.data_to_send()
+            if data:
+                self._listener.link_data(data)
+
+    def _write(self, data: bytes) -> None:
+        self.sent.append(data)
+        if self.mute_from is not None and self.mute_from in data:
+            self.is_mute, self.mute_from = True, None
+        if self.link is not None and not self.is_mute:
+            self.link.receive(data, self._now_ns())
+
+    def _lose(self, reason: str) -> None:
+        if self.link is not None:
+            self.link.close()
+            self.link = None
+            self._listener.link_down(reason)
+            self._clock.callLater(RETRY_S, self.connect)
+
+
+class WiredBot:
+    """A run of the bot. `result` is its Outcome, or the Failure it crashed with; None while it goes on."""
+
+    def __init__(
+        self,
+        folder: Path,
+        config: Config | None = None,
+        venue: Venue | None = None,
+        *,
+        seconds: float | None = None,
+        exit_on_halt: bool = False,
+        watchers: Sequence[Callable[[Decision], None]] = (),
+        watch: Callable[[Run], Sequence[Callable[[Decision], None]]] = lambda run: (),
+        client: Callable[..., Any] = WiredClient,
+        run_id: str = RUN_ID,
+        token: Token = TOKEN,
+    ) -> None:
+        self.config = config or bot_config(folder)
+        self.clock = Clock()
+        self.venue = venue
+        self.decisions: list[Decision] = []
+        self.result: Outcome | Failure | None = None
+        self.summary: dict[str, Any] | None = None
+        self.run = assemble(self.config, CLIENT, token, run_id)
+        if self.config.mode == "trade":
+            open_ledger(self.run)
+        else:
+            self.run.paper = PaperVenue(self.run.engine.portfolio.position, self.run.engine.quote_rate)
+        open_journal(self.run, folder, CLIENT, TOKEN)
+        assert self.run.journal is not None
+        self.journal_path = self.run.journal.path
+        self.driver = Driver(
+            self.clock,
+            DriverSettings(self.config.venue.connect_timeout_s, seconds, exit_on_halt),
+            self.run.session,
+            self.run.engine,
+            self.run.pipeline,
+            lambda driver: client(self.clock, driver, venue, self.now_ns),
+            self.now_ns,
+            paper=self.run.paper,
+            ledger=self.run.ledger,
+            journal=self.run.journal,
+            watchers=[self.decisions.append, *watchers, *watch(self.run)],
+            summarise=self._summarise,
+        )
+        self.client: Any = self.driver._client
+
+    def now_ns(self) -> int:
+        return START + round(self.clock.seconds() * 1e9)
+
+    def _summarise(self, driver: Driver) -> dict[str, Any]:
+        self.summary = summarise(self.run, driver)
+        return self.summary
+
+    def start(self) -> "WiredBot":
+        def ended(result: Outcome | Failure) -> None:
+            self.result = result
+
+        self.driver.start().addBoth(ended)
+        return self
+
+    def let(self, seconds: float) -> "WiredBot":
+        """Let time pass, or until the run has ended."""
+        until = self.clock.seconds() + seconds
+        while self.result is None and self.clock.seconds() < until - 1e-9:
+            self.clock.advance(STEP_S)
+            if self.result is None:
+                self.client.pump()
+        return self
+
+    def until(self, condition: Callable[[], Any], limit_s: float = 60.0) -> "WiredBot":
+        """Let time pass until a condition holds."""
+        end = self.clock.seconds() + limit_s
+        while not condition():
+            assert self.clock.seconds() < end, f"still not so after {limit_s} s"
+            assert self.result is None, self.result
+            self.let(STEP_S)
+        return self
+
+    @property
+    def encoded(self) -> list[bytes]:
+        return [decision.encode() for decision in self.decisions]
+
+    @property
+    def states(self) -> list[tuple[str, str]]:
+        """Every change of our orders: client order id and new state."""
+        return [(c.order.client_order_id, c.state) for d in self.decisions for c in d.order_changes]
+
+    @property
+    def is_ready(self) -> bool:
+        return bool(self.run.session.ready)
