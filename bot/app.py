@@ -20,6 +20,7 @@ from bot.assembly import Run, assemble, new_run_id, open_journal, open_ledger, u
 from bot.config import Config, check_live, check_supported, client_secrets, load_token
 from bot.config.secrets import ClientSecrets, Token
 from bot.engine.decision import Decision
+from bot.engine.rows import decision_rows
 from bot.execution.paper import PaperVenue
 from bot.journal.format import JournalError
 from bot.journal.reader import JournalReader
@@ -38,11 +39,11 @@ def warm_up() -> None:
     evaluator.set_reference_units(np.array([1.0]))
     quotes = [(DEPTH_BID, 0, 2 * i, 100_000 - i, 100) for i in range(1, 140)]  # more than fit, so that they grow once
     evaluator.receive(delta_rows([*quotes, (DEPTH_ASK, 0, 1, 100_001, 100), (END_DEPTH, 0, 0, 0, 0)]), 1)
-    evaluator.receive(delta_rows([(DEPTH_DELETE, 0, 1, 0, 0), (END_DEPTH, 0, 0, 0, 0)]), 2)
-    evaluator.clear()
+    changed = evaluator.receive(delta_rows([(DEPTH_DELETE, 0, 1, 0, 0), (END_DEPTH, 0, 0, 0, 0)]), 2)
     one = np.ones(1)
-    rules = LeverageRules(1, Pace(), LeverageLimits(1.0, 1.0))
-    rules.targets(one, one, one, np.ones(1, np.bool_), one, 0.0, 1.0, 0)
+    targets = LeverageRules(1, Pace(), LeverageLimits(1.0, 1.0)).targets(one, one, one, changed, one, 0.0, 1.0, 0)
+    decision_rows(changed, evaluator.features, one, targets.goal, targets.target, np.ones((1, 1)))
+    evaluator.clear()
 
 
 def run_live(

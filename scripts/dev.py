@@ -111,6 +111,8 @@ def set_up() -> None:
     target = ["--python", str(PYTHON)]
     quiet([*install, "sync", *target, "--require-hashes", str(LOCK)], "installing requirements.lock")
     quiet([*install, "install", *target, "--no-deps", "--no-build-isolation", "--editable", str(ROOT)], "installing")
+    say("compiling the numeric loops (once; they are kept beside the source)")
+    quiet([str(PYTHON), "-c", "from bot.app import warm_up; warm_up()"], "compiling")
     STAMP.write_text(stamp, encoding="utf-8")
     say(f"ready after {time.monotonic() - began:.0f} s")
 

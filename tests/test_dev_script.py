@@ -76,7 +76,7 @@ def test_a_new_lock_is_installed_and_stamped(dev: ModuleType, monkeypatch: pytes
     dev.VENV.mkdir()
     dev.STAMP.write_text("of an older lock", encoding="utf-8")
     dev.set_up()
-    assert steps == ["installing requirements.lock", "installing"]
+    assert steps == ["installing requirements.lock", "installing", "compiling"]
     assert dev.installed_stamp() == dev.wanted_stamp()
 
 
