@@ -1,7 +1,7 @@
 """Set the project up and run it: `python scripts/dev.py demo`, `python scripts/dev.py test`. Python 3.11+ and pip only.
 
     demo [ARGS…]      the bot against its own embedded venue: microlev demo ARGS
-    test [ARGS…]      the fast tests, with coverage; ARGS go to pytest, without coverage
+    test [ARGS…]      the fast tests; ARGS go to pytest
     check [ARGS…]     everything CI checks: scripts/check ARGS
     microlev ARGS…    any microlev command
     run -- ARGS…      any program of the environment: python, pytest, mypy …
@@ -157,8 +157,7 @@ def command_for(name: str, rest: list[str]) -> list[str]:
     if name == "microlev":
         return [microlev, *rest]
     if name == "test":
-        pytest = ["-m", "pytest", "-m", "not slow", *rest]
-        return [python, *pytest] if rest else [python, "-m", "coverage", "run", *pytest]
+        return [python, "-m", "pytest", "-m", "not slow", *rest]
     if name == "check":
         return [python, str(ROOT / "scripts" / "check"), *rest]
     program, *rest = rest[1:] if rest[:1] == ["--"] else rest

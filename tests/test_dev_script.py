@@ -33,7 +33,7 @@ def test_demo_and_microlev_are_the_command_with_its_arguments(dev: ModuleType) -
 
 
 def test_the_fast_tests_are_measured_when_they_run_whole(dev: ModuleType) -> None:
-    assert dev.command_for("test", [])[1:] == ["-m", "coverage", "run", "-m", "pytest", "-m", "not slow"]
+    assert dev.command_for("test", [])[1:] == ["-m", "pytest", "-m", "not slow"]
     assert dev.command_for("test", ["-k", "book"])[1:] == ["-m", "pytest", "-m", "not slow", "-k", "book"]
 
 
