@@ -29,6 +29,9 @@ class _Anything(dict[str, str]):
     def get(self, key: str, default: Any = None) -> str:
         return "1"
 
+    def __missing__(self, key: str) -> str:
+        return "1"
+
 
 def _blocks(*languages: str) -> list[Any]:
     return list(_found_blocks(*languages))
