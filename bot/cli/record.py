@@ -19,25 +19,8 @@ def record(
     """Record the wire as received into DIR. No order is ever sent: the config is run as a dry run."""
     import os
 
-    from bot.app import run_live
-    from bot.cli.screen import Screen, log_to_stderr
+    from bot.cli.live import run_and_show
     from bot.config import load_config
 
     loaded = load_config(config, os.environ).as_dry_run()
-    log_to_stderr()
-    screen = Screen(json=json)
-    try:
-        code, text = run_live(
-            loaded,
-            live=False,
-            seconds=seconds,
-            exit_on_halt=False,
-            watch=screen.watch,
-            summarise=screen.summarise,
-            journal_directory=out,
-        )
-    finally:
-        screen.finish()
-    if code and text:
-        typer.echo(text, err=True)
-    return code
+    return run_and_show(loaded, json=json, seconds=seconds, journal_directory=out)

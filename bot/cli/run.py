@@ -21,8 +21,7 @@ def run(
     """Run the bot. It trades only if the config says `mode: trade`; with real money only with --live as well."""
     import os
 
-    from bot.app import run_live
-    from bot.cli.screen import Screen, log_to_stderr
+    from bot.cli.live import run_and_show
     from bot.config import check_supported, load_config
 
     loaded = load_config(config, os.environ)
@@ -30,19 +29,4 @@ def run(
         loaded = loaded.as_dry_run()
     for warning in check_supported(loaded):
         typer.echo(f"warning: {warning}", err=True)
-    log_to_stderr()
-    screen = Screen(json=json)
-    try:
-        code, text = run_live(
-            loaded,
-            live=live,
-            seconds=seconds,
-            exit_on_halt=exit_on_halt,
-            watch=screen.watch,
-            summarise=screen.summarise,
-        )
-    finally:
-        screen.finish()  # whatever happened: a live table hides the cursor
-    if code and text:
-        typer.echo(text, err=True)
-    return code
+    return run_and_show(loaded, json=json, seconds=seconds, live=live, exit_on_halt=exit_on_halt)

@@ -24,9 +24,6 @@ OPEN_STATES = frozenset({"planned", "sent", "accepted", "partially_filled", "unk
 FINAL_STATES = frozenset({"filled", "cancelled", "expired", "rejected", "resolved"})
 STATES = OPEN_STATES | FINAL_STATES | {"replaced"}
 
-MAX_CLIENT_ORDER_ID_CHARS = 50  # Source: ProtoOANewOrderReq.clientOrderId
-MAX_RUN_ID_CHARS = 30
-_RESERVED_IDS = 64
 _APPLICATION_ID = 0x4D4C4C47  # "MLLG", marks the file as ours
 _SCHEMA_VERSION = 1
 # One tree a table, no further index: each would be one more page to write while an order waits.
@@ -44,8 +41,6 @@ CREATE TABLE deals (
     swap TEXT, close_commission TEXT, balance TEXT, balance_version INTEGER, paper INTEGER NOT NULL,
     PRIMARY KEY (account_id, deal_id)
 ) STRICT, WITHOUT ROWID;
-CREATE TABLE counter (last INTEGER NOT NULL) STRICT;
-INSERT INTO counter VALUES (0);
 PRAGMA application_id = {_APPLICATION_ID};
 PRAGMA user_version = {_SCHEMA_VERSION};
 COMMIT;
@@ -93,7 +88,6 @@ class Ledger:
         """
         self._path = Path(path)
         self._full_sync: bool | None = None
-        self._next_number, self._last_reserved = 1, 0
         try:
             # SQLite would create it readable by others. An existing file is not opened here: closing it again would
             # drop the locks that this process may hold on it through SQLite (POSIX locks belong to the process).
@@ -116,27 +110,6 @@ class Ledger:
     def path(self) -> Path:
         """The ledger's file."""
         return self._path
-
-    def next_client_order_id(self, label: str, run_id: str) -> str:
-        """Return a client order id that this ledger has never given out: `label-run_id-n`.
-
-        The label is shortened to keep the whole within 50 characters; the run id stays, so that ids differ even from
-        those of a ledger that was lost. Characters outside printable ASCII are left out.
-        Raises: LedgerError when `run_id` is longer than `MAX_RUN_ID_CHARS`.
-        """
-        if len(run_id) > MAX_RUN_ID_CHARS:
-            raise LedgerError(f"the run id {run_id!r} has {len(run_id)} characters, the limit is {MAX_RUN_ID_CHARS}")
-        if self._next_number > self._last_reserved:
-            # Numbers are reserved in blocks, to keep a write out of the path of most orders; a restart skips the rest.
-            with self._writing("a reservation of client order ids", full_sync=False):
-                self._connection.execute("UPDATE counter SET last = last + ?", (_RESERVED_IDS,))
-                (last,) = self._connection.execute("SELECT last FROM counter").fetchone()
-            self._next_number, self._last_reserved = last - _RESERVED_IDS + 1, last
-        ending = f"{_printable(run_id)}-{self._next_number}"
-        self._next_number += 1
-        room = MAX_CLIENT_ORDER_ID_CHARS - len(ending) - 1
-        prefix = _printable(label)[:room]
-        return f"{prefix}-{ending}" if prefix else ending
 
     def record_intent(self, intent: Intent) -> None:
         """Put an intent on disk. It is there, power cut or not, when this returns; only then send its bytes.
@@ -315,10 +288,6 @@ def _intent(row: tuple[Any, ...]) -> Intent:
 def _check_state(client_order_id: str, state: str) -> None:
     if state not in STATES:
         raise LedgerError(f"{client_order_id} cannot be in state {state!r}; states are {', '.join(sorted(STATES))}")
-
-
-def _printable(text: str) -> str:
-    return "".join(character for character in text if " " < character <= "~")
 
 
 def _money(amount: Decimal | None) -> str | None:
