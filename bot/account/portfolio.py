@@ -63,17 +63,28 @@ class Portfolio:
         self._balance, self._balance_version = balance, version if version is not None else self._balance_version
         return True
 
-    def reconcile(self, positions: Iterable[Position]) -> None:
-        """Replace the venue's positions by its own list; the paper layer stays on the positions that still exist."""
+    def reconcile(self, positions: Iterable[Position]) -> set[int]:
+        """Replace the venue's positions by its own list; the paper layer stays on the positions that still exist.
+
+        Returns: ids of the symbols in which a position of ours is gone, or smaller than it was.
+        """
+        before = self._venue
         self._venue = {p.position_id: p for p in positions}
+        shrunk = set()
+        for old in before.values():
+            new = self._venue.get(old.position_id)
+            if self.is_ours(old) and (new is None or abs(new.volume_cents) < abs(old.volume_cents)):
+                shrunk.add(old.symbol_id)
         self._paper_deals = {pid: deals for pid, deals in self._paper_deals.items() if pid in self._venue}
         self._refresh()
+        return shrunk
 
     def apply_deal(self, deal: Deal, *, label: str | None, snapshot: Position | None = None) -> bool:
         """Move a position by one deal; return False when the deal was counted before.
 
         Args: `label` of the order, used when the deal opens a position; `snapshot` what the venue says the position is
-            after the deal: its swap, commission and margin are taken, its volume is not.
+            after the deal: its swap, commission and margin are taken. Where it already has the volume that we hold, a
+            reconcile has counted the deal before its event came.
         """
         key = (deal.paper, deal.deal_id)
         if key in self._seen_deals:
@@ -83,6 +94,11 @@ class Portfolio:
             self._apply_paper(deal, label or "")
         else:
             held = self._venue.get(deal.position_id)
+            if snapshot is not None and self.agrees_with(snapshot):
+                if deal.balance is not None:
+                    self.set_balance(deal.balance, deal.balance_version)
+                self.update_position(snapshot)
+                return False
             if held is None:
                 moved = _opened(deal, label or (snapshot.label if snapshot else ""))
             else:
@@ -109,6 +125,11 @@ class Portfolio:
         self._refresh()
         return True
 
+    def agrees_with(self, snapshot: Position) -> bool:
+        """Return whether a position has the volume that the venue says it has; 0 for one that is closed."""
+        held = self._venue.get(snapshot.position_id)
+        return snapshot.volume_cents == (held.volume_cents if held is not None else 0)
+
     def mark_seen(self, deal_ids: Iterable[int]) -> None:
         """Say that the positions hold these deals already, as after a reconcile: late events count for nothing."""
         self._seen_deals.update((False, deal_id) for deal_id in deal_ids)
@@ -129,12 +150,19 @@ class Portfolio:
         else:
             self._paper[deal.position_id] = moved
 
-    def update_position(self, snapshot: Position) -> None:
-        """Take swap, commission and margin of a position that no deal has moved (a SWAP event, a margin event)."""
+    def update_position(self, snapshot: Position, *, moved: bool = False) -> None:
+        """Take what the venue says of a position without a deal: swap, commission, margin.
+
+        Args: `moved` says that it filled something, so that its volume is taken as well, and 0 closes it.
+        """
         held = self._venue.get(snapshot.position_id)
-        if held is not None and held.volume_cents == snapshot.volume_cents:
+        if moved and snapshot.volume_cents == 0:
+            self._venue.pop(snapshot.position_id, None)
+        elif moved or (held is not None and held.volume_cents == snapshot.volume_cents):
             self._venue[snapshot.position_id] = snapshot
-            self._refresh()
+        else:
+            return
+        self._refresh()
 
     # -- what follows -------------------------------------------------------------------------------------------
 

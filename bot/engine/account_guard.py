@@ -123,7 +123,7 @@ class AccountGuard:
             unit_notional=prices.mid * fresh_rates,
             unit_notional_usd=prices.mid * board.usd_rates(prices),
             quiet_s=prices.quiet_s,
-            doubtful=prices.doubtful,
+            doubtful=prices.doubtful | prices.odd,
             has_bids=np.isfinite(features.depth_bid),
             has_asks=np.isfinite(features.depth_ask),
             # A table that has not come is None, not empty: margin is unknown then, and nothing may grow.
@@ -139,8 +139,13 @@ class AccountGuard:
         """Return whether `check` should look now: a few times a second, and after every change of the account."""
         return self._checked_ns is None or now_ns - self._checked_ns >= _CHECK_EVERY_NS
 
-    def check(self, view: RiskView, equity: float, now_ns: int) -> LossBreach | None:
-        """Look at margin use and loss limits; return a breach once, when it halts trading."""
+    def check(self, view: RiskView, equity: float, now_ns: int, *, odd: bool) -> LossBreach | None:
+        """Look at margin use and loss limits; return a breach once, when it halts trading.
+
+        Args: `odd` says that a price equity rests on looks like a slip: nothing is concluded from it for a moment.
+        """
+        if odd:
+            return None
         self._checked_ns = now_ns
         self.shrink = 1.0
         if view.long_units.any() or view.short_units.any():

@@ -23,7 +23,7 @@ from bot.account.risk import Refused, RiskView
 from bot.engine import events as ev
 from bot.engine.account_guard import AccountGuard
 from bot.engine.decision import Decision, IntendedOrder
-from bot.engine.order_flow import OrderFlow
+from bot.engine.order_flow import OrderFlow, lagging_positions
 from bot.engine.order_maker import OrderMaker
 from bot.engine.prices import PriceBoard, Prices
 from bot.engine.readiness import Readiness
@@ -38,6 +38,7 @@ from bot.sizing.strategy import Strategy
 
 _SECOND = 1_000_000_000
 _TICK_NS = _SECOND // 4
+_MAY_FILL = ("filled", "partially_filled", "cancelled", "expired")
 _RESUBSCRIBE_NS = 30 * _SECOND
 _REFERENCE_NS = 60 * _SECOND
 _REFERENCE_EQUITY_SHARE = 0.25  # the reference size is a resize of this much equity (models 2.3)
@@ -155,11 +156,11 @@ class Engine:
             case ev.LeverageTiersLoaded():
                 self._guard.tiers_loaded(event.leverage_id, event.tiers)
             case ev.Reconciled():
-                self._portfolio.reconcile(event.positions)
-                self._guard.changed()
+                self._reconciled(event)
             case ev.OrderHistoryListed():
-                self._portfolio.mark_seen(deal.deal_id for deal in event.deals)
-                self._orders.history(event)
+                lagging = lagging_positions(event, self._portfolio)
+                self._portfolio.mark_seen(deal.deal_id for deal in event.deals if deal.position_id not in lagging)
+                self._orders.history(event, lagging)
             case ev.CommandGiven():
                 if event.command == "stop":
                     self._stopping = True
@@ -172,6 +173,17 @@ class Engine:
             self._orders.connection_lost()
             if self._evaluator is not None:
                 self._evaluator.clear()
+
+    def _reconciled(self, event: ev.Reconciled) -> None:
+        for symbol_id in self._portfolio.reconcile(event.positions):
+            # Less of ours than before, and no order of ours that could have done it: somebody else did.
+            if self._settings.respect_manual_close and not self._orders.has_open(symbol_id):
+                self._maker.hands_off.add(symbol_id)
+        for order in event.orders:
+            s = self._index.get(order.symbol_id, self._traded)
+            if s < self._traded and order.label == self._settings.label:
+                self._orders.adopt(order, s, self._specs[s], event.recv_ns)
+        self._guard.changed()
 
     def _symbols_loaded(self, event: ev.SymbolsLoaded) -> None:
         before, old = self._index, self._evaluator
@@ -195,10 +207,14 @@ class Engine:
             label = event.order.label if event.order is not None else None
             before = self._portfolio.position(event.deal.position_id)
             counted = self._portfolio.apply_deal(event.deal, label=label, snapshot=event.position)
+            if event.position is not None and not self._portfolio.agrees_with(event.position):
+                self._orders.doubt()
             if counted and before is not None and self._settings.respect_manual_close:
                 self._notice_foreign_close(event, before)
         elif event.position is not None:
-            self._portfolio.update_position(event.position)
+            # A fill may be told without its deal: the position is then the only word of it.
+            filled = event.order is not None and event.order.executed_cents > 0
+            self._portfolio.update_position(event.position, moved=filled and event.kind in _MAY_FILL)
         if event.balance is not None and self._portfolio.set_balance(event.balance, event.balance_version):
             self._guard.deposited(float(event.balance_change or Decimal(0)))
         self._orders.executed(event)
@@ -284,6 +300,8 @@ class Engine:
         wanted = filter(self._holds_own, range(self._traded)) if closing else np.flatnonzero(targets.target != held)
         for s in map(int, wanted):
             spec = self._specs[s]
+            if prices.odd[s]:
+                continue  # one price may be a slip; if it stays it becomes doubtful, and then it may reduce
             urgent = bool(targets.urgent[s]) or self._guard.is_flattening
             if not self._maker.may_act(s, spec.symbol_id, now_ns, urgent=urgent):
                 continue
@@ -322,7 +340,9 @@ class Engine:
     def _check_account(self, prices: Prices, now_ns: int) -> list[Refused]:
         if not self._guard.is_due(now_ns):
             return []
-        breach = self._guard.check(self._view(prices), self._valuation.equity, now_ns)
+        long_units, short_units = self._portfolio.sides_units()
+        odd = bool((prices.odd & ((long_units > 0) | (short_units > 0))).any())
+        breach = self._guard.check(self._view(prices), self._valuation.equity, now_ns, odd=odd)
         return [] if breach is None else [_halted(breach)]
 
     def _set_reference_size(self, prices: Prices, now_ns: int) -> None:

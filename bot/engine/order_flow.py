@@ -10,14 +10,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bot.account.portfolio import Portfolio
 from bot.engine import events as ev
 from bot.engine.decision import IntendedOrder, OrderChange
 from bot.execution.in_flight import OrdersInFlight, OwnOrder
 from bot.execution.orders import OrderSnapshot
 from bot.execution.requests import ClosePosition, PlaceOrder, Request, ResolveOrders
+from bot.market.symbols import SymbolSpec
 
 _SECOND = 1_000_000_000
 _ASK_AGAIN_NS = 10 * _SECOND
+_FIRST_PAUSE_NS, _LONGEST_PAUSE_NS = _SECOND, 60 * _SECOND
+_GONE = frozenset({"POSITION_NOT_FOUND", "POSITION_NOT_OPEN", "ORDER_NOT_FOUND", "ENTITY_NOT_FOUND"})
 _CLOCK_SLACK_NS = 60 * _SECOND  # the venue's clock may differ from ours when orders are looked up by time
 
 _STATE_OF_KIND = {
@@ -34,7 +38,7 @@ _STATE_OF_KIND = {
 @dataclass(frozen=True, slots=True)
 class _Sent:
     intended: IntendedOrder
-    request: PlaceOrder | ClosePosition
+    request: PlaceOrder | ClosePosition | None  # None for one that an earlier run sent
 
 
 class OrderFlow:
@@ -48,6 +52,10 @@ class OrderFlow:
         self._changes: list[OrderChange] = []
         self._ours: set[str | None] = set()
         self._our_order_ids: set[int | None] = set()
+        self._failures: dict[int, int] = {}  # refusals in a row, by symbol index
+        self._pause_until_ns: dict[int, int] = {}
+        self._is_in_doubt = False
+        self._doubt_asked_ns: int | None = None
 
     def sent(
         self,
@@ -79,8 +87,61 @@ class OrderFlow:
         return self._in_flight.all()
 
     def busy(self, symbol_index: int, now_ns: int) -> bool:
-        """Return whether a symbol has an order on its way, or is settling after an unknown one."""
+        """Return whether a symbol has an order on its way, settles after an unknown one, or was just refused one."""
+        if self._pause_until_ns.get(symbol_index, 0) > now_ns:
+            return True
         return self._in_flight.busy(symbol_index, now_ns)
+
+    def has_open(self, symbol_id: int) -> bool:
+        """Return whether an order of ours on this symbol has no final state yet."""
+        return any(order.symbol_id == symbol_id for order in self._in_flight.all())
+
+    def adopt(self, snapshot: OrderSnapshot, symbol_index: int, spec: SymbolSpec, now_ns: int) -> None:
+        """Take over an order of ours that the venue still works on, as after a crash: its symbol gets no other.
+
+        Resting orders are left alone; this version sends none.
+        """
+        if snapshot.status != "accepted" or snapshot.order_type not in ("market", "market_range"):
+            return
+        if self._in_flight.find(snapshot.client_order_id, snapshot.order_id) is not None:
+            return
+        client_order_id = snapshot.client_order_id or f"venue-{snapshot.order_id}"
+        volume = abs(snapshot.volume_cents)
+        intended = IntendedOrder(
+            symbol=spec.name,
+            action="close" if snapshot.closing else "open",
+            side="buy" if snapshot.volume_cents > 0 else "sell",
+            volume_cents=volume,
+            lots=spec.lots(volume),
+            order_type=snapshot.order_type,
+            position_id=snapshot.position_id,
+            order_id=snapshot.order_id,
+            client_order_id=client_order_id,
+            leverage_now=None,
+            leverage_target=None,
+            reason="found working at the venue: sent before this run",
+            predicted_slippage_bps=None,
+            margin_before=None,
+            margin_after=None,
+            margin_level_after=None,
+        )
+        order = OwnOrder(
+            client_order_id=client_order_id,
+            symbol_index=symbol_index,
+            symbol_id=snapshot.symbol_id,
+            volume_cents=snapshot.volume_cents,
+            position_id=snapshot.position_id,
+            sent_ns=now_ns,
+            increases_risk=not snapshot.closing,
+            state="accepted",
+            order_id=snapshot.order_id,
+            executed_cents=snapshot.executed_cents,
+        )
+        self._in_flight.add(order)
+        self._ours.add(client_order_id)
+        self._our_order_ids.add(snapshot.order_id)
+        self._sent[client_order_id] = _Sent(intended, None)
+        self._report(order, "accepted", snapshot, None, paper=False)
 
     def is_ours(self, client_order_id: str | None, order_id: int | None) -> bool:
         """Return whether an order is, or was lately, one of this run's."""
@@ -117,14 +178,27 @@ class OrderFlow:
             order.order_id = event.order.order_id
             self._our_order_ids.add(order.order_id)
             order.executed_cents = max(order.executed_cents, event.order.executed_cents)
+        if state == "rejected":
+            self._pause(order.symbol_index, event.recv_ns)
+        elif state in ("partially_filled", "filled"):
+            self._failures.pop(order.symbol_index, None)
         self._move(order, state, event.order, event.error_code, paper=event.paper)
+
+    def _pause(self, symbol_index: int, now_ns: int) -> None:
+        """Wait before the next order on a symbol after a refusal, twice as long after each further one."""
+        failures = self._failures.get(symbol_index, 0)
+        self._failures[symbol_index] = failures + 1
+        self._pause_until_ns[symbol_index] = now_ns + min(_FIRST_PAUSE_NS << min(failures, 10), _LONGEST_PAUSE_NS)
 
     def refused(self, event: ev.RequestRefused) -> None:
         """Mark a refused order: rejected, or unknown where the code does not say that nothing happened."""
         order = self._in_flight.find(event.client_order_id, event.order_id)
         if order is not None:
-            state = "unknown" if event.outcome_unknown else "rejected"
-            self._move(order, state, None, event.error_code, paper=event.paper)
+            # What is gone at the venue is not what we hold: look it up instead of trying again.
+            doubtful = event.outcome_unknown or event.error_code in _GONE
+            if not doubtful:
+                self._pause(order.symbol_index, event.recv_ns)
+            self._move(order, "unknown" if doubtful else "rejected", None, event.error_code, paper=event.paper)
 
     def connection_lost(self) -> None:
         """Everything without a final answer may or may not have happened: unknown."""
@@ -133,12 +207,17 @@ class OrderFlow:
             if order.state != "unknown":
                 self._move(order, "unknown", None, "CONNECTION_LOST", paper=False)
 
-    def history(self, event: ev.OrderHistoryListed) -> None:
-        """Resolve unknown orders from the venue's own lists; an incomplete answer resolves nothing that it lacks."""
+    def history(self, event: ev.OrderHistoryListed, lagging: frozenset[int] = frozenset()) -> None:
+        """Resolve unknown orders from the venue's own lists; an incomplete answer resolves nothing that it lacks.
+
+        Args: `lagging` positions that the deals have and the reconcile has not: their orders stay unknown.
+        """
         for order in self._in_flight.all():
             if order.state != "unknown" or order.asked_ns is None:
                 continue
             found = self._found(order, event)
+            if found is not None and found.position_id in lagging:
+                continue  # asked again in a while
             if found is not None and found.status != "accepted":
                 order.order_id = found.order_id
                 order.executed_cents = max(order.executed_cents, found.executed_cents)
@@ -151,8 +230,7 @@ class OrderFlow:
             elif event.complete:
                 self._move(order, "resolved", None, None, paper=False)
             else:
-                order.asked_ns = None
-                continue
+                continue  # asked again in a while
             self._in_flight.settle(order.symbol_index, event.recv_ns + self._settle_ns)
 
     def _found(self, order: OwnOrder, event: ev.OrderHistoryListed) -> OrderSnapshot | None:
@@ -170,6 +248,10 @@ class OrderFlow:
                     return snapshot
         return None
 
+    def doubt(self) -> None:
+        """Say that positions and events do not add up: the venue is asked, at most every ten seconds."""
+        self._is_in_doubt = True
+
     # -- time ---------------------------------------------------------------------------------------------------
 
     def overdue(self, now_ns: int, *, ready: bool) -> Iterator[Request]:
@@ -182,6 +264,11 @@ class OrderFlow:
                 if order.asked_ns is None or now_ns - order.asked_ns >= _ASK_AGAIN_NS:
                     order.asked_ns = now_ns
                     earliest = order.sent_ns if earliest is None else min(earliest, order.sent_ns)
+        if self._is_in_doubt and ready:
+            asked = self._doubt_asked_ns
+            if asked is None or now_ns - asked >= _ASK_AGAIN_NS:
+                self._is_in_doubt, self._doubt_asked_ns = False, now_ns
+                earliest = now_ns if earliest is None else earliest
         if earliest is not None:
             yield ResolveOrders(from_ns=earliest - _CLOCK_SLACK_NS)
 
@@ -212,3 +299,17 @@ class OrderFlow:
                 paper=paper,
             )
         )
+
+
+def lagging_positions(event: ev.OrderHistoryListed, portfolio: Portfolio) -> frozenset[int]:
+    """Return the positions that orders in the list have opened, whose deals do not cancel out, and that we do not hold.
+
+    The reconcile that came just before was then taken earlier than the lists: neither can be believed yet.
+    """
+    opened = {order.position_id for order in event.orders if order.executed_cents > 0 and not order.closing}
+    volumes: dict[int, int] = {}
+    for deal in event.deals:
+        volumes[deal.position_id] = volumes.get(deal.position_id, 0) + deal.volume_cents
+    return frozenset(
+        pid for pid, volume in volumes.items() if volume and pid in opened and portfolio.position(pid) is None
+    )

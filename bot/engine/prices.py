@@ -25,6 +25,7 @@ class Prices:
     quiet_s: np.ndarray
     fresh: np.ndarray
     doubtful: np.ndarray
+    odd: np.ndarray  # bool: the last spot price is crossed, or far from the book: perhaps a slip, perhaps news
 
 
 class PriceBoard:
@@ -44,6 +45,7 @@ class PriceBoard:
         features = self._evaluator.features
         quiet_s = self._evaluator.quiet_s(now_ns)
         rates = self._conversions.rates(self._distinct, features.mid)[self._asset_index]
+        doubtful = (self._evaluator.apart_s(now_ns) > _APART_S) | (self._evaluator.crossed_s(now_ns) > _CROSSED_S)
         return Prices(
             bid=features.bid,
             ask=features.ask,
@@ -52,7 +54,8 @@ class PriceBoard:
             unit_notional=features.mid * rates,
             quiet_s=quiet_s,
             fresh=quiet_s <= self._stale_quote_s,
-            doubtful=(self._evaluator.apart_s(now_ns) > _APART_S) | (self._evaluator.crossed_s(now_ns) > _CROSSED_S),
+            doubtful=doubtful,
+            odd=(self._evaluator.is_apart() & ~doubtful) | (features.bid > features.ask),
         )
 
     def fresh_rates(self, prices: Prices) -> np.ndarray:

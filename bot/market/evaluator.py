@@ -144,6 +144,10 @@ class Evaluator:
         """Return for how long each depth book has been crossed, in seconds; 0 when it is not."""
         return np.where(self._state.crossed_ns < 0, 0.0, (now_ns - self._state.crossed_ns) / 1e9)
 
+    def is_apart(self) -> np.ndarray:
+        """Return whether the last prices of depth and spot disagree by more than a spread and a pip, (S,) bool."""
+        return self._state.apart_ns >= 0
+
     def apart_s(self, now_ns: int) -> np.ndarray:
         """Return for how long depth and spot have disagreed by more than a spread and a pip, in seconds."""
         return np.where(self._state.apart_ns < 0, 0.0, (now_ns - self._state.apart_ns) / 1e9)

@@ -148,6 +148,9 @@ class Link:
             self._fail("the client sent a frame that is not a ProtoMessage")
             return
         msg_id = wrapper.clientMsgId if wrapper.HasField("clientMsgId") else None
+        if isinstance(msg_id, bytes):  # protobuf's way to say that it is not UTF-8
+            self._fail("the client sent a message id that is not UTF-8")
+            return
         if wrapper.payloadType == payload_type("ProtoHeartbeatEvent"):
             return
         try:
@@ -176,6 +179,10 @@ class Link:
         if not request.IsInitialized():
             missing = ", ".join(request.FindInitializationErrors())
             raise Refused("INVALID_REQUEST", f"{cls.DESCRIPTOR.name} without {missing}")
+        for field, content in request.ListFields():
+            # protobuf hands out text that is not UTF-8 as bytes; kept, it would break the answers to everybody.
+            if field.type == field.TYPE_STRING and isinstance(content, bytes):
+                raise Refused("INVALID_REQUEST", f"{field.name} of {cls.DESCRIPTOR.name} is not UTF-8")
         if is_auth:
             self._application_auth(request, msg_id)
         elif kind in self._session:

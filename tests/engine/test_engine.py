@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from decimal import Decimal
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from bot.engine import events as ev
 from bot.engine.settings import SymbolChoice
 from bot.execution.orders import OrderSnapshot
 from bot.execution.requests import ClosePosition, PlaceOrder, ResolveOrders, ResubscribeDepth
+from bot.market.delta import END_SPOT, SPOT_ASK, SPOT_BID, delta_rows
 from bot.market.evaluator import EvaluatorSettings
 from bot.sizing.leverage import LeverageLimits
 
@@ -165,8 +167,6 @@ def test_no_market_order_goes_into_an_empty_side() -> None:
 def test_a_book_that_disagrees_with_spot_for_long_is_doubted_and_renewed_once() -> None:
     desk = Desk(base_leverage=0.05)
     desk.begin()
-    from bot.market.delta import END_SPOT, SPOT_ASK, SPOT_BID, delta_rows
-
     for _ in range(5):
         desk.now_ns += SECOND
         rows = [(SPOT_BID, 0, 0, 111_000, 0), (SPOT_ASK, 0, 0, 111_002, 0), (END_SPOT, 0, 0, 0, 0)]
@@ -228,7 +228,9 @@ def test_an_incomplete_history_resolves_nothing() -> None:
     desk.begin()
     desk.wait(10)
     desk.hear(ev.OrderHistoryListed(desk.now_ns, 0, (), (), complete=False))
-    desk.wait(3)
+    desk.wait(9)
+    assert [type(r) for r in desk.lines("requests")].count(ResolveOrders) == 1, "not again and again"
+    desk.wait(2)
     assert [c.state for c in desk.lines("order_changes")] == ["sent", "unknown"]
     assert [type(r) for r in desk.lines("requests")].count(ResolveOrders) == 2
 
@@ -273,6 +275,128 @@ def test_a_partly_filled_order_that_is_cancelled_keeps_what_it_filled() -> None:
     desk.fill(desk.begin(), share=0.5)
     assert [c.state for c in desk.lines("order_changes")] == ["sent", "accepted", "partially_filled", "cancelled"]
     assert desk.engine.portfolio.own_cents(1) == 900_000
+
+
+@pytest.mark.parametrize("code", ["POSITION_LOCKED", "MARKET_CLOSED"])
+def test_a_refused_order_is_tried_again_with_growing_pauses_even_when_it_is_urgent(code: str) -> None:
+    desk = Desk(leverage_limits=LeverageLimits(1.0, 10))
+    decision = desk.begin(position(1_800_000))
+    sent_ns = []
+    for _ in range(240):
+        if decision.requests:
+            sent_ns.append(desk.now_ns)
+            (request,) = decision.requests
+            desk.hear(ev.RequestRefused(desk.now_ns, request.client_order_id, code))
+        desk.now_ns += SECOND // 4
+        decision = desk.quote()
+    pauses = [(b - a) / SECOND for a, b in pairwise(sent_ns)]
+    assert pauses == [1.0, 2.0, 4.0, 8.0, 16.0]
+
+
+def test_a_close_of_a_position_that_is_gone_is_looked_up_not_repeated() -> None:
+    desk = Desk(base_leverage=0.05)
+    (request,) = desk.begin(position(1_800_000)).requests
+    refusal = ev.RequestRefused(desk.now_ns, request.client_order_id, "POSITION_NOT_FOUND")
+    assert [type(r) for r in desk.hear(refusal).requests] == [ResolveOrders]
+    history = ev.OrderHistoryListed(desk.now_ns, 0, (), (), complete=True)
+    desk.hear(ev.Reconciled(desk.now_ns, (), ()), history)
+    assert desk.engine.portfolio.positions() == []
+    assert [c.state for c in desk.lines("order_changes")] == ["sent", "unknown", "resolved"]
+
+
+def test_an_order_of_ours_still_working_after_a_crash_is_taken_over_and_not_doubled() -> None:
+    desk = Desk()
+    working = OrderSnapshot(
+        77, 1, 1_800_000, 0, "market_range", "accepted", "earlier-1", position_id=8, label="microlev"
+    )
+    desk.hear(ev.AccountLoaded(desk.now_ns, desk.account), desk.loaded(), ev.Reconciled(desk.now_ns, (), (working,)))
+    desk.quote()
+    desk.hear(ev.ReadinessChanged(desk.now_ns, ()))
+    desk.now_ns += 2 * SECOND
+    assert not desk.quote().requests
+    assert [(c.state, c.order.client_order_id) for c in desk.lines("order_changes")] == [("accepted", "earlier-1")]
+    deal = Deal(78, 77, 8, 1, 1_800_000, 1.1, Decimal(0), desk.now_ns)
+    done = replace(working, status="filled", executed_cents=1_800_000)
+    desk.hear(ev.ExecutionReported(desk.now_ns, "filled", "earlier-1", done, deal, position(1_800_000, position_id=8)))
+    assert desk.held == pytest.approx(1.98, abs=0.001)
+    desk.now_ns += 2 * SECOND
+    assert not desk.quote().requests
+
+
+@pytest.mark.parametrize("label", ["microlev", "somebody"])
+def test_an_event_whose_deal_the_reconcile_has_already_counts_once(label: str) -> None:
+    desk = Desk(base_leverage=2.0)
+    held = position(1_800_000, label=label)
+    desk.begin(held)
+    deal = Deal(4, 3, 5, 1, 1_800_000, 1.1, Decimal(0), desk.now_ns)
+    order = OrderSnapshot(3, 1, 1_800_000, 1_800_000, "market", "filled", label=label)
+    desk.hear(ev.ExecutionReported(desk.now_ns, "filled", None, order, deal, held))
+    assert [p.volume_cents for p in desk.engine.portfolio.positions()] == [1_800_000]
+
+
+def test_a_fill_told_without_its_deal_is_taken_from_the_position() -> None:
+    desk = Desk()
+    (request,) = desk.begin().requests
+    order = OrderSnapshot(3, 1, 1_800_000, 1_000_000, "market_range", "cancelled", request.client_order_id)
+    cancelled = ev.ExecutionReported(
+        desk.now_ns, "cancelled", request.client_order_id, order, None, position(1_000_000)
+    )
+    desk.hear(cancelled)
+    assert desk.engine.portfolio.own_cents(1) == 1_000_000
+
+
+def test_positions_and_events_that_do_not_add_up_are_looked_up() -> None:
+    desk = Desk(base_leverage=0.05)
+    desk.begin(position(100_000, label="somebody"))
+    deal = Deal(4, 3, 5, 1, 100_000, 1.1, Decimal(0), desk.now_ns)
+    order = OrderSnapshot(3, 1, 100_000, 100_000, "market", "filled", label="somebody")
+    after = position(500_000, label="somebody")  # we have missed something in between
+    decision = desk.hear(ev.ExecutionReported(desk.now_ns, "filled", None, order, deal, after))
+    assert [type(r) for r in decision.requests] == [ResolveOrders]
+
+
+def test_lists_that_know_a_fill_which_the_reconcile_lacks_resolve_nothing_yet() -> None:
+    desk = Desk()
+    (request,) = desk.begin().requests
+    desk.wait(10)
+    filled = OrderSnapshot(3, 1, 1_800_000, 1_800_000, "market_range", "filled", request.client_order_id, position_id=5)
+    deal = Deal(4, 3, 5, 1, 1_800_000, 1.1, Decimal(0), desk.now_ns)
+    lists = ev.OrderHistoryListed(desk.now_ns, 0, (filled,), (deal,), True)
+    desk.hear(ev.Reconciled(desk.now_ns, (), ()), lists)
+    assert desk.lines("order_changes")[-1].state == "unknown"
+    desk.wait(11)
+    assert len(desk.lines("intended")) == 1
+    held = position(1_800_000)
+    lists = replace(lists, recv_ns=desk.now_ns)
+    desk.hear(ev.Reconciled(desk.now_ns, (held,), ()), lists)
+    assert desk.lines("order_changes")[-1].state == "filled"
+    desk.hear(ev.ExecutionReported(desk.now_ns, "filled", request.client_order_id, filled, deal, held))
+    assert desk.engine.portfolio.own_cents(1) == 1_800_000
+
+
+def test_a_position_closed_by_hand_while_we_were_away_is_left_alone() -> None:
+    desk = Desk()
+    desk.fill(desk.begin())
+    desk.hear(ev.ReadinessChanged(desk.now_ns, ("disconnected",)))
+    desk.now_ns += 2 * SECOND
+    desk.hear(ev.Reconciled(desk.now_ns, (), ()), ev.ReadinessChanged(desk.now_ns, ()))
+    for _ in range(3):
+        desk.now_ns += SECOND
+        assert not desk.quote().requests
+    assert desk.reasons() == ("closed_by_hand:EURUSD",)
+
+
+@pytest.mark.parametrize(("bid", "ask"), [(200_000, 100_000), (1_100_000, 1_100_002), (110_000, 500_000)])
+def test_one_impossible_spot_price_moves_nothing(bid: int, ask: int) -> None:
+    desk = Desk()
+    desk.fill(desk.begin())
+    desk.now_ns += 2 * SECOND
+    slip = [(SPOT_BID, 0, 0, bid, 0), (SPOT_ASK, 0, 0, ask, 0), (END_SPOT, 0, 0, 0, 0)]
+    decision = desk.hear(ev.MarketDataChanged(desk.now_ns, delta_rows(slip)))
+    assert not decision.requests
+    desk.now_ns += SECOND
+    assert not desk.quote().requests
+    assert desk.engine.trading == "active"
 
 
 # -- the connection ---------------------------------------------------------------------------------------------------
@@ -357,8 +481,10 @@ def test_an_increase_over_the_order_rate_is_refused() -> None:
     decision = desk.begin()
     for _ in range(4):
         refusals = [ev.RequestRefused(desk.now_ns, r.client_order_id, "NO_QUOTES") for r in decision.requests]
-        decision = desk.hear(*refusals)
-    assert [r.check for r in desk.lines("refused")] == ["order_rate"]
+        desk.hear(*refusals)
+        desk.now_ns += 10 * SECOND
+        decision = desk.quote()
+    assert {r.check for r in desk.lines("refused")} == {"order_rate"}
     assert len(desk.lines("intended")) == 2
 
 

@@ -328,3 +328,16 @@ def test_a_closed_link_gets_nothing_more() -> None:
     client.link.close()
     desk.price(EURUSD, 110_100, 110_102)
     assert client.link.pending_bytes == 0
+
+
+def test_a_text_that_is_not_utf8_is_refused_and_harms_nobody_else() -> None:
+    desk = Desk()
+    desk_client, other = desk.client(), desk.client()
+    order = message("ProtoOANewOrderReq")(ctidTraderAccountId=ACCOUNT, **_order(), label="abcd")
+    body = envelope(order, "m").replace(b"abcd", b"ab\xff\xfe")
+    desk_client.link.receive(frame(body), desk.now_ns)
+    ((_, answer),) = desk_client.received()
+    assert answer.errorCode == "INVALID_REQUEST"
+    assert not other.ask("ProtoOAReconcileReq").order
+    desk_client.link.receive(frame(envelope(message("ProtoOAVersionReq")(), "abcd").replace(b"abcd", b"ab\xff\xfe")), 0)
+    assert desk_client.link.is_closed
