@@ -123,7 +123,7 @@ class AccountGuard:
             unit_notional=prices.mid * fresh_rates,
             unit_notional_usd=prices.mid * board.usd_rates(prices),
             quiet_s=prices.quiet_s,
-            doubtful=prices.doubtful | prices.odd,
+            doubtful=prices.doubtful | prices.odd | (prices.bid > prices.ask),
             has_bids=np.isfinite(features.depth_bid),
             has_asks=np.isfinite(features.depth_ask),
             # A table that has not come is None, not empty: margin is unknown then, and nothing may grow.

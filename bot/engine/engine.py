@@ -177,8 +177,8 @@ class Engine:
     def _reconciled(self, event: ev.Reconciled) -> None:
         for symbol_id in self._portfolio.reconcile(event.positions):
             # Less of ours than before, and no order of ours that could have done it: somebody else did.
-            if self._settings.respect_manual_close and not self._orders.has_open(symbol_id):
-                self._maker.hands_off.add(symbol_id)
+            if not self._orders.has_open(symbol_id):
+                self._keep_hands_off(symbol_id)
         for order in event.orders:
             s = self._index.get(order.symbol_id, self._traded)
             if s < self._traded and order.label == self._settings.label:
@@ -209,7 +209,7 @@ class Engine:
             counted = self._portfolio.apply_deal(event.deal, label=label, snapshot=event.position)
             if event.position is not None and not self._portfolio.agrees_with(event.position):
                 self._orders.doubt()
-            if counted and before is not None and self._settings.respect_manual_close:
+            if counted and before is not None:
                 self._notice_foreign_close(event, before)
         elif event.position is not None:
             # A fill may be told without its deal: the position is then the only word of it.
@@ -226,7 +226,11 @@ class Engine:
         reduced = before.volume_cents * event.deal.volume_cents < 0
         ours = self._orders.is_ours(event.client_order_id, event.deal.order_id)
         if reduced and self._portfolio.is_ours(before) and not ours:
-            self._maker.hands_off.add(before.symbol_id)
+            self._keep_hands_off(before.symbol_id)
+
+    def _keep_hands_off(self, symbol_id: int) -> None:
+        if self._settings.respect_manual_close and self._index.get(symbol_id, self._traded) < self._traded:
+            self._maker.hands_off.add(symbol_id)
 
     # -- deciding -----------------------------------------------------------------------------------------------
 
@@ -273,8 +277,7 @@ class Engine:
         # Stale, doubtful and halted symbols may wish: the gate refuses them by name, so that a person sees why.
         may_grow = np.full(n, self._readiness.session_ready and not self._stopping)
         for symbol_id in self._maker.hands_off:
-            if self._index.get(symbol_id, n) < n:
-                may_grow[self._index[symbol_id]] = False
+            may_grow[self._index[symbol_id]] = False
         # Positions of symbols that are not traded here use up the account's leverage as other people's do.
         others = self._valuation.foreign_leverage + float(np.abs(self._valuation.leverage[n:]).sum())
         return self._rules.targets(

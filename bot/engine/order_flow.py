@@ -216,7 +216,7 @@ class OrderFlow:
             if order.state != "unknown" or order.asked_ns is None:
                 continue
             found = self._found(order, event)
-            if found is not None and found.position_id in lagging:
+            if found is not None and lagging & {d.position_id for d in event.deals if d.order_id == found.order_id}:
                 continue  # asked again in a while
             if found is not None and found.status != "accepted":
                 order.order_id = found.order_id
@@ -302,14 +302,16 @@ class OrderFlow:
 
 
 def lagging_positions(event: ev.OrderHistoryListed, portfolio: Portfolio) -> frozenset[int]:
-    """Return the positions that orders in the list have opened, whose deals do not cancel out, and that we do not hold.
+    """Return the positions that the lists say are open, by orders and deals of their time, and that we do not hold.
 
-    The reconcile that came just before was then taken earlier than the lists: neither can be believed yet.
+    The reconcile that came just before was then taken earlier than the lists: neither can be believed yet. A position
+    whose deals cancel out, or are more than undone by the other side, has been closed since and lags nowhere.
     """
-    opened = {order.position_id for order in event.orders if order.executed_cents > 0 and not order.closing}
+    side = {order.order_id: math.copysign(1, order.volume_cents) for order in event.orders if not order.closing}
     volumes: dict[int, int] = {}
+    opened: dict[int, float] = {}
     for deal in event.deals:
         volumes[deal.position_id] = volumes.get(deal.position_id, 0) + deal.volume_cents
-    return frozenset(
-        pid for pid, volume in volumes.items() if volume and pid in opened and portfolio.position(pid) is None
-    )
+        if deal.order_id in side:
+            opened[deal.position_id] = side[deal.order_id]
+    return frozenset(pid for pid, way in opened.items() if volumes[pid] * way > 0 and portfolio.position(pid) is None)

@@ -25,7 +25,7 @@ class Prices:
     quiet_s: np.ndarray
     fresh: np.ndarray
     doubtful: np.ndarray
-    odd: np.ndarray  # bool: the last spot price is crossed, or far from the book: perhaps a slip, perhaps news
+    odd: np.ndarray  # bool: the last spot price is far from the book, or far crossed: a slip or news, soon to be told
 
 
 class PriceBoard:
@@ -55,7 +55,7 @@ class PriceBoard:
             quiet_s=quiet_s,
             fresh=quiet_s <= self._stale_quote_s,
             doubtful=doubtful,
-            odd=(self._evaluator.is_apart() & ~doubtful) | (features.bid > features.ask),
+            odd=self._evaluator.is_apart() & ~doubtful,
         )
 
     def fresh_rates(self, prices: Prices) -> np.ndarray:

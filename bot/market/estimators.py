@@ -240,7 +240,7 @@ def _evaluate(books: BookArrays, state: State, features: Features, s: int, now_n
     # Spot and depth are two streams of one price: long disagreement means one of them is not to be trusted.
     if math.isfinite(spread):
         tolerance = max(usual_spread, best_ask - best_bid, 0.0) + pip  # not the spot spread: it may be what is wrong
-        if abs(depth_mid - features.mid[s]) > tolerance:
+        if abs(depth_mid - features.mid[s]) > tolerance or -spread > tolerance:
             if state.apart_ns[s] < 0:
                 state.apart_ns[s] = now_ns
         else:

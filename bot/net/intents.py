@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from bot.engine.decision import Decision
+from bot.engine.decision import Decision, IntendedOrder
 from bot.journal.ledger import Intent, Ledger
 from bot.market.symbols import SymbolSpec
 
@@ -12,7 +12,8 @@ def keep_intents(ledger: Ledger, decision: Decision, specs: Sequence[SymbolSpec]
 
     Raises: LedgerError when it could not; then no byte of these orders may leave.
     """
-    for order in decision.intended:
+
+    def record(order: IntendedOrder) -> None:
         symbol = next(spec for spec in specs if spec.name == order.symbol)
         ledger.record_intent(
             Intent(
@@ -26,5 +27,11 @@ def keep_intents(ledger: Ledger, decision: Decision, specs: Sequence[SymbolSpec]
                 position_id=order.position_id,
             )
         )
+
+    for planned in decision.intended:
+        record(planned)
     for change in decision.order_changes:
+        # Only an order found at the venue has its id from the start; its run may have used another ledger.
+        if change.order.order_id is not None and ledger.intent(change.order.client_order_id) is None:
+            record(change.order)
         ledger.record_state(change.order.client_order_id, change.state, decision.now_ns, change.error_code)

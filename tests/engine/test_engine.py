@@ -386,6 +386,46 @@ def test_a_position_closed_by_hand_while_we_were_away_is_left_alone() -> None:
     assert desk.reasons() == ("closed_by_hand:EURUSD",)
 
 
+def test_a_position_of_ours_in_a_symbol_not_traded_here_may_vanish_without_harm() -> None:
+    desk = Desk(base_leverage=0.05)
+    desk.hear(
+        ev.AccountLoaded(desk.now_ns, desk.account),
+        desk.loaded(EURUSD, USDJPY, traded=1),
+        ev.Reconciled(desk.now_ns, (position(100_000, position_id=9, symbol_id=2, price=150.0),), ()),
+        ev.ReadinessChanged(desk.now_ns, ()),
+    )
+    desk.hear(ev.ReadinessChanged(desk.now_ns, ("disconnected",)))
+    desk.hear(desk.loaded(), ev.Reconciled(desk.now_ns, (), ()), ev.ReadinessChanged(desk.now_ns, ()))
+    assert desk.quote().state is not None
+    assert desk.reasons() == ()
+
+
+def test_a_position_closed_by_the_other_side_does_not_make_the_lists_lag() -> None:
+    desk = Desk()
+    (request,) = desk.begin(position(900_000)).requests
+    desk.wait(10)
+    filled = OrderSnapshot(3, 1, 900_000, 900_000, "market_range", "filled", request.client_order_id)
+    ours = Deal(4, 3, 5, 1, 900_000, 1.1, Decimal(0), desk.now_ns)
+    by_hand = Deal(6, 7, 5, 1, -1_800_000, 1.1, Decimal(0), desk.now_ns)
+    lists = ev.OrderHistoryListed(desk.now_ns, 0, (filled,), (ours, by_hand), True)
+    desk.hear(ev.Reconciled(desk.now_ns, (), ()), lists)
+    assert desk.lines("order_changes")[-1].state == "filled"
+
+
+def test_a_slightly_crossed_price_forbids_growth_and_lets_a_reduction_through() -> None:
+    growing, shrinking = Desk(), Desk(leverage_limits=LeverageLimits(1.0, 10))
+    held = {growing: (), shrinking: (position(1_800_000),)}
+    crossed = [(SPOT_BID, 0, 0, 110_002, 0), (SPOT_ASK, 0, 0, 110_000, 0), (END_SPOT, 0, 0, 0, 0)]
+    for desk, positions in held.items():
+        loaded = desk.loaded(), ev.Reconciled(desk.now_ns, positions, ())
+        desk.hear(ev.AccountLoaded(desk.now_ns, desk.account), *loaded)
+        desk.quote()
+        desk.hear(ev.MarketDataChanged(desk.now_ns, delta_rows(crossed)))
+        desk.hear(ev.ReadinessChanged(desk.now_ns, ()))
+    assert [r.check for r in growing.lines("refused")] == ["book_health"]
+    assert [o.action for o in shrinking.lines("intended")] == ["reduce"]
+
+
 @pytest.mark.parametrize(("bid", "ask"), [(200_000, 100_000), (1_100_000, 1_100_002), (110_000, 500_000)])
 def test_one_impossible_spot_price_moves_nothing(bid: int, ask: int) -> None:
     desk = Desk()
