@@ -84,6 +84,7 @@ class RiskView:
     orders_last_minute: int
     pending_units: np.ndarray | None = None
     access_rights: str = "FULL_ACCESS"
+    closings: tuple[str | None, ...] = ()  # why the market of a symbol is closed, in words; None where it is not
 
     def used_margin(self, symbol_index: int = 0, change_units: float = 0.0, *, reduces: bool = False) -> float:
         """Return used margin after a signed change of our position in a symbol; NaN when it cannot be computed.
@@ -141,6 +142,8 @@ class RiskGate:
             target_cents = 0
         if not view.ready:
             return Refused(spec.name, "not_ready", None, None, "the session is not ready")
+        if view.closings and view.closings[s] is not None:
+            return Refused(spec.name, "schedule", None, None, str(view.closings[s]))
         if foreign and view.netted:
             return Refused(
                 spec.name, "foreign_position", None, None, "a position that is not ours stands in a netted account"

@@ -15,7 +15,7 @@ from bot.ctrader.schema import enum, message
 from bot.engine.events import ExecutionReported
 from bot.execution.orders import OrderSnapshot
 from bot.execution.requests import CancelOrder, ClosePosition, PlaceOrder
-from bot.market.symbols import SymbolSpec
+from bot.market.symbols import DAY_S, Holiday, SymbolSpec
 
 NS_PER_MS = 1_000_000
 MAX_CLIENT_ORDER_ID, MAX_LABEL = 50, 100
@@ -100,7 +100,8 @@ def untradable_fields(symbol: Any) -> tuple[str, ...]:
 def symbol_spec(symbol: Any, name: str, base_asset: str, quote_asset: str) -> SymbolSpec:
     """Return a symbol as the bot knows it.
 
-    Missing: volume fields left out read as 1; call `untradable_fields` first for a symbol to be traded.
+    Missing: volume fields left out read as 1; call `untradable_fields` first for a symbol to be traded. A holiday
+        without bounds is the whole day.
     Source: ProtoOASymbol; preciseTradingCommissionRate is 10^8 times the rate, 10^5 times for PERCENTAGE_OF_VALUE.
     """
     commission_type = _name(symbol, "commissionType") if symbol.HasField("commissionType") else None
@@ -124,6 +125,18 @@ def symbol_spec(symbol: Any, name: str, base_asset: str, quote_asset: str) -> Sy
         schedule_time_zone=text(symbol.scheduleTimeZone) or "UTC",
         commission_type=commission_type,
         commission_rate=None if rate is None else rate / scale,
+        holidays=tuple(map(_holiday, symbol.holiday)),
+    )
+
+
+def _holiday(holiday: Any) -> Holiday:
+    """Return a holiday; without bounds it is the whole day. Source: ProtoOAHoliday."""
+    return Holiday(
+        day=holiday.holidayDate,
+        start_s=holiday.startSecond,
+        end_s=holiday.endSecond if holiday.HasField("endSecond") else DAY_S,
+        recurring=holiday.isRecurring,
+        time_zone=text(holiday.scheduleTimeZone),
     )
 
 

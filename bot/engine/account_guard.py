@@ -97,13 +97,15 @@ class AccountGuard:
         specs: tuple[SymbolSpec, ...],
         valuation: Valuation,
         pending_units: np.ndarray,
+        closings: tuple[str | None, ...],
         now_ns: int,
         *,
         ready: bool,
     ) -> RiskView:
         """Return the account and the market of this moment, as the risk gate is to see them.
 
-        Args: `pending_units` (S,) signed volume of increases on their way, base units: they count as if filled.
+        Args: `pending_units` (S,) signed volume of increases on their way, base units: they count as if filled;
+            `closings` why each symbol's market is closed, None where it is not.
         """
         while self._sent_ns and self._sent_ns[0] <= now_ns - _MINUTE_NS:
             self._sent_ns.popleft()
@@ -133,6 +135,7 @@ class AccountGuard:
             orders_last_minute=len(self._sent_ns),
             pending_units=pending_units,
             access_rights=self._access_rights,
+            closings=closings,
         )
 
     def is_due(self, now_ns: int) -> bool:

@@ -11,19 +11,20 @@ Invariants: time enters as `recv_ns` and `now_ns` only; at most one order of our
 """
 
 import math
-from decimal import Decimal
 
 import numpy as np
 
 from bot.account.account import AccountState
 from bot.account.loss import LossBreach
 from bot.account.portfolio import Portfolio, Valuation
-from bot.account.position import Position
 from bot.account.risk import Refused, RiskView
 from bot.engine import events as ev
 from bot.engine.account_guard import AccountGuard
+from bot.engine.bookkeeping import Bookkeeping
 from bot.engine.decision import Decision, IntendedOrder
-from bot.engine.order_flow import OrderFlow, lagging_positions
+from bot.engine.doubts import Doubts, market_doubts, restrictions
+from bot.engine.market_hours import MarketHours
+from bot.engine.order_flow import OrderFlow
 from bot.engine.order_maker import OrderMaker
 from bot.engine.prices import PriceBoard, Prices
 from bot.engine.readiness import Readiness
@@ -38,7 +39,6 @@ from bot.sizing.strategy import Strategy
 
 _SECOND = 1_000_000_000
 _TICK_NS = _SECOND // 4
-_MAY_FILL = ("filled", "partially_filled", "cancelled", "expired")
 _RESUBSCRIBE_NS = 30 * _SECOND
 _REFERENCE_NS = 60 * _SECOND
 _REFERENCE_EQUITY_SHARE = 0.25  # the reference size is a resize of this much equity (models 2.3)
@@ -50,14 +50,17 @@ class Engine:
     def __init__(self, settings: EngineSettings) -> None:
         self._settings = settings
         self._portfolio = Portfolio(settings.label, manage_all=settings.manage_all)
-        self._orders = OrderFlow(settings.order_timeout_s, settings.settle_s)
+        self._hours = MarketHours()
+        self._orders = OrderFlow(settings.order_timeout_s, settings.settle_s, self._hours)
         self._guard = AccountGuard(settings, self._portfolio)
-        self._maker = OrderMaker(settings, self._portfolio, self._orders)
+        self._bookkeeping = Bookkeeping(settings, self._portfolio, self._orders, self._guard)
+        self._maker = OrderMaker(settings, self._portfolio, self._orders, self._bookkeeping.hands_off)
         self._readiness = Readiness()
         self._stopping = False
         self._specs: tuple[SymbolSpec, ...] = ()
         self._index: dict[int, int] = {}
         self._traded = 0
+        self._restrictions: Doubts = {}
         self._evaluator: Evaluator | None = None
         self._reference_ns: int | None = None
         self._resubscribed_ns: dict[int, int] = {}
@@ -113,13 +116,13 @@ class Engine:
 
     def quote_rate(self, symbol_index: int) -> float:
         """Return a symbol's quote currency in deposit currency at the last known prices; NaN if unknown."""
-        return float(self._board.now(self._now_ns).quote_rate[symbol_index])
+        return float(self._board.now(self._now_ns, self._hours.closed).quote_rate[symbol_index])
 
     def used_margin(self) -> float:
         """Return used margin in deposit currency at the last known prices; NaN when it cannot be computed."""
         if self._evaluator is None:
             return math.nan
-        return self._view(self._board.now(self._now_ns)).used_margin()
+        return self._view(self._board.now(self._now_ns, self._hours.closed)).used_margin()
 
     @property
     def is_settled(self) -> bool:
@@ -144,7 +147,7 @@ class Engine:
                 if self._evaluator is not None:
                     self._changed |= self._evaluator.receive(event.rows, event.recv_ns)
             case ev.ExecutionReported():
-                self._execution(event)
+                self._bookkeeping.executed(event)
             case ev.RequestRefused():
                 self._orders.refused(event)
             case ev.ReadinessChanged():
@@ -156,11 +159,9 @@ class Engine:
             case ev.LeverageTiersLoaded():
                 self._guard.tiers_loaded(event.leverage_id, event.tiers)
             case ev.Reconciled():
-                self._reconciled(event)
+                self._bookkeeping.reconciled(event)
             case ev.OrderHistoryListed():
-                lagging = lagging_positions(event, self._portfolio)
-                self._portfolio.mark_seen(deal.deal_id for deal in event.deals if deal.position_id not in lagging)
-                self._orders.history(event, lagging)
+                self._bookkeeping.history_listed(event)
             case ev.CommandGiven():
                 if event.command == "stop":
                     self._stopping = True
@@ -174,23 +175,13 @@ class Engine:
             if self._evaluator is not None:
                 self._evaluator.clear()
 
-    def _reconciled(self, event: ev.Reconciled) -> None:
-        for symbol_id in self._portfolio.reconcile(event.positions):
-            # Less of ours than before, and no order of ours that could have done it: somebody else did.
-            if not self._orders.has_open(symbol_id):
-                self._keep_hands_off(symbol_id)
-        for order in event.orders:
-            s = self._index.get(order.symbol_id, self._traded)
-            if s < self._traded and order.label == self._settings.label:
-                self._orders.adopt(order, s, self._specs[s], event.recv_ns)
-        self._guard.changed()
-
     def _symbols_loaded(self, event: ev.SymbolsLoaded) -> None:
         before, old = self._index, self._evaluator
         self._specs, self._traded = event.symbols, event.traded_count
         self._index = {spec.symbol_id: i for i, spec in enumerate(event.symbols)}
-        self._portfolio.set_symbols(self._index)
-        self._guard.changed()
+        self._bookkeeping.symbols_loaded(event, self._index)
+        self._hours.load(event.symbols)
+        self._restrictions = restrictions(event.symbols[: self._traded])
         if old is None or self._index != before:
             self._evaluator = Evaluator(np.array([spec.pip for spec in event.symbols]), self._settings.evaluator)
             if old is not None:
@@ -201,36 +192,6 @@ class Engine:
             self._reference_ns = None
         assert self._evaluator is not None
         self._board = PriceBoard(event, self._evaluator, self._settings.risk_limits.stale_quote_s)
-
-    def _execution(self, event: ev.ExecutionReported) -> None:
-        if event.deal is not None:
-            label = event.order.label if event.order is not None else None
-            before = self._portfolio.position(event.deal.position_id)
-            counted = self._portfolio.apply_deal(event.deal, label=label, snapshot=event.position)
-            if event.position is not None and not self._portfolio.agrees_with(event.position):
-                self._orders.doubt()
-            if counted and before is not None:
-                self._notice_foreign_close(event, before)
-        elif event.position is not None:
-            # A fill may be told without its deal: the position is then the only word of it.
-            filled = event.order is not None and event.order.executed_cents > 0
-            self._portfolio.update_position(event.position, moved=filled and event.kind in _MAY_FILL)
-        if event.balance is not None and self._portfolio.set_balance(event.balance, event.balance_version):
-            self._guard.deposited(float(event.balance_change or Decimal(0)))
-        self._orders.executed(event)
-        self._guard.changed()
-
-    def _notice_foreign_close(self, event: ev.ExecutionReported, before: Position) -> None:
-        """Keep away from a symbol after somebody else, or the venue itself, reduced a position of ours in it."""
-        assert event.deal is not None
-        reduced = before.volume_cents * event.deal.volume_cents < 0
-        ours = self._orders.is_ours(event.client_order_id, event.deal.order_id)
-        if reduced and self._portfolio.is_ours(before) and not ours:
-            self._keep_hands_off(before.symbol_id)
-
-    def _keep_hands_off(self, symbol_id: int) -> None:
-        if self._settings.respect_manual_close and self._index.get(symbol_id, self._traded) < self._traded:
-            self._maker.hands_off.add(symbol_id)
 
     # -- deciding -----------------------------------------------------------------------------------------------
 
@@ -246,9 +207,11 @@ class Engine:
         self._now_ns = now_ns
         requests: list[Request] = list(self._orders.overdue(now_ns, ready=self._readiness.session_ready))
         if self._evaluator is None:
-            state = self._readiness.changed(self._guard.trading, ())
+            state = self._readiness.changed(self._guard.trading, {})
             return Decision(now_ns, NO_ROWS, requests=tuple(requests), order_changes=self._orders.take(), state=state)
-        prices = self._board.now(now_ns)
+        if self._hours.is_due(now_ns):
+            self._hours.update(self._evaluator.quiet_s(now_ns), now_ns)
+        prices = self._board.now(now_ns, self._hours.closed)
         self._valuation = self._portfolio.value(prices.bid, prices.ask, prices.quote_rate)
         refused = self._check_account(prices, now_ns)
         self._set_reference_size(prices, now_ns)
@@ -274,9 +237,10 @@ class Engine:
         else:
             direction = np.where(self._follows, np.sign(held), self._fixed_direction)
             goal = direction * self._base * factors.prod(axis=0)
-        # Stale, doubtful and halted symbols may wish: the gate refuses them by name, so that a person sees why.
-        may_grow = np.full(n, self._readiness.session_ready and not self._stopping)
-        for symbol_id in self._maker.hands_off:
+        # Stale, doubtful, closed and halted symbols may wish: the gate refuses them by name, so that a person sees why.
+        # One that has just reopened wishes anew, on its new prices.
+        may_grow = ~self._hours.awaiting[:n] & (self._readiness.session_ready and not self._stopping)
+        for symbol_id in self._bookkeeping.hands_off:
             may_grow[self._index[symbol_id]] = False
         # Positions of symbols that are not traded here use up the account's leverage as other people's do.
         others = self._valuation.foreign_leverage + float(np.abs(self._valuation.leverage[n:]).sum())
@@ -305,6 +269,9 @@ class Engine:
             spec = self._specs[s]
             if prices.odd[s]:
                 continue  # one price may be a slip; if it stays it becomes doubtful, and then it may reduce
+            why_closed = self._hours.closings[s]
+            if self._hours.awaiting[s] or (why_closed is not None and self._maker.has_told(spec.name, why_closed)):
+                continue
             urgent = bool(targets.urgent[s]) or self._guard.is_flattening
             if not self._maker.may_act(s, spec.symbol_id, now_ns, urgent=urgent):
                 continue
@@ -336,6 +303,7 @@ class Engine:
             self._specs,
             self._valuation,
             self._orders.pending_units(len(self._specs)),
+            self._hours.closings,
             self._now_ns,
             ready=self._readiness.session_ready,
         )
@@ -364,21 +332,12 @@ class Engine:
 
     # -- reporting ----------------------------------------------------------------------------------------------
 
-    def _doubts(self, prices: Prices) -> tuple[str, ...]:
-        n = self._traded
-        doubts = []
-        for s in np.flatnonzero(~(prices.fresh[:n] & ~prices.doubtful[:n] & np.isfinite(prices.mid[:n]))).tolist():
-            name = self._specs[s].name
-            if math.isinf(prices.quiet_s[s]) or math.isnan(prices.mid[s]):
-                doubts.append(f"waiting_for_quotes:{name}")
-            elif not prices.fresh[s]:
-                doubts.append(f"stale_quote:{name}")
-            if prices.doubtful[s]:
-                doubts.append(f"book_health:{name}")
-        doubts += [f"unknown_order:{self._specs[s].name}" for s in self._orders.unknown_symbols()]
-        doubts += [f"closed_by_hand:{self._specs[self._index[i]].name}" for i in sorted(self._maker.hands_off)]
-        doubts += [f"unpriced_position:{p.position_id}" for p in self._portfolio.unpriced()]
-        return tuple(doubts)
+    def _doubts(self, prices: Prices) -> Doubts:
+        doubts = market_doubts(self._specs[: self._traded], prices, self._hours.closings) | self._restrictions
+        others = [f"unknown_order:{self._specs[s].name}" for s in self._orders.unknown_symbols()]
+        others += [f"closed_by_hand:{self._specs[self._index[i]].name}" for i in sorted(self._bookkeeping.hands_off)]
+        others += [f"unpriced_position:{p.position_id}" for p in self._portfolio.unpriced()]
+        return doubts | dict.fromkeys(others)
 
     def _resubscriptions(self, prices: Prices, now_ns: int) -> list[Request]:
         """Return a renewal of the depth subscription for each book in doubt, twice a minute at most."""

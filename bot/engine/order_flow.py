@@ -13,6 +13,7 @@ import numpy as np
 from bot.account.portfolio import Portfolio
 from bot.engine import events as ev
 from bot.engine.decision import IntendedOrder, OrderChange
+from bot.engine.market_hours import CLOSED_CODES, MarketHours
 from bot.execution.in_flight import OrdersInFlight, OwnOrder
 from bot.execution.orders import OrderSnapshot
 from bot.execution.requests import ClosePosition, PlaceOrder, Request, ResolveOrders
@@ -42,9 +43,13 @@ class _Sent:
 
 
 class OrderFlow:
-    """Follows every order of ours until it is done. Units: `order_timeout_s`, `settle_s` seconds."""
+    """Follows every order of ours until it is done.
 
-    def __init__(self, order_timeout_s: float, settle_s: float) -> None:
+    Args: `hours` is told of refusals that mean a closed market.   Units: `order_timeout_s`, `settle_s` seconds.
+    """
+
+    def __init__(self, order_timeout_s: float, settle_s: float, hours: MarketHours) -> None:
+        self._hours = hours
         self._timeout_ns = round(order_timeout_s * _SECOND)
         self._settle_ns = round(settle_s * _SECOND)
         self._in_flight = OrdersInFlight()
@@ -179,13 +184,21 @@ class OrderFlow:
             self._our_order_ids.add(order.order_id)
             order.executed_cents = max(order.executed_cents, event.order.executed_cents)
         if state == "rejected":
-            self._pause(order.symbol_index, event.recv_ns)
+            self._pause(order.symbol_index, event.error_code, event.recv_ns)
         elif state in ("partially_filled", "filled"):
             self._failures.pop(order.symbol_index, None)
+            self._hours.traded(order.symbol_index)
         self._move(order, state, event.order, event.error_code, paper=event.paper)
 
-    def _pause(self, symbol_index: int, now_ns: int) -> None:
+    def _pause(self, symbol_index: int, error_code: str | None, now_ns: int) -> None:
         """Wait before the next order on a symbol after a refusal, twice as long after each further one."""
+        if error_code in CLOSED_CODES:
+            self._hours.refused(symbol_index, str(error_code), now_ns)
+            return
+        if error_code == "NOT_SENT":
+            # Nobody has refused it: what was too old to be sent is decided anew, on the market of then.
+            self._pause_until_ns[symbol_index] = now_ns + _FIRST_PAUSE_NS
+            return
         failures = self._failures.get(symbol_index, 0)
         self._failures[symbol_index] = failures + 1
         self._pause_until_ns[symbol_index] = now_ns + min(_FIRST_PAUSE_NS << min(failures, 10), _LONGEST_PAUSE_NS)
@@ -197,7 +210,7 @@ class OrderFlow:
             # What is gone at the venue is not what we hold: look it up instead of trying again.
             doubtful = event.outcome_unknown or event.error_code in _GONE
             if not doubtful:
-                self._pause(order.symbol_index, event.recv_ns)
+                self._pause(order.symbol_index, event.error_code, event.recv_ns)
             self._move(order, "unknown" if doubtful else "rejected", None, event.error_code, paper=event.paper)
 
     def connection_lost(self) -> None:

@@ -1,6 +1,7 @@
 """The loud path: from targets that differ from what is held to approved, planned orders."""
 
 import math
+from collections.abc import Set
 
 import numpy as np
 
@@ -26,11 +27,11 @@ _REFUSAL_REPEAT_NS = 10 * _SECOND
 class OrderMaker:
     """Makes at most one order a symbol at a time, each approved by the risk gate.
 
-    `hands_off` holds the ids of symbols that somebody else has closed a position of ours in: only broken limits act.
+    Args: `hands_off` the ids of symbols that somebody else has closed a position of ours in: only broken limits act.
     """
 
-    def __init__(self, settings: EngineSettings, portfolio: Portfolio, orders: OrderFlow) -> None:
-        self.hands_off: set[int] = set()
+    def __init__(self, settings: EngineSettings, portfolio: Portfolio, orders: OrderFlow, hands_off: Set[int]) -> None:
+        self._hands_off = hands_off
         self._settings = settings
         self._portfolio = portfolio
         self._orders = orders
@@ -38,10 +39,11 @@ class OrderMaker:
         self._next_order = 1
         self._last_order_ns: dict[int, int] = {}
         self._refused_ns: dict[tuple[str, str], int] = {}
+        self._schedule_told: dict[str, str] = {}
 
     def may_act(self, s: int, symbol_id: int, now_ns: int, *, urgent: bool) -> bool:
         """Return whether a symbol may get an order now. An `urgent` one, healing a broken limit, need not wait."""
-        if self._orders.busy(s, now_ns) or (symbol_id in self.hands_off and not urgent):
+        if self._orders.busy(s, now_ns) or (symbol_id in self._hands_off and not urgent):
             return False
         last = self._last_order_ns.get(symbol_id)
         return urgent or last is None or now_ns - last >= self._settings.min_interval_s * _SECOND
@@ -105,13 +107,24 @@ class OrderMaker:
         return order, planned.request, grows
 
     def is_news(self, refusal: Refused, now_ns: int) -> bool:
-        """Return whether to report a refusal: the same one is said again every ten seconds, not on every tick."""
+        """Return whether to report a refusal: the same one is said again every ten seconds, not on every tick.
+
+        What the broker's hours and trading modes forbid lasts for days and is said once, until it is something else.
+        """
+        if refusal.check == "schedule":
+            told = self.has_told(refusal.symbol, refusal.reason)
+            self._schedule_told[refusal.symbol] = refusal.reason
+            return not told
         key = (refusal.symbol, refusal.check)
         last = self._refused_ns.get(key)
         if last is not None and now_ns - last < _REFUSAL_REPEAT_NS:
             return False
         self._refused_ns[key] = now_ns
         return True
+
+    def has_told(self, symbol: str, reason: str) -> bool:
+        """Return whether this was the last that was said of a symbol's hours or trading mode."""
+        return self._schedule_told.get(symbol) == reason
 
     def _intended(
         self,

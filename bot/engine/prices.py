@@ -24,7 +24,8 @@ class Prices:
     unit_notional: np.ndarray
     quiet_s: np.ndarray
     fresh: np.ndarray
-    doubtful: np.ndarray
+    closed: np.ndarray  # bool: the market is closed, so silence is no news, and the last price is the price
+    doubtful: np.ndarray  # bool: book and spot have disagreed for long; never said of a closed market
     odd: np.ndarray  # bool: the last spot price is far from the book, or far crossed: a slip or news, soon to be told
 
 
@@ -40,12 +41,17 @@ class PriceBoard:
         self._distinct = sorted(set(self._quote_assets))
         self._asset_index = np.array([self._distinct.index(a) for a in self._quote_assets])
 
-    def now(self, now_ns: int) -> Prices:
-        """Return the prices of this moment; conversion uses the last known mid, however old (see `fresh_rates`)."""
+    def now(self, now_ns: int, closed: np.ndarray) -> Prices:
+        """Return the prices of this moment; conversion uses the last known mid, however old (see `fresh_rates`).
+
+        Args: `closed` (S,) bool, the symbols whose market is closed.
+        """
         features = self._evaluator.features
         quiet_s = self._evaluator.quiet_s(now_ns)
         rates = self._conversions.rates(self._distinct, features.mid)[self._asset_index]
-        doubtful = (self._evaluator.apart_s(now_ns) > _APART_S) | (self._evaluator.crossed_s(now_ns) > _CROSSED_S)
+        apart, crossed = self._evaluator.apart_s(now_ns) > _APART_S, self._evaluator.crossed_s(now_ns) > _CROSSED_S
+        is_open = ~closed
+        doubtful = (apart | crossed) & is_open
         return Prices(
             bid=features.bid,
             ask=features.ask,
@@ -54,13 +60,17 @@ class PriceBoard:
             unit_notional=features.mid * rates,
             quiet_s=quiet_s,
             fresh=quiet_s <= self._stale_quote_s,
+            closed=closed,
             doubtful=doubtful,
-            odd=self._evaluator.is_apart() & ~doubtful,
+            odd=self._evaluator.is_apart() & ~doubtful & is_open,
         )
 
     def fresh_rates(self, prices: Prices) -> np.ndarray:
-        """Return `quote_rate` with NaN where a link of the chain is stale or in doubt: what an increase may rely on."""
-        usable = np.where(prices.fresh & ~prices.doubtful, prices.mid, np.nan)
+        """Return `quote_rate` with NaN where a link of the chain is stale or in doubt: what an increase may rely on.
+
+        The last price of a closed market is neither: there is no better one until it opens.
+        """
+        usable = np.where((prices.fresh | prices.closed) & ~prices.doubtful, prices.mid, np.nan)
         rates: np.ndarray = self._conversions.rates(self._distinct, usable)[self._asset_index]
         return rates
 

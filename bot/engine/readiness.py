@@ -1,5 +1,7 @@
 """Why we may or may not trade, in codes for programs and in words for people."""
 
+from collections.abc import Mapping
+
 from bot.engine.decision import EngineState
 
 _WORDS = {
@@ -10,9 +12,13 @@ _WORDS = {
     "reconciling": "asking the venue for positions and orders",
     "subscribing": "subscribing to spot prices and depth",
     "disconnected": "the connection is lost; reconnecting",
+    "waiting_until": "the venue will not take us before {0} (maintenance, or too many connections)",
+    "refreshing_token": "the access token is not valid any more; getting another",
     "account_disconnected": "the venue ended the account's session; logging in again",
     "waiting_for_quotes": "no two-sided quote yet for {0}",
     "stale_quote": "no fresh quote for {0}; it may only be reduced",
+    "market_closed": "{0} is closed; nothing is sent until it opens",
+    "trading_mode": "the broker has restricted trading in {0}",
     "book_health": "the book of {0} is crossed or disagrees with its spot price; it may only be reduced",
     "unknown_order": "the outcome of an order on {0} is unknown; asking the venue",
     "closed_by_hand": "a position of ours in {0} was closed by somebody else: hands off until the next start",
@@ -38,13 +44,15 @@ class Readiness:
         """Whether the session stands: connected, authenticated, reconciled, subscribed."""
         return not self.session
 
-    def changed(self, trading: str, doubts: tuple[str, ...]) -> EngineState | None:
+    def changed(self, trading: str, doubts: Mapping[str, str | None]) -> EngineState | None:
         """Return the state to report, or None when it is what was reported last.
 
-        Args: `doubts` concern single symbols: they are shown once the session stands, and the account stays ready.
+        Args: `doubts` concern single symbols: they are shown once the session stands, and the account stays ready. Each
+            comes with what to tell a person, None where the code has words of its own.
         """
-        reasons = self.session or doubts
-        state = EngineState(self.session_ready, reasons, tuple(words(r) for r in reasons), trading)
+        reasons = self.session or tuple(doubts)
+        texts = tuple(doubts.get(reason) or words(reason) for reason in reasons)
+        state = EngineState(self.session_ready, reasons, texts, trading)
         if state == self._shown:
             return None
         self._shown = state

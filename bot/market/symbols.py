@@ -8,6 +8,24 @@ from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal
 
 E5 = 100_000
+DAY_S = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Holiday:
+    """Time within one day in which a symbol does not trade.
+
+    Units: `day` in days since 1970-01-01; `start_s`, `end_s` in seconds since that day's midnight in `time_zone`, end
+        exclusive. A `recurring` one returns on the same day of every year.
+    Missing: an empty `time_zone` is the symbol's own.
+    Source: ProtoOAHoliday.
+    """
+
+    day: int
+    start_s: int = 0
+    end_s: int = DAY_S
+    recurring: bool = False
+    time_zone: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +33,8 @@ class SymbolSpec:
     """One symbol as the broker defines it.
 
     Units: volumes in 0.01 base unit; `leverage_id` keys the dynamic leverage tiers; `schedule` holds
-        (start, end) in seconds since Sunday 00:00 in `schedule_time_zone`, end exclusive; empty means unknown.
+        (start, end) in seconds since Sunday 00:00 in `schedule_time_zone`, end exclusive; empty means unknown. What
+        they mean at a moment: `bot.market.hours`.
     Source: ProtoOASymbol joined with ProtoOALightSymbol (base and quote asset, enabled).
     """
 
@@ -36,6 +55,7 @@ class SymbolSpec:
     schedule_time_zone: str = "UTC"
     commission_type: str | None = None
     commission_rate: float | None = None
+    holidays: tuple[Holiday, ...] = ()
 
     @property
     def tick_e5(self) -> int:

@@ -121,6 +121,13 @@ def test_a_symbol_that_may_not_be_traded_so_is_refused(check: str, spec: SymbolS
     assert refused(review(target, spec=spec)) == check
 
 
+@pytest.mark.parametrize("held", [0, 5000])
+def test_a_closed_market_takes_neither_growth_nor_a_reduction_and_says_why(held: float) -> None:
+    verdict = review(1000, held_units=held, foreign=True, netted=True, closings=("closed until noon", None))
+    assert verdict == Refused("EURUSD", "schedule", None, None, "closed until noon")
+    assert approved(review(1000, held_units=held, closings=(None, "closed until noon"))) == 1000
+
+
 def test_a_symbol_without_short_selling_may_be_bought_and_a_short_closed() -> None:
     spec = replace(SPEC, short_selling=False)
     assert approved(review(1000, spec=spec)) == 1000
@@ -300,6 +307,6 @@ def test_nobody_but_the_risk_gate_makes_an_approved_target() -> None:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] == "ApprovedTarget":
                 makers.add(path.relative_to(ROOT).as_posix())
-            if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] == "replace":
+            if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] == "replace" and node.args:
                 assert "approved" not in ast.unparse(node.args[0]).lower(), path
     assert makers == {"bot/account/risk.py"}

@@ -11,6 +11,7 @@ from bot.ctrader import translate
 from bot.ctrader.catalogue import Catalogue
 from bot.ctrader.schema import enum
 from bot.execution.requests import CancelOrder, ClosePosition, PlaceOrder
+from bot.market.symbols import Holiday
 
 BUY, SELL = 1, 2
 volumes = st.integers(-(10**12), 10**12).filter(bool)
@@ -241,6 +242,20 @@ def test_a_symbol_keeps_its_hours_and_names_what_it_lacks() -> None:
     assert (spec.trading_mode, spec.short_selling) == ("CLOSE_ONLY_MODE", False)
     assert translate.untradable_fields(wire) == ()
     assert translate.untradable_fields(detail(11, lotSize=0, stepVolume=0)) == ("lotSize", "stepVolume")
+
+
+def test_a_holiday_without_bounds_is_the_whole_day() -> None:
+    named = {"holidayId": 1, "name": "x", "scheduleTimeZone": "Europe/London", "holidayDate": 20_000}
+    days = [
+        build("Holiday", isRecurring=True, **named),
+        build("Holiday", isRecurring=False, startSecond=60, **named),
+        build("Holiday", isRecurring=False, endSecond=60, **named),
+    ]
+    assert translate.symbol_spec(detail(11, holiday=days), "EURUSD", "EUR", "USD").holidays == (
+        Holiday(20_000, 0, 86_400, True, "Europe/London"),
+        Holiday(20_000, 60, 86_400, False, "Europe/London"),
+        Holiday(20_000, 0, 60, False, "Europe/London"),
+    )
 
 
 def test_a_chain_with_a_gap_gives_no_rate() -> None:

@@ -277,7 +277,7 @@ def test_a_partly_filled_order_that_is_cancelled_keeps_what_it_filled() -> None:
     assert desk.engine.portfolio.own_cents(1) == 900_000
 
 
-@pytest.mark.parametrize("code", ["POSITION_LOCKED", "MARKET_CLOSED"])
+@pytest.mark.parametrize("code", ["POSITION_LOCKED", "NOT_ENOUGH_MONEY", "BLOCKED_PAYLOAD_TYPE"])
 def test_a_refused_order_is_tried_again_with_growing_pauses_even_when_it_is_urgent(code: str) -> None:
     desk = Desk(leverage_limits=LeverageLimits(1.0, 10))
     decision = desk.begin(position(1_800_000))

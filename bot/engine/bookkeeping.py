@@ -1,0 +1,83 @@
+"""What the venue tells of positions, deals and orders, entered into the portfolio, the order flow and the guard."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+from bot.account.portfolio import Portfolio
+from bot.account.position import Position
+from bot.engine import events as ev
+from bot.engine.account_guard import AccountGuard
+from bot.engine.order_flow import OrderFlow, lagging_positions
+from bot.engine.settings import EngineSettings
+from bot.market.symbols import SymbolSpec
+
+_MAY_FILL = ("filled", "partially_filled", "cancelled", "expired")
+
+
+class Bookkeeping:
+    """Enters executions, reconciles and histories, and notices who moved a position of ours.
+
+    `hands_off` holds the ids of traded symbols in which somebody else has closed a position of ours.
+    """
+
+    def __init__(self, settings: EngineSettings, portfolio: Portfolio, orders: OrderFlow, guard: AccountGuard) -> None:
+        self.hands_off: set[int] = set()
+        self._settings = settings
+        self._portfolio = portfolio
+        self._orders = orders
+        self._guard = guard
+        self._traded: dict[int, tuple[int, SymbolSpec]] = {}
+
+    def symbols_loaded(self, event: ev.SymbolsLoaded, index: Mapping[int, int]) -> None:
+        """Take the symbols; `index` is the array index of each symbol id."""
+        self._traded = {spec.symbol_id: (i, spec) for i, spec in enumerate(event.symbols[: event.traded_count])}
+        self._portfolio.set_symbols(index)
+        self._guard.changed()
+
+    def reconciled(self, event: ev.Reconciled) -> None:
+        """Take the venue's own list of positions and orders."""
+        for symbol_id in self._portfolio.reconcile(event.positions):
+            # Less of ours than before, and no order of ours that could have done it: somebody else did.
+            if not self._orders.has_open(symbol_id):
+                self._keep_hands_off(symbol_id)
+        for order in event.orders:
+            if order.symbol_id in self._traded and order.label == self._settings.label:
+                self._orders.adopt(order, *self._traded[order.symbol_id], event.recv_ns)
+        self._guard.changed()
+
+    def history_listed(self, event: ev.OrderHistoryListed) -> None:
+        """Take the venue's lists of orders and deals: unknown orders may be resolved by them."""
+        lagging = lagging_positions(event, self._portfolio)
+        self._portfolio.mark_seen(deal.deal_id for deal in event.deals if deal.position_id not in lagging)
+        self._orders.history(event, lagging)
+
+    def executed(self, event: ev.ExecutionReported) -> None:
+        """Take what happened to an order, a position or the balance."""
+        if event.deal is not None:
+            label = event.order.label if event.order is not None else None
+            before = self._portfolio.position(event.deal.position_id)
+            counted = self._portfolio.apply_deal(event.deal, label=label, snapshot=event.position)
+            if event.position is not None and not self._portfolio.agrees_with(event.position):
+                self._orders.doubt()
+            if counted and before is not None:
+                self._notice_foreign_close(event, before)
+        elif event.position is not None:
+            # A fill may be told without its deal: the position is then the only word of it.
+            filled = event.order is not None and event.order.executed_cents > 0
+            self._portfolio.update_position(event.position, moved=filled and event.kind in _MAY_FILL)
+        if event.balance is not None and self._portfolio.set_balance(event.balance, event.balance_version):
+            self._guard.deposited(float(event.balance_change or Decimal(0)))
+        self._orders.executed(event)
+        self._guard.changed()
+
+    def _notice_foreign_close(self, event: ev.ExecutionReported, before: Position) -> None:
+        """Keep away from a symbol after somebody else, or the venue itself, reduced a position of ours in it."""
+        assert event.deal is not None
+        reduced = before.volume_cents * event.deal.volume_cents < 0
+        ours = self._orders.is_ours(event.client_order_id, event.deal.order_id)
+        if reduced and self._portfolio.is_ours(before) and not ours:
+            self._keep_hands_off(before.symbol_id)
+
+    def _keep_hands_off(self, symbol_id: int) -> None:
+        if self._settings.respect_manual_close and symbol_id in self._traded:
+            self.hands_off.add(symbol_id)

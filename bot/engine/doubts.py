@@ -1,0 +1,46 @@
+"""What stands against trading single symbols: codes, each with words where the code alone would not say enough."""
+
+import math
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from bot.engine.prices import Prices
+from bot.market.symbols import SymbolSpec
+
+Doubts = dict[str, str | None]
+"""Code -> what to tell a person; None where the code has words of its own."""
+
+
+def market_doubts(specs: Sequence[SymbolSpec], prices: Prices, closings: Sequence[str | None]) -> Doubts:
+    """Return the doubts about the markets of the traded symbols, `specs`, which come first in the arrays of `prices`.
+
+    A closed market is silent, and its book may stand crossed: that it is closed explains both.
+    """
+    n = len(specs)
+    doubts: Doubts = {}
+    sound = prices.fresh[:n] & ~prices.doubtful[:n] & np.isfinite(prices.mid[:n]) & ~prices.closed[:n]
+    for s in np.flatnonzero(~sound).tolist():
+        name = specs[s].name
+        if prices.closed[s]:
+            doubts[f"market_closed:{name}"] = closings[s]
+            continue
+        if math.isinf(prices.quiet_s[s]) or math.isnan(prices.mid[s]):
+            doubts[f"waiting_for_quotes:{name}"] = None
+        elif not prices.fresh[s]:
+            doubts[f"stale_quote:{name}"] = None
+        if prices.doubtful[s]:
+            doubts[f"book_health:{name}"] = None
+    return doubts
+
+
+def restrictions(specs: Iterable[SymbolSpec]) -> Doubts:
+    """Return the trading modes that forbid something. Source: ProtoOASymbol.tradingMode."""
+    doubts: Doubts = {}
+    for spec in specs:
+        name, mode = spec.name, spec.trading_mode
+        if mode == "CLOSE_ONLY_MODE":
+            doubts[f"trading_mode:{name}"] = f"the broker lets {name} be reduced only ({mode})"
+        elif mode != "ENABLED":
+            doubts[f"trading_mode:{name}"] = f"the broker has disabled trading in {name} ({mode})"
+    return doubts
