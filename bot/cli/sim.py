@@ -1,6 +1,7 @@
 """`microlev sim`: the embedded venue as a server for any cTrader client."""
 
 from decimal import Decimal, InvalidOperation
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -20,6 +21,13 @@ def sim(
     account_type: Annotated[str, typer.Option(metavar="TYPE", help="hedged or netted.")] = "hedged",
     deposit_currency: Annotated[str, typer.Option(metavar="CCY", help="Currency of the account.")] = "USD",
     balance: Annotated[str, typer.Option(metavar="X", help="Opening balance in deposit currency.")] = "10000",
+    oauth_port: Annotated[
+        int, typer.Option(help="TCP port of the OAuth pages on 127.0.0.1; 0 takes a free one.", min=0, max=65_535)
+    ] = 0,
+    faults: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="YAML file of faults to play; see docs/faults.md.")
+    ] = None,
+    token_life: Annotated[float, typer.Option(metavar="SECONDS", help="Life of an access token.")] = 2_628_000.0,
 ) -> None:
     """Run the embedded venue: a cTrader Open API server on loopback.
 
@@ -35,6 +43,7 @@ def sim(
     from twisted.logger import globalLogBeginner, textFileLogObserver
 
     from bot.net.clock import run_clock
+    from bot.net.fault_script import load_faults
     from bot.net.simulator import start_simulator
     from bot.sim.entities import AccountSettings
     from bot.sim.market import open_market
@@ -45,8 +54,9 @@ def sim(
     try:
         start_ns = now_ns()
         account = AccountSettings(ACCOUNT_ID, account_type, deposit_currency.upper(), _money(balance))
+        source = open_market(market, seed=seed, start_ns=start_ns, speed=speed)
         venue = Venue(
-            open_market(market, seed=seed, start_ns=start_ns, speed=speed),
+            source,
             accounts=[account],
             start_ns=start_ns,
             client_id="microlev-sim",
@@ -54,6 +64,9 @@ def sim(
             access_token=access_token,
             refresh_token=secrets.token_urlsafe(24),
             view_token=access_token + "-view",
+            token_life_s=token_life,
+            faults=None if faults is None else load_faults(faults, [spec.name for spec in source.specs]),
+            seed=seed,
         )
     except ValueError as error:
         typer.echo(str(error), err=True)
@@ -64,9 +77,9 @@ def sim(
 
     reactor: Any = twisted.internet.reactor
     try:
-        server = start_simulator(reactor, venue, port, now_ns=now_ns)
+        server = start_simulator(reactor, venue, port, now_ns=now_ns, oauth_port=oauth_port)
     except CannotListenError as error:
-        typer.echo(f"cannot listen on 127.0.0.1:{port}: {error.socketError}", err=True)
+        typer.echo(f"cannot listen on 127.0.0.1:{error.port}: {error.socketError}", err=True)
         raise typer.Exit(EXIT_UNREACHABLE) from None
     reactor.callWhenRunning(lambda: print(json.dumps(server.ready_line()), flush=True))
     reactor.addSystemEventTrigger("before", "shutdown", server.stop)

@@ -17,12 +17,14 @@ from bot.config.yaml_tree import FromEnvironment, read_tree
 # Keys whose default is a variable of the environment; without it they stay None until they are needed.
 _FROM_ENVIRONMENT = {"client_id": "CTRADER_CLIENT_ID", "client_secret": "CTRADER_CLIENT_SECRET"}
 _LONGEST_SHOWN = 60
+_ACCOUNT_ID: Key = ("account", "id")
 
 
-def load_config(path: Path, environ: Mapping[str, str]) -> Config:
+def load_config(path: Path, environ: Mapping[str, str], *, needs_account: bool = True) -> Config:
     """Return the configuration in a YAML file.
 
-    Args: `environ` answers `${NAME}`; pass `os.environ`.
+    Args: `environ` answers `${NAME}`; pass `os.environ`. Without `needs_account`, `account.id` may be missing, its
+        variable unset: for the commands by which a person finds out what it is.
     Raises: ConfigError, one line with file, line and key, when the file or anything in it cannot be used.
     """
     try:
@@ -33,15 +35,15 @@ def load_config(path: Path, environ: Mapping[str, str]) -> Config:
         raise ConfigError(f"{path}: cannot be read: {error.strerror or error}") from None
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: is not UTF-8 text (byte {error.start}); save it as UTF-8") from None
-    return parse_config(text, str(path), environ)
+    return parse_config(text, str(path), environ, needs_account=needs_account)
 
 
-def parse_config(text: str, name: str, environ: Mapping[str, str]) -> Config:
+def parse_config(text: str, name: str, environ: Mapping[str, str], *, needs_account: bool = True) -> Config:
     """Return the configuration in a YAML text; `name` stands for the file in errors.
 
     Raises: ConfigError, as `load_config`.
     """
-    tree, source = read_tree(text, name, environ)
+    tree, source = read_tree(text, name, environ, may_be_unset=() if needs_account else (_ACCOUNT_ID,))
     _fill_credentials(tree, environ)
     try:
         config = Config.model_validate(tree)
@@ -54,7 +56,10 @@ def parse_config(text: str, name: str, environ: Mapping[str, str]) -> Config:
             problems.setdefault(key, _explain(details, key, tree))  # a union reports one key several times
         raise _first(problems, source) from None
     config._source = source
-    if found := contradictions(config):
+    found = contradictions(config)
+    if not needs_account:
+        found.pop(_ACCOUNT_ID, None)
+    if found:
         raise _first(found, source)
     return config
 
@@ -81,30 +86,32 @@ def _explain(details: ErrorDetails, key: Key, tree: dict[str, Any]) -> str:
         return "is missing; name at least one symbol, for example `symbols: {EURUSD: {}}`"
     if kind == "extra_forbidden":
         allowed = _allowed_keys(key[:-1])
-        return f"unknown key{_nearest(key[-1], allowed)}; allowed here: {', '.join(allowed)}"
+        return f"unknown key{nearest(key[-1], allowed)}; allowed here: {', '.join(allowed)}"
     given = _lookup(tree, key)
     if kind == "too_short":
         return "is empty; name at least one symbol, for example `symbols: {EURUSD: {}}`"
     if kind in ("model_type", "dict_type"):
-        return f"{_shown(given, key)}; should hold keys of its own: {', '.join(_allowed_keys(key)) or 'name: value'}"
+        return f"{shown(given, key)}; should hold keys of its own: {', '.join(_allowed_keys(key)) or 'name: value'}"
     said = details["msg"].removeprefix("Value error, ").replace("Input should be", "should be")
     if kind == "literal_error":
         choices = str(details.get("ctx", {}).get("expected", ""))
-        return f"{_shown(given, key)}{_nearest(str(given), choices.replace(' or ', ', ').split(', '))}; {said}"
+        return f"{shown(given, key)}{nearest(str(given), choices.replace(' or ', ', ').split(', '))}; {said}"
     if kind in ("string_type", "path_type") and isinstance(given, bool | int | float):
         said = "should be text: put it in quotes"
     if key == ("sizing", "band"):
         said = "should be auto, or a number from 0 to 1"
-    return f"{_shown(given, key)}; {said}"
+    return f"{shown(given, key)}; {said}"
 
 
-def _nearest(given: str, allowed: list[str]) -> str:
+def nearest(given: str, allowed: list[str]) -> str:
+    """Return `, did you mean …?` for the allowed word that is most like the given one; "" when none is."""
     names = {choice.strip("'"): choice for choice in allowed}
     close = difflib.get_close_matches(given.lower(), names, n=1, cutoff=0.6)
     return f", did you mean {close[0]!r}?" if close else ""
 
 
-def _shown(given: Any, key: Key) -> str:
+def shown(given: Any, key: Key) -> str:
+    """Return what was given, for an error about it."""
     # Nothing that may be a secret is repeated: it would end up in a terminal log or in a bug report.
     if isinstance(given, FromEnvironment):
         return "the text from the environment does not fit"

@@ -4,7 +4,7 @@ Keys are taken as written: YAML 1.1 would read the symbol names NO and ON as fal
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import yaml
@@ -26,10 +26,13 @@ class FromEnvironment(str):
     __slots__ = ()
 
 
-def read_tree(text: str, name: str, environ: Mapping[str, str]) -> tuple[dict[str, Any], ConfigSource]:
+def read_tree(
+    text: str, name: str, environ: Mapping[str, str], *, may_be_unset: Collection[Key] = ()
+) -> tuple[dict[str, Any], ConfigSource]:
     """Return the mapping that a YAML text holds, and where its keys stand.
 
-    Args: `name` is shown in errors; `environ` answers `${NAME}`.
+    Args: `name` is shown in errors; `environ` answers `${NAME}`; a key of `may_be_unset` is null when its variable
+        is not set.
     Raises: ConfigError for text that is not YAML, not one mapping, has a key twice, or names a missing variable.
     """
     source = ConfigSource(name)
@@ -39,7 +42,7 @@ def read_tree(text: str, name: str, environ: Mapping[str, str]) -> tuple[dict[st
             raise ConfigError(f"{name}:1: config: is empty; it needs at least `symbols`")
         if not isinstance(root, yaml.MappingNode):
             raise ConfigError(f"{name}:{root.start_mark.line + 1}: config: should be `key: value` lines")
-        tree = _Reader(source, environ).mapping(root, (), ())
+        tree = _Reader(source, environ, may_be_unset).mapping(root, (), ())
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"{name}:{mark.line + 1 if mark else 1}"
@@ -54,9 +57,10 @@ def read_tree(text: str, name: str, environ: Mapping[str, str]) -> tuple[dict[st
 class _Reader:
     """Walks the composed nodes; PyYAML's own constructor would drop the lines and accept a key twice."""
 
-    def __init__(self, source: ConfigSource, environ: Mapping[str, str]) -> None:
+    def __init__(self, source: ConfigSource, environ: Mapping[str, str], may_be_unset: Collection[Key]) -> None:
         self._source = source
         self._environ = environ
+        self._may_be_unset = may_be_unset
         self._constructor = yaml.SafeLoader("")
 
     def mapping(self, node: yaml.MappingNode, key: Key, parents: tuple[int, ...]) -> dict[str, Any]:
@@ -82,13 +86,21 @@ class _Reader:
         if isinstance(node, yaml.MappingNode):
             return self.mapping(node, key, parents)
         if isinstance(node, yaml.SequenceNode):
-            return [self._read(child, key, (*parents, id(node))) for child in node.value]
+            parents = (*parents, id(node))
+            return [self._item(child, (*key, str(index)), parents) for index, child in enumerate(node.value)]
         if isinstance(node, yaml.ScalarNode) and _OPEN in node.value:
+            names = _VARIABLE.findall(node.value)
+            if key in self._may_be_unset and any(_NAME.fullmatch(n) and not self._environ.get(n) for n in names):
+                return None
             return self._filled(node.value, key)
         try:
             return self._constructor.construct_object(node)
         except ValueError:  # for example 2026-13-45, which YAML takes for a date
             raise self._source.error_at(key, "is not a value YAML can read; if it is text, put it in quotes") from None
+
+    def _item(self, node: yaml.Node, key: Key, parents: tuple[int, ...]) -> Any:
+        self._source.lines[key] = node.start_mark.line + 1
+        return self._read(node, key, parents)
 
     def _filled(self, text: str, key: Key) -> str:
         def answer(match: re.Match[str]) -> str:

@@ -2,11 +2,14 @@
 
 How it works: fills come in through `fill`, which opens, grows, shrinks or closes positions and returns the deals.
 Profit is realised in exact decimals and rounded half-even to minor units once, when a deal closes something.
-Margin is recomputed for a symbol's side when its positions change, and stands still between trades.
+Margin is recomputed for a symbol's side when its positions change, and stands still between trades. On an account with
+fixed margin each volume keeps the margin it was opened with, whatever becomes of leverage and tiers.
 """
 
 import itertools
+from collections import deque
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import ROUND_HALF_EVEN, Decimal
 
 from bot.market.symbols import SymbolSpec
@@ -14,6 +17,7 @@ from bot.sim.book import VenueBook
 from bot.sim.entities import AccountSettings, BalanceChange, Closing, Lot, OrderRefused, SimDeal, SimOrder, SimPosition
 from bot.sim.margin import Tiers, bracketed_margin_usd, joined_margin
 from bot.sim.rates import Rates
+from bot.sim.records import OrderRecords
 
 _MILLION = 1_000_000
 
@@ -30,7 +34,10 @@ class Ids:
 
 
 class Account:
-    """The state of one account. `orders` holds working orders; `order_history` every order ever accepted."""
+    """The state of one account. `orders` holds working orders; `order_history`, `deals` and `cash_flow` the past.
+
+    `access_rights` is a name of ProtoOAAccessRights.
+    """
 
     def __init__(
         self,
@@ -52,11 +59,40 @@ class Account:
         self.positions: dict[int, SimPosition] = {}
         self.closed_ids: set[int] = set()
         self.orders: dict[int, SimOrder] = {}
-        self.order_history: dict[int, SimOrder] = {}
-        self.deals: list[SimDeal] = []
-        self.cash_flow = [BalanceChange(1, self.balance, self.balance, 1, start_ns)]
+        self.order_history = OrderRecords(settings.history_limit)
+        self.deals: deque[SimDeal] = deque(maxlen=settings.history_limit)
+        self.access_rights = "FULL_ACCESS"
+        self.max_leverage = settings.leverage
         self.ids = ids
+        self.last_transfer = BalanceChange(1, self.balance, self.balance, 1, start_ns, self.balance)
+        self.cash_flow = deque([self.last_transfer], maxlen=settings.history_limit)
         self._specs, self._books, self._rates, self._tiers = specs, books, rates, tiers
+
+    # -- changes from outside ---------------------------------------------------------------------------------------
+
+    def set_leverage(self, ratio: int) -> list[SimPosition]:
+        """Change the account's leverage; return the positions whose margin moved."""
+        self.settings = replace(self.settings, leverage=ratio)
+        self.max_leverage = max(self.max_leverage, ratio)
+        return [moved for symbol_id in self._held_symbols() for moved in self.recompute_margin(symbol_id)]
+
+    def set_margin_factor(self, position: SimPosition, factor: Decimal) -> list[SimPosition]:
+        """Charge a position `factor` times its nominal margin from now on; return it if its margin moved."""
+        position.margin_factor = factor
+        return self._charge(position, position.nominal_margin)
+
+    def transfer(self, delta: int, now_ns: int) -> BalanceChange:
+        """Book a deposit, or a withdrawal (below 0). Units: minor units."""
+        self.balance += delta
+        self.balance_version += 1
+        self.last_transfer = BalanceChange(
+            self.last_transfer.change_id + 1, self.balance, delta, self.balance_version, now_ns, self.equity()
+        )
+        self.cash_flow.append(self.last_transfer)
+        return self.last_transfer
+
+    def _held_symbols(self) -> list[int]:
+        return list(dict.fromkeys(position.symbol_id for position in self.positions.values()))
 
     # -- money ------------------------------------------------------------------------------------------------------
 
@@ -147,9 +183,11 @@ class Account:
         dollars = bracketed_margin_usd(from_usd, from_usd + units * usd_rate, tiers, self.settings.leverage)
         return self.minor(dollars * deposit_rate / usd_rate)
 
-    def _recompute_margin(self, symbol_id: int) -> list[SimPosition]:
+    def recompute_margin(self, symbol_id: int) -> list[SimPosition]:
         """Bring the margin of a symbol's positions up to date; return those whose margin moved."""
-        moved = []
+        moved: list[SimPosition] = []
+        if self.settings.margin_mode == "fixed":
+            return moved
         for is_buy in (True, False):
             start = Decimal(0)
             for position in self._side(symbol_id, is_buy):
@@ -157,16 +195,30 @@ class Account:
                     symbol_id, start, position.volume_cents, position.margin_rate, position.usd_rate
                 )
                 start += position.usd_rate * position.volume_cents / 100
-                if margin != position.used_margin:
-                    position.used_margin = margin
-                    moved.append(position)
+                moved += self._charge(position, margin)
         return moved
+
+    @staticmethod
+    def _charge(position: SimPosition, nominal: int) -> list[SimPosition]:
+        before = position.used_margin
+        position.nominal_margin = nominal
+        position.used_margin = int((nominal * position.margin_factor).quantize(Decimal(1), ROUND_HALF_EVEN))
+        return [position] if position.used_margin != before else []
 
     # -- fills ------------------------------------------------------------------------------------------------------
 
     def position_for(self, symbol_id: int) -> SimPosition | None:
         """Return the symbol's position on a netted account, if there is one."""
         return next((p for p in self.positions.values() if p.symbol_id == symbol_id), None)
+
+    def opening_cents(self, order: SimOrder) -> int:
+        """Return how much of what is left of an order would be new exposure, once it has closed what it can."""
+        held = self.positions.get(order.position_id)
+        if held is not None and held.is_buy == order.is_buy:
+            return order.left_cents
+        if order.tied:
+            return 0  # it dies with its position, and never closes more than there is
+        return order.left_cents if held is None else max(0, order.left_cents - held.volume_cents)
 
     def fill(
         self, order: SimOrder, volume_cents: int, price: Decimal, now_ns: int
@@ -193,7 +245,7 @@ class Account:
         if order.left_cents == 0:
             order.status = "FILLED"
         touched = {id(held) for _, held in results}
-        moved = [held for held in self._recompute_margin(order.symbol_id) if id(held) not in touched]
+        moved = [held for held in self.recompute_margin(order.symbol_id) if id(held) not in touched]
         return results, moved
 
     def _commission(self, volume_cents: int, usd_rate: Decimal, deposit_rate: Decimal) -> int:
@@ -214,6 +266,9 @@ class Account:
                 order.label, order.comment,
             )  # fmt: skip
             self.positions[order.position_id] = position
+        if self.settings.margin_mode == "fixed":
+            added = self.expected_margin(order.symbol_id, is_buy=order.is_buy, volume_cents=volume_cents)
+            self._charge(position, position.nominal_margin + added)
         before, after = position.volume_cents, position.volume_cents + volume_cents
         position.price = (position.price * before + price * volume_cents) / after
         position.margin_rate = (position.margin_rate * before + deposit * volume_cents) / after
@@ -250,6 +305,9 @@ class Account:
             order.volume_cents, volume_cents, price, now_ns, partial, commission, deposit, dollars, closing,
             self._take_lots(position, volume_cents),
         )  # fmt: skip
+        if self.settings.margin_mode == "fixed":
+            left = Decimal(position.nominal_margin) * (position.volume_cents - volume_cents) / position.volume_cents
+            self._charge(position, int(left.quantize(Decimal(1), ROUND_HALF_EVEN)))
         position.volume_cents -= volume_cents
         position.commission -= opening_commission
         position.swap -= swap
@@ -257,7 +315,9 @@ class Account:
         if position.volume_cents == 0:
             position.used_margin = 0
             del self.positions[position.position_id]
-            self.closed_ids.add(position.position_id)
+            # Only a working order can still name it; of all others nothing has to be remembered.
+            named = {working.position_id for working in self.orders.values() if working.left_cents}
+            self.closed_ids = (self.closed_ids | {position.position_id}) & named
         self.deals.append(deal)
         return deal
 

@@ -183,12 +183,9 @@ def _deal_offsets(asked: Asked) -> Any:
         )
 
     by = [offset(deal, cents) for deal in deals.values() for other, cents in deal.offsets if other == chosen.deal_id]
-    return _reply(
-        "ProtoOADealOffsetListRes",
-        asked.desk,
-        offsetBy=by,
-        offsetting=[offset(deals[other], cents) for other, cents in chosen.offsets],
-    )
+    # Deals that the account has forgotten meanwhile are left out.
+    offsetting = [offset(deals[other], cents) for other, cents in chosen.offsets if other in deals]
+    return _reply("ProtoOADealOffsetListRes", asked.desk, offsetBy=by, offsetting=offsetting)
 
 
 def _expected_margin(asked: Asked) -> Any:

@@ -57,6 +57,7 @@ class SimOrder:
     client_order_id: str = ""
     is_stop_out: bool = False
     updated_ns: int = 0
+    continues_ns: int | None = None  # a second execution is on its way: nothing else may act on the order before it
 
     @property
     def is_done(self) -> bool:
@@ -87,7 +88,7 @@ class SimPosition:
     """An open position. `volume_cents` is 0 once it is closed.
 
     `margin_rate` is base -> deposit and `usd_rate` base -> USD, both of the time the volume was opened (weighted), so
-    that margin does not move while nothing is traded.
+    that margin does not move while nothing is traded. `used_margin` is `nominal_margin` times `margin_factor`.
     """
 
     position_id: int
@@ -103,6 +104,8 @@ class SimPosition:
     commission: int = 0
     swap: int = 0
     used_margin: int = 0
+    nominal_margin: int = 0
+    margin_factor: Decimal = Decimal(1)
     stop_loss: Decimal | None = None
     take_profit: Decimal | None = None
     trailing_distance: Decimal | None = None
@@ -148,13 +151,14 @@ class SimDeal:
 
 @dataclass(frozen=True, slots=True)
 class BalanceChange:
-    """A deposit. Money in minor units."""
+    """A deposit (`delta` above 0) or a withdrawal (below). Money in minor units, after the change."""
 
     change_id: int
     balance: int
     delta: int
     version: int
     changed_ns: int
+    equity: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +166,10 @@ class AccountSettings:
     """What an account is made with.
 
     Units: `balance` in deposit currency units; `leverage` a plain ratio; `commission_per_million` in USD per million
-        USD traded, a side; `stop_out_frac` is equity / used margin below which positions are closed.
+        USD traded, a side; `stop_out_frac` is equity / used margin below which positions are closed;
+        `history_limit` bounds orders, deals and cash flow each, the oldest are forgotten first.
+    `margin_mode` is what a change of leverage or tiers does to open positions: their margin is "recomputed", or "fixed"
+    at opening. Brokers choose; no field of the protocol tells which.
     """
 
     account_id: int
@@ -173,6 +180,9 @@ class AccountSettings:
     margin_calculation: str = "MAX"
     commission_per_million: Decimal = Decimal(0)
     stop_out_frac: float = 0.5
+    is_live: bool = False
+    margin_mode: str = "recomputed"
+    history_limit: int = 100_000
 
     def __post_init__(self) -> None:
         if self.account_type not in ("hedged", "netted"):
@@ -183,3 +193,7 @@ class AccountSettings:
             raise ValueError(f"balance must be above 0, not {self.balance}")
         if not self.leverage >= 1:
             raise ValueError(f"leverage must be 1 or more, not {self.leverage}")
+        if self.margin_mode not in ("recomputed", "fixed"):
+            raise ValueError(f"margin mode must be recomputed or fixed, not {self.margin_mode!r}")
+        if not self.history_limit >= 1:
+            raise ValueError(f"history limit must be 1 or more, not {self.history_limit}")

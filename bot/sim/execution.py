@@ -1,6 +1,7 @@
 """How orders of one account are carried out: accepted, filled against the book, protected, ended, and told of.
 
-How it works: `execute` fills what the book gives within the order's reach; the rest is cancelled or keeps resting.
+How it works: `execute` fills what the book gives within the order's reach; the rest is cancelled or keeps resting, or
+is filled by a second execution when that was arranged (`mishaps`).
 Every step emits its execution event in the documented order: ORDER_ACCEPTED first, then one of the endings.
 """
 
@@ -13,8 +14,11 @@ from bot.market.symbols import SymbolSpec
 from bot.sim import matching, wire
 from bot.sim.account import Account
 from bot.sim.book import VenueBook
-from bot.sim.entities import OrderRefused, SimDeal, SimOrder, SimPosition
+from bot.sim.entities import BalanceChange, OrderRefused, SimDeal, SimOrder, SimPosition
+from bot.sim.mishaps import Mishaps, PartialFill
 
+AT_ONCE = ("MARKET", "MARKET_RANGE")
+"""Order types that are executed when they come and never rest."""
 Emit = Callable[[Any], None]
 
 
@@ -22,20 +26,24 @@ class Executor:
     """Executes orders against the venue's books and tells the account's links."""
 
     def __init__(
-        self, account: Account, specs: Mapping[int, SymbolSpec], books: Mapping[int, VenueBook], broadcast: Emit
+        self,
+        account: Account,
+        specs: Mapping[int, SymbolSpec],
+        books: Mapping[int, VenueBook],
+        mishaps: Mishaps,
+        broadcast: Emit,
     ) -> None:
         self.account = account
         self._specs, self._books, self._broadcast = specs, books, broadcast
+        self._mishaps = mishaps
 
     def check_margin(self, order: SimOrder) -> None:
         """Raises: OrderRefused (NOT_ENOUGH_MONEY) when what the order opens needs more margin than there is equity."""
         account = self.account
-        opening = order.left_cents
-        held = account.positions.get(order.position_id)
-        if held is not None and held.is_buy != order.is_buy:
-            opening = max(0, opening - held.volume_cents)
+        opening = account.opening_cents(order)
         if opening == 0:
             return
+        held = account.positions.get(order.position_id)
         after = account.used_margin_after(order.symbol_id, is_buy=order.is_buy, volume_cents=opening)
         if held is not None and held.is_buy != order.is_buy:
             after -= held.used_margin
@@ -48,15 +56,21 @@ class Executor:
                 order_id=order.order_id,
             )
 
-    def accept(self, order: SimOrder, now_ns: int, emit: Emit) -> None:
-        """Take an order in: from now on it is working, and history knows it."""
+    def accept(self, order: SimOrder, now_ns: int, emit: Emit) -> bool:
+        """Take an order in: from now on it is working, and history knows it. False: an arranged rejection ended it."""
         account = self.account
+        rejection = None if order.is_stop_out else self._mishaps.take_rejection(account.settings.account_id)
         order.updated_ns = now_ns
-        account.order_history[order.order_id] = order
+        account.order_history.note(order)
         account.orders[order.order_id] = order
         held = account.positions.get(order.position_id)
         position = wire.created_position_message(order, account.money_digits) if held is None else held
-        self.event(emit, "ORDER_ACCEPTED", order=order, position=position)
+        if rejection is None or rejection.accepted_first:
+            self.event(emit, "ORDER_ACCEPTED", order=order, position=position)
+        if rejection is not None:
+            self.finish(order, "REJECTED", now_ns)
+            self.event(emit, "ORDER_REJECTED", order=order, error_code=rejection.code)
+        return rejection is None
 
     def execute(self, order: SimOrder, now_ns: int, emit: Emit, *, rest: bool, server: bool = False) -> None:
         """Fill what the book gives; what is left rests, or is cancelled."""
@@ -64,8 +78,12 @@ class Executor:
         if not self._retarget(order):
             self.cancel(order, now_ns, emit, server=True)
             return
+        wanted = self._fillable(order)
+        mishap = self._mishap(order, wanted)
+        if mishap is not None:
+            wanted = mishap.part(wanted, self._specs[order.symbol_id].step_volume_cents) or wanted
         fill = book.walk(
-            buy=order.is_buy, volume_cents=order.left_cents, limit=matching.reach(order, self._specs[order.symbol_id])
+            buy=order.is_buy, volume_cents=wanted, limit=matching.reach(order, self._specs[order.symbol_id])
         )
         if fill is not None and order.time_in_force == "FILL_OR_KILL" and fill.volume_cents < order.left_cents:
             fill = None
@@ -73,6 +91,9 @@ class Executor:
             try:
                 self.check_margin(order)
             except OrderRefused as refused:
+                if order.executed_cents:
+                    self.cancel(order, now_ns, emit, server=True)
+                    return
                 self.finish(order, "REJECTED", now_ns)
                 self.event(emit, "ORDER_REJECTED", order=order, error_code=refused.code, server=server)
                 return
@@ -85,10 +106,27 @@ class Executor:
                 last = order.is_done and index == len(results) - 1
                 kind = "ORDER_FILLED" if last else "ORDER_PARTIAL_FILL"
                 self.event(emit, kind, order=order, position=position, deal=deal, server=order.is_stop_out)
-            for position in moved:
-                self._margin_changed(position)
+            self.margin_changed(moved)
+            if mishap is not None and mishap.rest == "filled" and not order.is_done:
+                order.continues_ns = now_ns + mishap.delay_ns
+                return
         if not order.is_done and not rest:
             self.cancel(order, now_ns, emit, server=server)
+
+    def _fillable(self, order: SimOrder) -> int:
+        """Return what of an order may be filled now: one that is tied to a position never closes more than there is."""
+        held = self.account.positions.get(order.position_id)
+        if order.tied and held is not None and held.is_buy != order.is_buy:
+            return min(order.left_cents, held.volume_cents)
+        return order.left_cents
+
+    def _mishap(self, order: SimOrder, wanted: int) -> PartialFill | None:
+        """Return the partial fill that is arranged for an order, if it is one that can have it: new, at once."""
+        spared = order.is_stop_out or order.executed_cents or order.time_in_force == "FILL_OR_KILL"
+        if spared or order.order_type not in AT_ONCE:
+            return None
+        step = self._specs[order.symbol_id].step_volume_cents
+        return self._mishaps.take_fill(self.account.settings.account_id, wanted, step)
 
     def _retarget(self, order: SimOrder) -> bool:
         """Point an order at the position it acts on now; False when that one is gone and the order dies with it."""
@@ -117,8 +155,8 @@ class Executor:
             position.position_id, tied=True, closing=True, time_in_force="IMMEDIATE_OR_CANCEL",
             label=position.label, is_stop_out=stop_out,
         )  # fmt: skip
-        self.accept(order, now_ns, emit)
-        self.execute(order, now_ns, emit, rest=False, server=stop_out)
+        if self.accept(order, now_ns, emit):
+            self.execute(order, now_ns, emit, rest=False, server=stop_out)
 
     def cancel(self, order: SimOrder, now_ns: int, emit: Emit, *, server: bool = False) -> None:
         """End an order; its event carries what was executed of it."""
@@ -172,15 +210,14 @@ class Executor:
             return  # nothing to close against: the protection stays and acts on a later change
         # What a thin book leaves open is protected by a new order.
         position.protection_order_id = next(account.ids.orders)
-        account.order_history[order.order_id] = order
+        account.order_history.note(order)
         results, moved = account.fill(order, fill.volume_cents, fill.price, now_ns)
         for deal, held in results:
             kind = "ORDER_FILLED" if order.is_done else "ORDER_PARTIAL_FILL"
             self.event(self._broadcast, kind, order=order, position=held, deal=deal, server=True)
         if not order.is_done:
             self.cancel(order, now_ns, self._broadcast, server=True)
-        for held in moved:
-            self._margin_changed(held)
+        self.margin_changed(moved)
 
     def trail(self, position: SimPosition, stop: Decimal, now_ns: int) -> None:
         """Move a trailing stop loss."""
@@ -195,19 +232,21 @@ class Executor:
             )
         )
 
-    def _margin_changed(self, position: SimPosition) -> None:
-        self._broadcast(
-            message("ProtoOAMarginChangedEvent")(
-                ctidTraderAccountId=self.account.settings.account_id,
-                positionId=position.position_id,
-                usedMargin=position.used_margin,
-                moneyDigits=self.account.money_digits,
+    def margin_changed(self, positions: list[SimPosition]) -> None:
+        """Tell the margin of positions that did not trade themselves."""
+        for position in positions:
+            self._broadcast(
+                message("ProtoOAMarginChangedEvent")(
+                    ctidTraderAccountId=self.account.settings.account_id,
+                    positionId=position.position_id,
+                    usedMargin=position.used_margin,
+                    moneyDigits=self.account.money_digits,
+                )
             )
-        )
 
     def event(
         self, emit: Emit, kind: str, *, order: Any = None, position: Any = None, deal: SimDeal | None = None,
-        error_code: str | None = None, server: bool = False,
+        error_code: str | None = None, transfer: BalanceChange | None = None, server: bool = False,
     ) -> None:  # fmt: skip
         """Emit an execution event; `order` and `position` are the venue's own or a message made already."""
         digits = self.account.money_digits
@@ -223,6 +262,8 @@ class Executor:
             result.position.CopyFrom(wire.position_message(position, digits) if held else position)
         if deal is not None:
             result.deal.CopyFrom(wire.deal_message(deal, digits))
+        if transfer is not None:
+            result.depositWithdraw.CopyFrom(wire.balance_message(transfer, digits))
         if error_code is not None:
             result.errorCode = error_code
         emit(result)

@@ -11,6 +11,18 @@ CLASS_NAMES = {FX: "Forex", METALS: "Metals", CRYPTO: "Crypto", EQUITIES: "Equit
 WHOLE_WEEK = ((0, 7 * 86_400),)
 """Every listed symbol trades round the clock, so that a session of any length, at any hour, has a market."""
 
+
+@dataclass(frozen=True, slots=True)
+class Week:
+    """Weekly trading hours. Units: spans of seconds since Sunday 00:00 in the time zone, end exclusive."""
+
+    schedule: tuple[tuple[int, int], ...]
+    time_zone: str
+
+
+FX_WEEK = Week(((17 * 3_600, 5 * 86_400 + 17 * 3_600),), "America/New_York")
+"""Sunday 17:00 to Friday 17:00 in New York, as currencies and metals trade."""
+
 TIERS: dict[int, tuple[tuple[int, int], ...]] = {
     FX: ((1_000_000, 500), (5_000_000, 200), (50_000_000, 100)),
     METALS: ((1_000_000, 200), (5_000_000, 100), (50_000_000, 50)),

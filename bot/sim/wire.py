@@ -163,15 +163,15 @@ def protection_order_message(position: SimPosition) -> Any:
 
 
 def balance_message(change: BalanceChange, money_digits: int) -> Any:
-    """Return a ProtoOADepositWithdraw."""
+    """Return a ProtoOADepositWithdraw. Its delta has no sign: the operation type tells the direction."""
     return message("ProtoOADepositWithdraw")(
-        operationType=enum("ProtoOAChangeBalanceType")["BALANCE_DEPOSIT"],
+        operationType=enum("ProtoOAChangeBalanceType")["BALANCE_WITHDRAW" if change.delta < 0 else "BALANCE_DEPOSIT"],
         balanceHistoryId=change.change_id,
         balance=change.balance,
-        delta=change.delta,
+        delta=abs(change.delta),
         changeBalanceTimestamp=ms(change.changed_ns),
         balanceVersion=change.version,
-        equity=change.balance,
+        equity=change.equity,
         moneyDigits=money_digits,
     )
 
@@ -186,12 +186,12 @@ def trader_message(account: Account, deposit_asset: Asset) -> Any:
         managerBonus=0,
         ibBonus=0,
         nonWithdrawableBonus=0,
-        accessRights=enum("ProtoOAAccessRights")["FULL_ACCESS"],
+        accessRights=enum("ProtoOAAccessRights")[account.access_rights],
         depositAssetId=deposit_asset.asset_id,
         swapFree=False,
         leverageInCents=settings.leverage * 100,
         totalMarginCalculationType=enum("ProtoOATotalMarginCalculationType")[settings.margin_calculation],
-        maxLeverage=settings.leverage * 100,
+        maxLeverage=account.max_leverage * 100,
         frenchRisk=False,
         traderLogin=settings.account_id + 8_000_000,
         accountType=enum("ProtoOAAccountType")[settings.account_type.upper()],
@@ -204,15 +204,17 @@ def trader_message(account: Account, deposit_asset: Asset) -> Any:
     )
 
 
-def light_symbol_message(spec: SymbolSpec, assets: dict[str, Asset], description: str) -> Any:
-    """Return a ProtoOALightSymbol. Its category has the number of its leverage group."""
+def light_symbol_message(
+    spec: SymbolSpec, assets: dict[str, Asset], description: str, *, category_id: int, enabled: bool
+) -> Any:
+    """Return a ProtoOALightSymbol."""
     return message("ProtoOALightSymbol")(
         symbolId=spec.symbol_id,
         symbolName=spec.name,
-        enabled=True,
+        enabled=enabled,
         baseAssetId=assets[spec.base_asset].asset_id,
         quoteAssetId=assets[spec.quote_asset].asset_id,
-        symbolCategoryId=spec.leverage_id or 1,
+        symbolCategoryId=category_id,
         description=description,
     )
 
@@ -253,4 +255,14 @@ def symbol_message(spec: SymbolSpec, commission_per_million: Decimal) -> Any:
     )
     for start, end in spec.schedule:
         result.schedule.add(startSecond=start, endSecond=end)
+    for number, holiday in enumerate(spec.holidays, 1):
+        result.holiday.add(
+            holidayId=number,
+            name=f"Holiday {number}",
+            scheduleTimeZone=holiday.time_zone or spec.schedule_time_zone,
+            holidayDate=holiday.day,
+            isRecurring=holiday.recurring,
+            startSecond=holiday.start_s,
+            endSecond=holiday.end_s,
+        )
     return result

@@ -19,6 +19,7 @@ def test_histories_list_orders_and_deals_of_the_period_only() -> None:
     assert len(client.ask("ProtoOADealListReq").deal) == len(client.ask("ProtoOAOrderListReq").order) == 2
     page = client.ask("ProtoOADealListReq", maxRows=1)
     assert (len(page.deal), page.hasMore) == (1, True)
+    desk.wait(1)  # five requests for history a second, and no more
     details = client.ask("ProtoOAOrderDetailsReq", orderId=filled.order.orderId)
     assert [deal.dealId for deal in details.deal] == [filled.deal.dealId]
     by_position = client.ask("ProtoOADealListByPositionIdReq", positionId=filled.position.positionId)

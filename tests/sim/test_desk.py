@@ -238,6 +238,14 @@ def test_on_a_netted_account_orders_merge_reduce_and_flip_with_two_deals() -> No
     assert (left.tradeData.volume, left.tradeData.tradeSide) == (2 * LOT, 2)
 
 
+def test_a_netted_position_can_be_flipped_by_its_id_too() -> None:
+    client = Desk(account_type="netted").client()
+    first = client.order("MARKET", "BUY", LOT)[1].position
+    flip = client.order("MARKET", "SELL", 3 * LOT, positionId=first.positionId)
+    assert kinds(flip) == ["ORDER_ACCEPTED", "ORDER_PARTIAL_FILL", "ORDER_FILLED"]
+    assert flip[2].position.tradeData.volume == 2 * LOT
+
+
 def test_an_order_that_outlives_the_netted_position_it_was_meant_for_opens_one_with_a_new_id() -> None:
     desk = Desk(account_type="netted")
     client = desk.client()

@@ -43,19 +43,29 @@ class HandMarket(Market):
 class Desk:
     """A venue with a hand-moved market, its clock, and clients that talk to it."""
 
-    def __init__(self, *, quoted: bool = True, **settings: Any) -> None:
-        self.market = HandMarket()
+    def __init__(
+        self,
+        *,
+        quoted: bool = True,
+        start_ns: int = START_NS,
+        specs: tuple[SymbolSpec, ...] | None = None,
+        others: tuple[AccountSettings, ...] = (),
+        options: dict[str, Any] | None = None,
+        **settings: Any,
+    ) -> None:
+        """`settings` make the account; `others` are further ones; `options` go to the venue."""
+        self.market = HandMarket(specs or default_symbols())
         self._ids = itertools.count(1)
         self._standing: dict[int, list[int]] = {}
-        self.now_ns = START_NS
+        self.now_ns = start_ns
         if quoted:
             for symbol_id, price_e5 in PRICES_E5.items():
                 half = price_e5 // 100_000 or 1
                 self.queue_quotes(symbol_id, [(price_e5 - half, 10**12)], [(price_e5 + half, 10**12)])
         account = AccountSettings(ACCOUNT, **{"balance": Decimal(10_000), **settings})
         self.venue = Venue(
-            self.market, accounts=[account], client_id="app", client_secret="secret", access_token="trade",
-            refresh_token="refresh", view_token="view", start_ns=START_NS,
+            self.market, accounts=[account, *others], client_id="app", client_secret="secret", access_token="trade",
+            refresh_token="refresh", view_token="view", start_ns=start_ns, **(options or {}),
         )  # fmt: skip
 
     @property
@@ -77,6 +87,11 @@ class Desk:
     def quote(self, symbol_id: int, bids: list[tuple[int, int]], asks: list[tuple[int, int]], wait_s: int = 1) -> None:
         self.now_ns += wait_s * SECOND
         self.queue_quotes(symbol_id, bids, asks)
+        self.venue.advance(self.now_ns)
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass; what was queued and is due by then happens."""
+        self.now_ns += int(seconds * SECOND)
         self.venue.advance(self.now_ns)
 
     def price(self, symbol_id: int, bid_e5: int, ask_e5: int) -> None:

@@ -1,0 +1,73 @@
+"""The account's owner, who trades by hand in the broker's platform while clients are connected.
+
+How it works: what the owner does goes the way of any client's request, without label, client order id or message id,
+and every link of the account hears of it. The platform shows a refusal to the owner: here it is raised.
+"""
+
+from typing import TYPE_CHECKING
+
+from bot.ctrader.schema import enum, message
+from bot.sim import wire
+from bot.sim.entities import OrderRefused
+
+if TYPE_CHECKING:
+    from bot.sim.venue import Venue
+
+
+class Owner:
+    """Trades, closes and cancels on the accounts of a venue."""
+
+    def __init__(self, venue: "Venue") -> None:
+        self._venue = venue
+
+    def trade(self, account_id: int, symbol_id: int, side: str, volume_cents: int) -> None:
+        """Send a market order. `side`: buy or sell, in any case of letters.
+
+        Raises: OrderRefused, as a client would be; ValueError for another side.
+        """
+        if side.lower() not in ("buy", "sell"):
+            raise ValueError(f"a side is buy or sell, not {side!r}")
+        request = message("ProtoOANewOrderReq")(
+            ctidTraderAccountId=account_id,
+            symbolId=symbol_id,
+            orderType=enum("ProtoOAOrderType")["MARKET"],
+            tradeSide=wire.side_number(side.lower() == "buy"),
+            volume=volume_cents,
+        )
+        venue = self._venue
+        venue.desk(account_id).place(request, venue.now_ns, venue.teller(account_id))
+
+    def close(self, account_id: int, position_id: int | None, volume_cents: int | None) -> None:
+        """Close a position, or some of it; None closes all positions, or the whole.
+
+        Raises: OrderRefused; with None for the position, the first refusal, after all were tried.
+        """
+        venue = self._venue
+        desk = venue.desk(account_id)
+        chosen = list(desk.account.positions) if position_id is None else [position_id]
+        refusals = []
+        for number in chosen:
+            held = desk.account.positions.get(number)
+            volume = volume_cents if volume_cents is not None else held.volume_cents if held is not None else 0
+            request = message("ProtoOAClosePositionReq")(
+                ctidTraderAccountId=account_id, positionId=number, volume=volume
+            )
+            try:
+                desk.close(request, venue.now_ns, venue.teller(account_id))
+            except OrderRefused as refused:
+                refusals.append(refused)
+        if refusals:
+            raise refusals[0]
+
+    def cancel(self, order_id: int) -> None:
+        """Cancel a working order of any account.
+
+        Raises: OrderRefused (ORDER_NOT_FOUND, …).
+        """
+        venue = self._venue
+        for account_id, desk in venue.desks.items():
+            if order_id in desk.account.orders:
+                request = message("ProtoOACancelOrderReq")(ctidTraderAccountId=account_id, orderId=order_id)
+                desk.cancel(request, venue.now_ns, venue.teller(account_id))
+                return
+        raise OrderRefused("ORDER_NOT_FOUND", f"no working order {order_id}", order_id=order_id)
