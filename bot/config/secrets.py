@@ -1,14 +1,13 @@
 """Credentials at the moment they are needed: the client's two secrets, and the token from the config or its file."""
 
-import json
-import os
-import stat
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
-from bot.config.errors import ConfigError
+from bot.config.errors import TokenFileMissing
 from bot.config.model import Config
+from bot.config.token_file import Token, read_token_file
+
+__all__ = ["ClientSecrets", "Token", "client_secrets", "load_token", "redacted"]
 
 _REDACTED = "**********"
 
@@ -19,19 +18,6 @@ class ClientSecrets:
 
     client_id: str = field(repr=False)
     client_secret: str = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Token:
-    """An access token. `repr` shows no secret.
-
-    Units: `expires_at` in seconds since the epoch.
-    Missing: `refresh_token` and `expires_at` are None for a token given in the config, which is never refreshed.
-    """
-
-    access_token: str = field(repr=False)
-    refresh_token: str | None = field(default=None, repr=False)
-    expires_at: float | None = None
 
 
 def client_secrets(config: Config) -> ClientSecrets:
@@ -56,42 +42,13 @@ def load_token(config: Config) -> Token:
         return Token(config.credentials.access_token.get_secret_value())
     path = config.credentials.token_file
     try:
-        with path.open(encoding="utf-8") as file:
-            # The open file is asked, not its name: nobody can swap it between the check and the reading.
-            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
-            if os.name == "posix" and mode & 0o077:
-                raise ConfigError(f"{path}: others can read the token file (mode {mode:04o}); run: chmod 600 {path}")
-            text = file.read()
-    except FileNotFoundError:
+        return read_token_file(path)
+    except TokenFileMissing:
         raise config.error_at(
             "credentials",
-            f"no access token: access_token is not given and there is no token file {path}; write one as "
-            '{"access_token": "...", "refresh_token": "...", "expires_at": 1767225600}',
+            f"no access token: access_token is not given and there is no token file {path}; "
+            "get one with: microlev auth login CONFIG",
         ) from None
-    except OSError as error:
-        raise ConfigError(f"{path}: the token file cannot be read: {error.strerror or error}") from None
-    except UnicodeDecodeError:
-        raise ConfigError(f"{path}: the token file is not UTF-8 text") from None
-    return _parse_token(text, path)
-
-
-def _parse_token(text: str, path: Path) -> Token:
-    try:
-        content: Any = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ConfigError(f"{path}:{error.lineno}: the token file is not JSON: {error.msg}") from None
-    if not isinstance(content, dict):
-        raise ConfigError(f"{path}: the token file should hold one JSON object with access_token")
-    access_token = content.get("access_token")
-    if not isinstance(access_token, str) or not access_token:
-        raise ConfigError(f"{path}: access_token is missing; it should be text")
-    refresh_token = content.get("refresh_token")
-    if refresh_token is not None and not isinstance(refresh_token, str):
-        raise ConfigError(f"{path}: refresh_token should be text or null")
-    expires_at = content.get("expires_at")
-    if expires_at is not None and (isinstance(expires_at, bool) or not isinstance(expires_at, int | float)):
-        raise ConfigError(f"{path}: expires_at should be seconds since 1970, or null")
-    return Token(access_token, refresh_token or None, None if expires_at is None else float(expires_at))
 
 
 def redacted(config: Config) -> dict[str, Any]:
