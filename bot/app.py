@@ -1,6 +1,6 @@
 """The composition root: the only place where the parts meet, one function a mode.
 
-run      config -> session + engine + driver -> live venue (dry run: paper venue)
+run      config -> session + engine + driver -> live venue (dry run: paper venue); several configs: one connection
 demo     embedded venue on loopback TLS <-> run
 replay   journal -> session + engine -> the same Decisions, compared
 """
@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 
 from bot import __version__
-from bot.assembly import Run, assemble, new_run_id, open_journal, open_ledger, user_state_folder
-from bot.config import Config, check_live, check_supported, client_secrets, load_token
+from bot.assembly import Run, assemble, journalled_token, new_run_id, open_journal, open_ledger, user_state_folder
+from bot.config import Config, check_live, check_supported, check_together, client_secrets, load_token
 from bot.config.secrets import ClientSecrets, Token
+from bot.ctrader.ratelimit import Budget
 from bot.engine.decision import Decision
 from bot.engine.rows import decision_rows
 from bot.execution.paper import PaperVenue
@@ -48,7 +49,7 @@ def warm_up() -> None:
 
 def run_live(
     config: Config,
-    *,
+    *others: Config,
     live: bool,
     seconds: float | None,
     exit_on_halt: bool,
@@ -61,68 +62,97 @@ def run_live(
 ) -> tuple[int, str]:
     """Run the bot against a venue until it is over; return the exit code and a line for a code that is not 0.
 
-    Args: `watch` is asked once for the functions that see every Decision; `summarise` is called at the end;
+    Args: `others` are run beside the first, each with its own account, engine and ledger, on the same connection;
+        `watch` is asked once a run for the functions that see every Decision; `summarise` is called at its end;
         `reactor` is a running-to-be Twisted reactor, None takes the process's own.
     Raises: ConfigError for what cannot start.
     """
-    check_supported(config)
-    check_live(config, live)
+    configs = (config, *others)
+    for each in configs:
+        check_supported(each)
+        check_live(each, live)
+    check_together(configs)
     client = client or client_secrets(config)
+    renewable = token is None and config.credentials.access_token is None
     token = token or load_token(config)
-    run = assemble(config, client, token, new_run_id())
+    budget = Budget()
+    runs = [assemble(each, client, token, new_run_id(), renewable=renewable, budget=budget) for each in configs]
     if reactor is None:
         from twisted.internet import reactor
-    from bot.net.client import VenueClient
+    from bot.net.client import LinkListener, VenueClient
     from bot.net.clock import run_clock
-    from bot.net.driver import EXIT_INTERRUPTED, Driver, DriverSettings, Outcome
+    from bot.net.driver import Driver, DriverSettings
+    from bot.net.oauth import OAuthClient, oauth_base
+    from bot.net.outcome import EXIT_INTERRUPTED, Outcome
+    from bot.net.shared_link import SharedLink
+    from bot.net.token_keeper import TokenKeeper
     from bot.net.trust import TrustUnavailable, trust_roots
 
+    venue = config.venue
     try:
-        trust_roots(config.venue.ca_file)  # before any file is made
+        trust_roots(venue.ca_file)  # before any file is made
     except TrustUnavailable as error:
         raise config.error_at("venue.ca_file", str(error)) from None
     warm_up()
-    directory = journal_directory or config.recording.directory
-    if config.mode == "trade":
-        open_ledger(run)
-    else:
-        run.paper = PaperVenue(run.engine.portfolio.position, run.engine.quote_rate)
-    if directory is not None:
-        open_journal(run, directory, client, token)
-    host = config.venue.host or HOSTS[config.venue.environment]
 
-    def connect(driver: Driver) -> VenueClient:
-        return VenueClient(
-            reactor, host, config.venue.port or PORT, config.venue.ca_file, driver, jitter=secrets.SystemRandom().random
+    def connect(listener: LinkListener) -> VenueClient:
+        host, port = venue.host or HOSTS[venue.environment], venue.port or PORT
+        return VenueClient(reactor, host, port, venue.ca_file, listener, jitter=secrets.SystemRandom().random)
+
+    shared = SharedLink(reactor, connect) if others else None
+    clock = run_clock()
+
+    def drive(run: Run) -> Driver:
+        if run.config.mode == "trade":
+            open_ledger(run)
+        else:
+            run.paper = PaperVenue(run.engine.portfolio.position, run.engine.quote_rate)
+        directory = journal_directory or run.config.recording.directory
+        if directory is not None:
+            open_journal(run, directory, client, token)
+
+        def keep_token(driver: Driver) -> TokenKeeper:
+            oauth = OAuthClient(reactor, oauth_base(config), venue.ca_file, client)
+            path = config.credentials.token_file
+            return TokenKeeper(reactor, path, run.session, oauth, driver.now_ns, driver.token_step, driver.learn_secret)
+
+        return Driver(
+            reactor,
+            DriverSettings(run.config.venue.connect_timeout_s, seconds, exit_on_halt),
+            run.session,
+            run.engine,
+            run.pipeline,
+            connect if shared is None else lambda driver: shared.seat(driver, run.session),
+            clock,
+            paper=run.paper,
+            ledger=run.ledger,
+            journal=run.journal,
+            keep_token=keep_token if renewable else None,
+            watchers=list(watch(run)),
+            summarise=lambda finished: summarise(run, finished),
         )
 
-    driver = Driver(
-        reactor,
-        DriverSettings(config.venue.connect_timeout_s, seconds, exit_on_halt),
-        run.session,
-        run.engine,
-        run.pipeline,
-        connect,
-        run_clock(),
-        paper=run.paper,
-        ledger=run.ledger,
-        journal=run.journal,
-        watchers=list(watch(run)),
-        summarise=lambda finished: summarise(run, finished),
-    )
-    outcomes: list[Outcome] = []
+    drivers = [drive(run) for run in runs]
+    outcomes: dict[int, Any] = {}
 
-    def ended(result: Any) -> None:
-        outcomes.append(result)
-        reactor.callLater(0, reactor.stop)
+    def ended(result: Any, number: int) -> None:
+        outcomes[number] = result
+        if len(outcomes) == len(drivers):
+            reactor.callLater(0, reactor.stop)
+
+    def stop_all() -> None:
+        for number, driver in enumerate(drivers):
+            if number not in outcomes:
+                driver.stop(Outcome(EXIT_INTERRUPTED, "interrupted"))
 
     def interrupted(_number: int, _frame: Any) -> None:
-        reactor.callFromThread(driver.stop, Outcome(EXIT_INTERRUPTED, "interrupted"))
+        reactor.callFromThread(stop_all)
 
     def begin() -> None:
         # Only now: Twisted has put its own handlers away, and a signal before the start ends the process anyway.
         previous.update({number: signal.signal(number, interrupted) for number in (signal.SIGINT, signal.SIGTERM)})
-        driver.start().addBoth(ended)
+        for number, driver in enumerate(drivers):
+            driver.start().addBoth(ended, number)
 
     previous: dict[signal.Signals, Any] = {}
     reactor.callWhenRunning(begin)
@@ -131,10 +161,12 @@ def run_live(
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
-    outcome = outcomes[0] if outcomes else Outcome(1, "the reactor stopped by itself")
-    if not isinstance(outcome, Outcome):
-        outcome.raiseException()  # a Failure: an error of ours, and its traceback is what helps
-    return outcome.exit_code, outcome.text
+    ends = [outcomes.get(number, Outcome(1, "the reactor stopped by itself")) for number in range(len(drivers))]
+    for end in ends:
+        if not isinstance(end, Outcome):
+            end.raiseException()  # a Failure: an error of ours, and its traceback is what helps
+    worst = next((end for end in ends if end.exit_code), ends[0])
+    return worst.exit_code, worst.text
 
 
 # The demo's symbols when the market is synthetic: two dollar pairs on either side, and gold.
@@ -245,8 +277,8 @@ def replay_journal(
         except ValueError as error:
             first = str(error).splitlines()[0]
             raise JournalError(f"{path}: its config does not fit version {__version__}: {first}") from None
-        marker = Token("***", "***")
-        run = assemble(config, ClientSecrets("***", "***"), marker, str(header["run_id"]))
+        token, renewable = journalled_token(header)
+        run = assemble(config, ClientSecrets("***", "***"), token, str(header["run_id"]), renewable=renewable)
         warm_up()
         watchers = list(watch(run))
 

@@ -17,6 +17,8 @@ from bot.account.risk import RiskLimits
 from bot.config import Config, ConfigError
 from bot.config.secrets import ClientSecrets, Token
 from bot.ctrader.pipeline import Pipeline
+from bot.ctrader.ratelimit import Budget
+from bot.ctrader.redact import MARKER
 from bot.ctrader.session import Session, SessionPlan
 from bot.engine.decision import Decision
 from bot.engine.engine import Engine
@@ -123,8 +125,20 @@ def _split_parameters(parameters: Mapping[str, object]) -> tuple[dict[str, objec
     return own, shared
 
 
-def assemble(config: Config, client: ClientSecrets, token: Token, run_id: str) -> Run:
-    """Return session, engine and pipeline of a run, joined and idle."""
+def assemble(
+    config: Config,
+    client: ClientSecrets,
+    token: Token,
+    run_id: str,
+    *,
+    renewable: bool = False,
+    budget: Budget | None = None,
+) -> Run:
+    """Return session, engine and pipeline of a run, joined and idle.
+
+    Args: `renewable` says that the token comes from its file, where another may be found or put; `budget` is shared
+        by the accounts on one connection.
+    """
     plan = SessionPlan(
         client_id=client.client_id,
         client_secret=client.client_secret,
@@ -135,22 +149,36 @@ def assemble(config: Config, client: ClientSecrets, token: Token, run_id: str) -
         trade=config.mode == "trade",
         symbols=tuple(config.symbols),
         run_id=run_id,
+        token_expires_ns=token.expires_ns,
+        renewable=renewable,
     )
-    session, engine = Session(plan), Engine(engine_settings(config, run_id))
+    session, engine = Session(plan, budget), Engine(engine_settings(config, run_id))
     return Run(config, session, engine, Pipeline(session, engine, orders_to_venue=plan.trade), run_id)
 
 
-def journal_header(config: Config, run_id: str) -> dict[str, Any]:
+def journal_header(config: Config, plan: SessionPlan) -> dict[str, Any]:
     """Return what a journal says of its run: enough to decide it again, and no secret."""
     return {
         "software": "microlev",
         "version": __version__,
-        "run_id": run_id,
+        "run_id": plan.run_id,
         "started": datetime.now(UTC).isoformat(timespec="milliseconds"),
         "mode": config.mode,
         "symbols": list(config.symbols),
         "config": _replayable(config),
+        "token": {
+            "renewable": plan.renewable,
+            "can_refresh": plan.refresh_token is not None,
+            "expires_at": None if plan.token_expires_ns is None else plan.token_expires_ns // 1_000_000_000,
+        },
     }
+
+
+def journalled_token(header: Mapping[str, Any]) -> tuple[Token, bool]:
+    """Return the token of a journal's run, a marker in place of its secrets, and whether it was renewable."""
+    told = header.get("token", {})
+    refresh_token = MARKER if told.get("can_refresh") else None
+    return Token(MARKER, refresh_token, told.get("expires_at")), bool(told.get("renewable"))
 
 
 def _replayable(config: Config) -> dict[str, Any]:
@@ -170,7 +198,7 @@ def open_journal(run: Run, directory: Path, client: ClientSecrets, token: Token)
         known = (client.client_secret, token.access_token, token.refresh_token)
         run.journal = JournalWriter(
             directory / f"{run.run_id}.journal",
-            journal_header(run.config, run.run_id),
+            journal_header(run.config, run.session.plan),
             secrets=[secret.encode() for secret in known if secret],
         )
     except (OSError, JournalError) as error:

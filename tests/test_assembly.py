@@ -107,9 +107,10 @@ def test_the_journal_header_builds_the_same_settings_again_and_holds_no_secret(t
             "test.yaml",
             {},
         )
-        header = json.loads(json.dumps(journal_header(original, "r")))
+        header = json.loads(json.dumps(journal_header(original, assemble(original, CLIENT, TOKEN, "r").session.plan)))
         assert "very-secret" not in str(header)
         assert "token-1" not in str(header)
+        assert TOKEN.access_token not in str(header)
         again = Config.model_validate(header["config"])
         assert engine_settings(again, "r") == engine_settings(original, "r")
 

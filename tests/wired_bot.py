@@ -17,9 +17,13 @@ from bot.assembly import Run, assemble, open_journal, open_ledger
 from bot.cli.summary import summarise
 from bot.config import Config
 from bot.config.secrets import ClientSecrets, Token
+from bot.config.token_file import read_token_file
+from bot.ctrader.ratelimit import Budget
 from bot.engine.decision import Decision
 from bot.execution.paper import PaperVenue
-from bot.net.driver import Driver, DriverSettings, Outcome
+from bot.net.driver import Driver, DriverSettings
+from bot.net.outcome import Outcome
+from bot.net.token_keeper import TokenKeeper
 from bot.sim.entities import AccountSettings
 from bot.sim.market import open_market
 from bot.sim.protocol import Link
@@ -75,6 +79,7 @@ class WiredClient:
         self.is_mute = False  # what the bot writes does not arrive
         self.mute_from: bytes | None = None  # from the first delivery on that holds these bytes
         self.never_closes = False
+        self.retry_in_s = RETRY_S
         self._is_running = False
 
     def start(self) -> None:
@@ -95,8 +100,9 @@ class WiredClient:
         self._lose("stopped")
         return succeed(None)
 
-    def drop(self, reason: str) -> None:
+    def drop(self, reason: str, retry_in_s: float = 0.0) -> None:
         self.calls.append(f"drop: {reason}")
+        self.retry_in_s = max(RETRY_S, retry_in_s)
         # A transport tells of its end on a later turn, never from within the call.
         self._clock.callLater(0, self._lose, reason)
 
@@ -122,7 +128,8 @@ class WiredClient:
             self.link.close()
             self.link = None
             self._listener.link_down(reason)
-            self._clock.callLater(RETRY_S, self.connect)
+            self._clock.callLater(self.retry_in_s, self.connect)
+            self.retry_in_s = RETRY_S
 
 
 class WiredBot:
@@ -141,14 +148,20 @@ class WiredBot:
         client: Callable[..., Any] = WiredClient,
         run_id: str = RUN_ID,
         token: Token = TOKEN,
+        oauth: Any = None,
+        clock: Clock | None = None,
+        budget: Budget | None = None,
     ) -> None:
         self.config = config or bot_config(folder)
-        self.clock = Clock()
+        self.clock = clock or Clock()
         self.venue = venue
         self.decisions: list[Decision] = []
         self.result: Outcome | Failure | None = None
         self.summary: dict[str, Any] | None = None
-        self.run = assemble(self.config, CLIENT, token, run_id)
+        # With `oauth` the token is that of the config's token file, and kept valid.
+        if oauth is not None:
+            token = read_token_file(self.config.credentials.token_file)
+        self.run = assemble(self.config, CLIENT, token, run_id, renewable=oauth is not None, budget=budget)
         if self.config.mode == "trade":
             open_ledger(self.run)
         else:
@@ -167,10 +180,16 @@ class WiredBot:
             paper=self.run.paper,
             ledger=self.run.ledger,
             journal=self.run.journal,
+            keep_token=(lambda driver: self._keeper(driver, oauth)) if oauth is not None else None,
             watchers=[self.decisions.append, *watchers, *watch(self.run)],
             summarise=self._summarise,
         )
         self.client: Any = self.driver._client
+
+    def _keeper(self, driver: Driver, oauth: Any) -> TokenKeeper:
+        path = self.config.credentials.token_file
+        session = self.run.session
+        return TokenKeeper(self.clock, path, session, oauth, self.now_ns, driver.token_step, driver.learn_secret)
 
     def now_ns(self) -> int:
         return START + round(self.clock.seconds() * 1e9)

@@ -35,10 +35,14 @@ def _without_nan(content: Any) -> Any:
 
 
 class JsonLines:
-    """Writes every Decision's lines. A `decision` line comes at most once a second and symbol."""
+    """Writes every Decision's lines. A `decision` line comes at most once a second and symbol.
 
-    def __init__(self, run: Run, out: TextIO) -> None:
+    Args: `account` is written on every line when it is given.
+    """
+
+    def __init__(self, run: Run, out: TextIO, account: int | None = None) -> None:
         self._run = run
+        self._account = account
         self._out = out
         # The engine does not know in which mode it runs: what it says before a fill ("sent") is neither paper nor real.
         self._is_paper = run.config.mode == "dry-run"
@@ -103,6 +107,8 @@ class JsonLines:
         }
 
     def _write(self, line: dict[str, Any]) -> None:
+        if self._account is not None:
+            line = line | {"account": self._account}
         self._out.write(json.dumps(_without_nan(line), separators=(", ", ": "), allow_nan=False) + "\n")
         self._out.flush()
 

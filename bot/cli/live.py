@@ -1,15 +1,17 @@
 """What `run` and `record` share: a run against a venue, shown until it is over."""
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import typer
 
+from bot.assembly import Run
 from bot.config import Config
+from bot.engine.decision import Decision
 
 
 def run_and_show(
-    config: Config,
-    *,
+    *configs: Config,
     json: bool,
     seconds: float | None,
     live: bool = False,
@@ -18,25 +20,34 @@ def run_and_show(
 ) -> int:
     """Run a config, show it as JSON lines, a table or plain lines, and return the exit code.
 
+    Several configs are run side by side; their lines then say which account they are about.
+
     Args: `live` says that real money may be traded; `journal_directory` wins over the config's `recording.directory`.
     """
     from bot.app import run_live
     from bot.cli.screen import Screen, log_to_stderr
 
     log_to_stderr()
-    screen = Screen(json=json)
+    screens: dict[str, Screen] = {}
+
+    def watch(run: Run) -> Sequence[Callable[[Decision], None]]:
+        account = run.config.account.id if len(configs) > 1 else None
+        screens[run.run_id] = Screen(json=json, account=account)
+        return screens[run.run_id].watch(run)
+
     try:
         code, text = run_live(
-            config,
+            *configs,
             live=live,
             seconds=seconds,
             exit_on_halt=exit_on_halt,
-            watch=screen.watch,
-            summarise=screen.summarise,
+            watch=watch,
+            summarise=lambda run, driver: screens[run.run_id].summarise(run, driver),
             journal_directory=journal_directory,
         )
     finally:
-        screen.finish()  # whatever happened: a live table hides the cursor
+        for screen in screens.values():
+            screen.finish()  # whatever happened: a live table hides the cursor
     if code and text:
         typer.echo(text, err=True)
     return code

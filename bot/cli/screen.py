@@ -14,10 +14,14 @@ from bot.engine.decision import Decision
 
 
 class Screen:
-    """Standard output of one run. With `json` it holds JSON objects and nothing else; logs go to standard error."""
+    """Standard output of one run. With `json` it holds JSON objects and nothing else; logs go to standard error.
 
-    def __init__(self, *, json: bool) -> None:
+    Args: `account` is given when several runs share the output: each line then names its own, and there is no table.
+    """
+
+    def __init__(self, *, json: bool, account: int | None = None) -> None:
         self._json = json
+        self._account = account
         self._lines: JsonLines | None = None
         self._table: Any = None
         self.summary: dict[str, Any] | None = None
@@ -27,16 +31,16 @@ class Screen:
         """Return what is to see every Decision of a run; each raises BrokenPipeError when nobody reads."""
         self.has_begun = True
         if self._json:
-            self._lines = JsonLines(run, sys.stdout)
+            self._lines = JsonLines(run, sys.stdout, self._account)
             return [_until_nobody_reads(self._lines)]
-        if sys.stdout.isatty():
+        if sys.stdout.isatty() and self._account is None:
             from rich.console import Console
 
             from bot.cli.table import LiveTable
 
             self._table = LiveTable(run, Console())
             return [_until_nobody_reads(self._table)]
-        return [_until_nobody_reads(_plain)]
+        return [_until_nobody_reads(PlainLines(self._account))]
 
     def summarise(self, run: Run, driver: Any) -> dict[str, Any]:
         """Return the run's summary and keep it for `finish`."""
@@ -76,24 +80,33 @@ def _write_into_nothing() -> None:
     os.close(nothing)
 
 
-def _plain(decision: Decision) -> None:
-    time = iso_time(decision.now_ns)[11:23]
-    if decision.state is not None:
-        ready = "ready" if decision.state.ready else "not ready"
-        why = f": {'; '.join(decision.state.texts)}" if decision.state.texts else ""
-        print(f"{time} {ready}, trading {decision.state.trading}{why}", flush=True)
-    for refusal in decision.refused:
-        print(f"{time} refused {refusal.symbol} {refusal.check}: {refusal.reason}", flush=True)
-    for o in decision.intended:
-        cost = "unknown" if o.predicted_slippage_bps is None else f"{o.predicted_slippage_bps:.3f} bps"
-        what = f"{o.action} {o.symbol}: {o.side} {o.lots:g} lots at {o.order_type}"
-        print(f"{time} intends to {what}, cost {cost}; {o.reason}", flush=True)
-    for c in decision.order_changes:
-        if c.state not in ("sent", "accepted"):
-            where = "paper " if c.paper else ""
-            price = "" if c.execution_price is None else f" at {c.execution_price}"
-            code = "" if c.error_code is None else f" ({c.error_code})"
-            print(f"{time} {where}order {c.order.client_order_id} {c.state}{price}{code}", flush=True)
+class PlainLines:
+    """Writes what happens as lines for a person, where there is no terminal to draw on."""
+
+    def __init__(self, account: int | None) -> None:
+        self._prefix = "" if account is None else f"{account} "
+
+    def __call__(self, decision: Decision) -> None:
+        """Write the lines of one Decision; most have none."""
+        if decision.state is not None:
+            ready = "ready" if decision.state.ready else "not ready"
+            why = f": {'; '.join(decision.state.texts)}" if decision.state.texts else ""
+            self._write(decision, f"{ready}, trading {decision.state.trading}{why}")
+        for refusal in decision.refused:
+            self._write(decision, f"refused {refusal.symbol} {refusal.check}: {refusal.reason}")
+        for o in decision.intended:
+            cost = "unknown" if o.predicted_slippage_bps is None else f"{o.predicted_slippage_bps:.3f} bps"
+            what = f"{o.action} {o.symbol}: {o.side} {o.lots:g} lots at {o.order_type}"
+            self._write(decision, f"intends to {what}, cost {cost}; {o.reason}")
+        for c in decision.order_changes:
+            if c.state not in ("sent", "accepted"):
+                where = "paper " if c.paper else ""
+                price = "" if c.execution_price is None else f" at {c.execution_price}"
+                code = "" if c.error_code is None else f" ({c.error_code})"
+                self._write(decision, f"{where}order {c.order.client_order_id} {c.state}{price}{code}")
+
+    def _write(self, decision: Decision, text: str) -> None:
+        print(f"{iso_time(decision.now_ns)[11:23]} {self._prefix}{text}", flush=True)
 
 
 def log_to_stderr() -> None:

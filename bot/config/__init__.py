@@ -3,7 +3,7 @@
 from bot.config.errors import ConfigError
 from bot.config.loading import load_config, parse_config
 from bot.config.model import Config
-from bot.config.rules import check_live, check_supported
+from bot.config.rules import check_live, check_supported, check_together
 from bot.config.secrets import ClientSecrets, Token, client_secrets, load_token, redacted
 from bot.config.sizing_rules import SizingRules
 
@@ -15,6 +15,7 @@ __all__ = [
     "Token",
     "check_live",
     "check_supported",
+    "check_together",
     "client_secrets",
     "load_config",
     "load_token",

@@ -1,6 +1,7 @@
 """Rules that compare keys with each other, and what this version can and cannot do with them."""
 
 import difflib
+from collections.abc import Sequence
 from pathlib import Path
 
 from bot.config.model import Config
@@ -83,6 +84,23 @@ def check_supported(config: Config) -> list[str]:
             f"level, {config.risk.stop_out_level_frac:g}; the broker would close positions before the bot does"
         )
     return warnings
+
+
+def check_together(configs: Sequence[Config]) -> None:
+    """Refuse configs that cannot run side by side on one connection.
+
+    Raises: ConfigError when they name different venues or credentials, or one account twice.
+    """
+    first = configs[0]
+    for number, config in enumerate(configs):
+        if config.venue != first.venue:
+            raise config.error_at("venue", "differs from that of the first config; one connection has one venue")
+        if config.credentials != first.credentials:
+            raise config.error_at("credentials", "differ from those of the first config; one connection has one login")
+        if len(configs) > 1 and config.account.id is None:
+            raise config.error_at("account.id", "is missing; it is required when several accounts are run together")
+        if config.account.id in [other.account.id for other in configs[:number]]:
+            raise config.error_at("account.id", f"{config.account.id} is in another of these configs already")
 
 
 def check_live(config: Config, live_flag: bool) -> None:

@@ -1,5 +1,10 @@
-"""Which reply belongs to which request: message ids that never repeat, and what waits for an answer."""
+"""Which reply belongs to which request: message ids that never repeat, and what became of each request.
 
+Every request has one owner (its `Purpose`) and exactly one `Outcome`. How long an answer is waited for counts from the
+moment the request was written, not from when it was queued: one that is sent late has not been ignored for long.
+"""
+
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
@@ -10,6 +15,8 @@ from bot.ctrader.schema import payload_type
 from bot.execution.requests import CancelOrder, ClosePosition, PlaceOrder
 
 REPLY_TIMEOUT_NS = 15_000_000_000
+# The engine times its orders out much sooner; this only keeps a request from being remembered for ever.
+TRADE_TIMEOUT_NS = 300_000_000_000
 
 TradeRequest = PlaceOrder | ClosePosition | CancelOrder
 
@@ -22,11 +29,22 @@ class Purpose(Enum):
     HISTORY = "history"
     SYMBOL_CHANGE = "symbol_change"
     DEPTH_RENEWAL = "depth_renewal"
+    TOKEN_RENEWAL = "token_renewal"
+    SESSION_CHECK = "session_check"
+
+
+class Outcome(Enum):
+    """What became of a request."""
+
+    ANSWERED = "answered"
+    REFUSED = "refused with a code"
+    UNKNOWN = "sent, and not answered: it may have been carried out"
+    NOT_SENT = "never sent"
 
 
 @dataclass(slots=True)
 class PendingRequest:
-    """A request without an answer. `key` is what its sender needs back; `written_ns` None while it waits to leave."""
+    """A request without an outcome. `key` is what its owner needs back; `written_ns` None while it waits to leave."""
 
     message_id: str
     purpose: Purpose
@@ -44,26 +62,30 @@ class PendingRequest:
 
     @property
     def deadline_ns(self) -> int | None:
-        """When patience ends. Trading requests have none here: the engine times them out."""
-        if self.purpose is Purpose.TRADE or self.written_ns is None:
+        """When patience ends."""
+        if self.written_ns is None:
             return None
-        return self.written_ns + REPLY_TIMEOUT_NS
+        return self.written_ns + (TRADE_TIMEOUT_NS if self.purpose is Purpose.TRADE else REPLY_TIMEOUT_NS)
 
 
 class Correlation:
-    """Requests by message id. Ids count on over every connection of the run, so none is ever used twice."""
+    """Requests by message id. Ids count on over every connection of the run, so none is ever used twice.
+
+    `outcomes` counts what became of them: with those that wait it adds up to `registered_count` at any time.
+    """
 
     def __init__(self, run_id: str) -> None:
         self._run_id = run_id
-        self._sent_count = 0
         self._pending: dict[str, PendingRequest] = {}
+        self.registered_count = 0
+        self.outcomes: Counter[Outcome] = Counter()
 
     def register(
         self, purpose: Purpose, message: Message, key: object = None, trade: TradeRequest | None = None
     ) -> PendingRequest:
         """Register a request under a new message id."""
-        self._sent_count += 1
-        request = PendingRequest(f"{self._run_id}-{self._sent_count}", purpose, message, key, trade)
+        self.registered_count += 1
+        request = PendingRequest(f"{self._run_id}-{self.registered_count}", purpose, message, key, trade)
         self._pending[request.message_id] = request
         return request
 
@@ -71,15 +93,21 @@ class Correlation:
         """Return the request that waits under this id."""
         return self._pending.get(message_id)
 
-    def close(self, message_id: str) -> None:
-        """Forget a request that is answered."""
-        self._pending.pop(message_id, None)
+    def sent(self, message_id: str) -> PendingRequest | None:
+        """Return the request that waits for an answer under this id: nothing answers one that has not left yet."""
+        request = self._pending.get(message_id)
+        return None if request is None or request.written_ns is None else request
+
+    def settle(self, message_id: str, outcome: Outcome) -> None:
+        """Give a request its outcome; nothing for one that has it already."""
+        if self._pending.pop(message_id, None) is not None:
+            self.outcomes[outcome] += 1
 
     def forget(self, unwanted: Callable[[PendingRequest], bool]) -> list[PendingRequest]:
-        """Forget and return every request that `unwanted` names."""
+        """Settle and return every request that `unwanted` names: unknown if it was written, else never sent."""
         forgotten = [request for request in self._pending.values() if unwanted(request)]
         for request in forgotten:
-            del self._pending[request.message_id]
+            self.settle(request.message_id, Outcome.NOT_SENT if request.written_ns is None else Outcome.UNKNOWN)
         return forgotten
 
     def written(self, message_id: str, now_ns: int) -> None:
@@ -103,3 +131,6 @@ class Correlation:
         """Return when the first patience ends."""
         deadlines = [r.deadline_ns for r in self._pending.values() if r.deadline_ns is not None]
         return min(deadlines, default=None)
+
+    def __len__(self) -> int:
+        return len(self._pending)

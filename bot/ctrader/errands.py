@@ -28,9 +28,9 @@ class Errands:
         self._history_waiting: deque[int] = deque()
         self._renewing: set[int] = set()
 
-    def forget(self, now_ns: int, why: str, *, keep_sent_trades: bool) -> None:
+    def forget(self, now_ns: int, why: str, *, link_lives: bool) -> None:
         """Drop what is under way; a trade that never left is reported as NOT_SENT."""
-        for trade in self._outbox.forget(keep_sent_trades=keep_sent_trades):
+        for trade in self._outbox.forget(link_lives=link_lives):
             self._emit(refused(trade, "NOT_SENT", f"never sent: {why}", now_ns))
         self._history = None
         self._history_waiting.clear()
@@ -50,7 +50,16 @@ class Errands:
             why = f"the venue blocks this kind of request for another {held_s:.1f} s"
             self._emit(refused(request, "BLOCKED_PAYLOAD_TYPE", why, now_ns))
             return
-        self._outbox.send(Purpose.TRADE, body, trade=request)
+        self._outbox.send_trade(body, request, now_ns)
+
+    def drop_stale(self, now_ns: int) -> None:
+        """Report the trades that could not leave while they were news."""
+        for trade in self._outbox.take_stale(now_ns):
+            self._emit(refused(trade, "NOT_SENT", "never sent: the venue's limits kept it back for too long", now_ns))
+
+    def trade_overdue(self, trade: TradeRequest, now_ns: int) -> None:
+        """Report a trade that nothing ever answered."""
+        self._emit(refused(trade, "TIMEOUT", "the venue never answered", now_ns, outcome_unknown=True))
 
     def trade_refused(self, trade: TradeRequest, error: Any, recv_ns: int) -> bool:
         """Report an error that answers a trade; return False for one that does not say whether it was executed.

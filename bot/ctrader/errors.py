@@ -8,6 +8,7 @@ Meanings, not numbers, decide: `rule_for(code)` always gives an answer. Source: 
 from dataclasses import dataclass
 from enum import Enum
 from types import MappingProxyType
+from typing import Any
 
 
 class Reaction(Enum):
@@ -89,6 +90,23 @@ RULES = MappingProxyType(
         "SHORT_SELLING_NOT_ALLOWED": ErrorRule(_CORRECT, "the symbol may not be sold short"),
     }
 )
+
+MAINTENANCE = "SERVER_IS_UNDER_MAINTENANCE"
+# Fatal only when no other token can be had.
+TOKEN_CODES = ("CH_ACCESS_TOKEN_INVALID", "OA_AUTH_TOKEN_EXPIRED")
+# A number of seconds reaches this in the year 5138, one of milliseconds in 1973.
+_LEAST_MS = 100_000_000_000
+
+
+def maintenance_end_ns(error: Any) -> int | None:
+    """Return when the venue says its maintenance will be over, UTC ns; None when it does not say.
+
+    ProtoErrorRes gives milliseconds and ProtoOAErrorRes seconds by their comments; the size tells them apart for sure.
+    """
+    stated = getattr(error, "maintenanceEndTimestamp", 0)
+    if stated <= 0:
+        return None
+    return int(stated * (1_000_000 if stated >= _LEAST_MS else 1_000_000_000))
 
 
 def rule_for(code: str, description: str = "", *, trading: bool = False) -> ErrorRule:

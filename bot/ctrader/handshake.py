@@ -35,6 +35,7 @@ class Handshake:
 
     def __init__(self, plan: SessionPlan) -> None:
         self._plan = plan
+        self.access_token = plan.access_token
         self._is_live: bool | None = None
         self._trader: Any = None
         self._accounts: Any = ()
@@ -182,11 +183,20 @@ class Handshake:
         return [(message("ProtoOAApplicationAuthReq")(**fields), None)]
 
     def _ask_accounts(self) -> list[Question]:
-        accounts = message("ProtoOAGetAccountListByAccessTokenReq")(accessToken=self._plan.access_token)
+        accounts = message("ProtoOAGetAccountListByAccessTokenReq")(accessToken=self.access_token)
         return [(message("ProtoOAVersionReq")(), None), (accounts, None)]
 
     def _ask_account(self) -> list[Question]:
-        return [(self._of_account("ProtoOAAccountAuthReq", accessToken=self._plan.access_token), None)]
+        return [(self.account_auth(), None)]
+
+    def account_auth(self) -> Message:
+        """Return the request that opens, or confirms, the account's session with the token in use."""
+        return self._of_account("ProtoOAAccountAuthReq", accessToken=self.access_token)
+
+    @staticmethod
+    def token_renewal(refresh_token: str) -> Message:
+        """Return the request for a new pair of tokens; it uses the old one up."""
+        return message("ProtoOARefreshTokenReq")(refreshToken=refresh_token)  # type: ignore[no-any-return]
 
     def _ask_catalogue(self) -> list[Question]:
         self.catalogue = Catalogue(self._plan.symbols)

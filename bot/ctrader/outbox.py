@@ -2,22 +2,27 @@
 
 from google.protobuf.message import Message
 
-from bot.ctrader.correlation import Correlation, PendingRequest, Purpose, TradeRequest
+from bot.ctrader.correlation import Correlation, Outcome, PendingRequest, Purpose, TradeRequest
 from bot.ctrader.framing import frame
-from bot.ctrader.ratelimit import Outgoing, SendQueue
+from bot.ctrader.ratelimit import SECOND_NS, Budget, Importance, is_historical
 from bot.ctrader.schema import envelope, message, payload_type
+from bot.ctrader.send_queue import Outgoing, SendQueue
+from bot.execution.requests import PlaceOrder
 
-_SECOND_NS = 1_000_000_000
-HEARTBEAT_IDLE_NS = 10 * _SECOND_NS
-INBOUND_LIMIT_NS = 60 * _SECOND_NS
+HEARTBEAT_IDLE_NS = 10 * SECOND_NS
+INBOUND_LIMIT_NS = 60 * SECOND_NS
+# How long an intention may wait to leave. One that grows a position was made for the prices of its moment; one that
+# reduces it stays right for longer.
+GROWTH_LIFE_NS, REDUCTION_LIFE_NS = 1 * SECOND_NS, 5 * SECOND_NS
 
 
 class Outbox:
-    """The sending side of a session and its clock. Message ids and rate limits outlive connections; requests do not."""
+    """The sending side of a session and its clock. Message ids and limits outlive connections; requests do not."""
 
-    def __init__(self, run_id: str) -> None:
+    def __init__(self, run_id: str, budget: Budget | None = None) -> None:
         self.pending = Correlation(run_id)
-        self._queue = SendQueue()
+        self._budget = budget if budget is not None else Budget()
+        self._queue = SendQueue(self._budget)
         self._heard_ns = self._sent_ns = 0
 
     def start(self, now_ns: int) -> None:
@@ -32,21 +37,45 @@ class Outbox:
         """Return whether nothing was received for so long that the link must be dead."""
         return now_ns - self._heard_ns >= INBOUND_LIMIT_NS
 
-    def send(self, purpose: Purpose, body: Message, key: object = None, trade: TradeRequest | None = None) -> None:
-        """Queue a request under a new message id."""
-        request = self.pending.register(purpose, body, key, trade)
+    def send(self, purpose: Purpose, body: Message, key: object = None) -> None:
+        """Queue a request of the session under a new message id."""
+        request = self.pending.register(purpose, body, key)
         number = payload_type(body.DESCRIPTOR.name)
-        trading = purpose is Purpose.TRADE
-        self._queue.put(Outgoing(request.message_id, number, envelope(body, request.message_id), trading))
+        importance = Importance.HISTORICAL if is_historical(number) else Importance.SESSION
+        self._queue.put(Outgoing(request.message_id, number, envelope(body, request.message_id), importance))
+
+    def send_trade(self, body: Message, trade: TradeRequest, now_ns: int) -> None:
+        """Queue a trading request under a new message id; it leaves soon or not at all."""
+        request = self.pending.register(Purpose.TRADE, body, trade=trade)
+        grows = isinstance(trade, PlaceOrder)
+        importance, life_ns = (
+            (Importance.GROWTH, GROWTH_LIFE_NS) if grows else (Importance.REDUCTION, REDUCTION_LIFE_NS)
+        )
+        number, data = payload_type(body.DESCRIPTOR.name), envelope(body, request.message_id)
+        self._queue.put(Outgoing(request.message_id, number, data, importance, now_ns + life_ns))
+
+    def take_stale(self, now_ns: int) -> list[TradeRequest]:
+        """Return the trading requests that could not leave within their life; they are not sent any more."""
+        stale = []
+        for item in self._queue.take_stale(now_ns):
+            request = self.pending.get(item.message_id)
+            self.pending.settle(item.message_id, Outcome.NOT_SENT)
+            if request is not None and request.trade is not None:
+                stale.append(request.trade)
+        return stale
 
     def hold(self, body: Message, now_ns: int, retry_after_s: int) -> None:
-        """Keep this kind of request back: the venue has blocked it, for a second if it did not say how long."""
-        self._queue.hold(payload_type(body.DESCRIPTOR.name), now_ns + max(1, retry_after_s) * _SECOND_NS)
+        """Keep this kind of request back: the venue has blocked it. 0 seconds: it did not say for how long."""
+        self._budget.hold(payload_type(body.DESCRIPTOR.name), now_ns, retry_after_s)
+
+    def slow_down(self, body: Message, now_ns: int, retry_after_s: int) -> None:
+        """Send nothing for a while that counts as this request does: the venue says we are too fast."""
+        self._budget.slow_down(payload_type(body.DESCRIPTOR.name), now_ns, retry_after_s)
 
     def held_s(self, body: Message, now_ns: int) -> float | None:
         """Return for how many seconds this kind of request is still blocked; None when it is not."""
-        until_ns = self._queue.held_until_ns(payload_type(body.DESCRIPTOR.name), now_ns)
-        return None if until_ns is None else (until_ns - now_ns) / _SECOND_NS
+        until_ns = self._budget.held_until_ns(payload_type(body.DESCRIPTOR.name), now_ns)
+        return None if until_ns is None else (until_ns - now_ns) / SECOND_NS
 
     def frames(self, now_ns: int) -> list[bytes]:
         """Return the framed messages whose turn has come; a heartbeat when there was none for 10 s."""
@@ -55,7 +84,7 @@ class Outbox:
             self.pending.written(item.message_id, now_ns)
             bodies.append(item.body)
         if not bodies and now_ns - self._sent_ns >= HEARTBEAT_IDLE_NS:
-            self._queue.record(now_ns)
+            self._budget.record(payload_type("ProtoHeartbeatEvent"), now_ns)
             bodies.append(envelope(message("ProtoHeartbeatEvent")()))
         if bodies:
             self._sent_ns = now_ns
@@ -67,15 +96,16 @@ class Outbox:
         times += [t for t in (self._queue.next_ns(), self.pending.next_deadline_ns()) if t is not None]
         return min(times)
 
-    def forget(self, *, keep_sent_trades: bool) -> list[TradeRequest]:
+    def forget(self, *, link_lives: bool) -> list[TradeRequest]:
         """Forget what waits and return the trading requests that never left.
 
-        A trade that was sent may be kept while its connection lives: its answer may still come.
+        While the link lives, the answers to two things may still come, and are worth it: to trades that were sent, and
+        to the renewal of the token, whose answer is the only place where the new pair is.
         """
 
         def unwanted(request: PendingRequest) -> bool:
             was_sent = request.purpose is Purpose.TRADE and request.written_ns is not None
-            return not (keep_sent_trades and was_sent)
+            return not (link_lives and (was_sent or request.purpose is Purpose.TOKEN_RENEWAL))
 
         forgotten = self.pending.forget(unwanted)
         self._queue.discard(request.message_id for request in forgotten)

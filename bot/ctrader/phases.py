@@ -27,6 +27,11 @@ class Phase(Enum):
     READY = "ready"
 
     @property
+    def needs_token(self) -> bool:
+        """True where the venue is shown the access token."""
+        return self in (Phase.ACCOUNT_LIST, Phase.ACCOUNT_AUTH)
+
+    @property
     def has_account(self) -> bool:
         """True from the moment the account's session is asked for: events of the account may arrive."""
         return self not in (Phase.CLOSED, Phase.APPLICATION_AUTH, Phase.ACCOUNT_LIST)

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 from typing import Generic, Protocol, TypeVar
 
 from bot.ctrader.session import Session
+from bot.ctrader.token import TokenStep
 from bot.engine.events import Event
 from bot.execution.requests import ClosePosition, PlaceOrder, Request
 
@@ -78,10 +79,13 @@ class Pipeline(Generic[D]):
         self._session.handle_timeout(now_ns)
         return self._decide(now_ns)
 
-    def inject(self, events: Iterable[Event], now_ns: int) -> D:
-        """Take events from this side: commands of a person, fills of the paper venue."""
+    def inject(self, events: Iterable[Event | TokenStep], now_ns: int) -> D:
+        """Take events from this side: commands of a person, fills of the paper venue, news of the access token."""
         for event in events:
-            self._engine.receive(event)
+            if isinstance(event, TokenStep):
+                self._session.token_step(event)
+            else:
+                self._engine.receive(event)
         return self._decide(now_ns)
 
     def data_to_send(self) -> bytes:

@@ -9,6 +9,7 @@ class SessionPlan:
 
     `symbols` are the traded names as in the config, in this order. `run_id` starts every message id and must be new in
     each process. `trade` demands a token with the trade scope. `account_id` None takes the first account of the grant.
+    `renewable` says that the token comes from a file, where another may be found or put; `token_expires_ns` is UTC.
     """
 
     client_id: str
@@ -20,6 +21,8 @@ class SessionPlan:
     trade: bool
     symbols: tuple[str, ...]
     run_id: str
+    token_expires_ns: int | None = None
+    renewable: bool = False
 
 
 @dataclass(frozen=True, slots=True)

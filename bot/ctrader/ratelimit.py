@@ -1,22 +1,39 @@
-"""When a message may leave: the venue's limits on requests a second, and who goes first.
+"""How many messages may leave: the venue's limits, and how long it has told us to hold a kind of request back.
 
 How it works: `SlidingWindow` remembers its last `limit` send times; one more may leave when the oldest of them is out
 of the window. A token bucket that starts full would let twice its size through within a second; this cannot.
-`SendQueue` keeps three lanes (trading, the rest, historical), first in first out in each, and releases trading first.
+A `Budget` joins the windows that one message has to fit in, and the blocks the venue has put on kinds of requests.
 Source: 50 requests/s, historical ones 5/s. All history calls are taken as historical: which of them count is not
-documented. Whether limits are per connection or per application is not either, so the windows outlive a connection.
+documented. Whether limits are per connection or per application is not either, so a budget outlives a connection and
+is shared by every account on it. The limits a minute are the platform's for its own robots; that they bind the Open
+API is not documented, and a bot that finds out by being blocked finds out too late.
 """
 
 from collections import deque
-from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import IntEnum
+from types import MappingProxyType
 
 from bot.ctrader.schema import payload_type
 
+SECOND_NS = 1_000_000_000
 GENERAL_LIMIT, HISTORICAL_LIMIT = 50, 5
+# Of the general limit, what only risk reductions may use: there is always room to get out.
+RESERVED_FOR_REDUCTIONS = 5
 # 5 % longer than the venue's second: the network may squeeze two bursts together on their way.
 WINDOW_NS = 1_050_000_000
+MINUTE_NS = 63 * SECOND_NS
+MINUTE_LIMITS = MappingProxyType(
+    {
+        "ProtoOANewOrderReq": 500,
+        "ProtoOACancelOrderReq": 100,
+        "ProtoOAAmendOrderReq": 100,
+        "ProtoOAClosePositionReq": 2_000,
+        "ProtoOAAmendPositionSLTPReq": 1_000,
+    }
+)
+# Blocked again within this time of the last block's end: the pause is doubled when the venue names none.
+STRIKE_MEMORY_NS = 60 * SECOND_NS
+LONGEST_PAUSE_S = 60
 
 _HISTORICAL_NAMES = (
     "ProtoOAOrderListReq",
@@ -31,12 +48,13 @@ _HISTORICAL_NAMES = (
 )
 
 
-class Lane(IntEnum):
+class Importance(IntEnum):
     """Who goes first; lower is earlier."""
 
-    TRADING = 0
-    SESSION = 1
-    HISTORICAL = 2
+    REDUCTION = 0
+    GROWTH = 1
+    SESSION = 2
+    HISTORICAL = 3
 
 
 def is_historical(number: int) -> bool:
@@ -51,11 +69,11 @@ class SlidingWindow:
         self._window_ns = window_ns
         self._sent_ns: deque[int] = deque(maxlen=limit)
 
-    def free_ns(self) -> int | None:
-        """Return the earliest time of the next send; None when any time will do."""
-        if len(self._sent_ns) < (self._sent_ns.maxlen or 0):
-            return None
-        return self._sent_ns[0] + self._window_ns
+    def free_ns(self, spare: int = 0) -> int | None:
+        """Return the earliest time of the next send that leaves `spare` free; None when any time will do."""
+        limit = self._sent_ns.maxlen or 0
+        full_by = len(self._sent_ns) - (limit - spare)
+        return None if full_by < 0 else self._sent_ns[full_by] + self._window_ns
 
     def is_free(self, now_ns: int) -> bool:
         """Return whether one more may leave at `now_ns`."""
@@ -67,33 +85,52 @@ class SlidingWindow:
         self._sent_ns.append(now_ns)
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
-    """A message that waits for its turn."""
-
-    message_id: str
-    payload_type: int
-    body: bytes
-    trading: bool = False
-
-
-class SendQueue:
-    """Messages that wait for their turn under both limits."""
+class Budget:
+    """The limits of one connection, or of several accounts on one: windows, and blocks by payload type."""
 
     def __init__(self) -> None:
-        self._lanes: dict[Lane, deque[Outgoing]] = {lane: deque() for lane in Lane}
         self._general = SlidingWindow(GENERAL_LIMIT)
         self._historical = SlidingWindow(HISTORICAL_LIMIT)
+        self._minutes = {payload_type(name): SlidingWindow(limit, MINUTE_NS) for name, limit in MINUTE_LIMITS.items()}
         self._held_until_ns: dict[int, int] = {}
+        self._slowed_until_ns: dict[bool, int] = {}  # by whether the requests are historical
+        self._strikes: dict[object, tuple[int, int]] = {}  # count, end of the last pause
 
-    def put(self, item: Outgoing) -> None:
-        """Add a message at the end of its lane."""
-        lane = Lane.HISTORICAL if is_historical(item.payload_type) else Lane.SESSION
-        self._lanes[Lane.TRADING if item.trading else lane].append(item)
+    def earliest_ns(self, number: int, importance: Importance) -> int:
+        """Return when a message of a payload type may leave; a time gone by means now."""
+        reducing = importance is Importance.REDUCTION
+        limits = [
+            self._general.free_ns(0 if reducing else RESERVED_FOR_REDUCTIONS),
+            self._held_until_ns.get(number),
+        ]
+        if importance is Importance.HISTORICAL:
+            limits.append(self._historical.free_ns())
+        if not reducing:
+            limits.append(self._slowed_until_ns.get(importance is Importance.HISTORICAL))
+        if number in self._minutes:
+            limits.append(self._minutes[number].free_ns())
+        return max((limit for limit in limits if limit is not None), default=0)
 
-    def hold(self, number: int, until_ns: int) -> None:
-        """Keep a payload type back: the venue has blocked it."""
+    def record(self, number: int, now_ns: int, *, historical: bool = False) -> None:
+        """Count a message that leaves."""
+        self._general.record(now_ns)
+        if historical:
+            self._historical.record(now_ns)
+        if number in self._minutes:
+            self._minutes[number].record(now_ns)
+
+    def hold(self, number: int, now_ns: int, retry_after_s: int) -> None:
+        """Keep a payload type back: the venue has blocked it. 0 seconds: it did not say for how long."""
+        until_ns = now_ns + (retry_after_s or self._pause_s(number, now_ns)) * SECOND_NS
         self._held_until_ns[number] = max(until_ns, self._held_until_ns.get(number, until_ns))
+        if not retry_after_s:
+            self._strikes[number] = self._strikes[number][0], self._held_until_ns[number]
+
+    def slow_down(self, number: int, now_ns: int, retry_after_s: int) -> None:
+        """Pause everything that counts against the limit which this payload type has broken, reductions aside."""
+        key = is_historical(number)
+        until_ns = now_ns + (retry_after_s or self._pause_s(("slow", key), now_ns)) * SECOND_NS
+        self._slowed_until_ns[key] = max(until_ns, self._slowed_until_ns.get(key, until_ns))
 
     def held_until_ns(self, number: int, now_ns: int) -> int | None:
         """Return when a blocked payload type may be sent again; None when it is not blocked."""
@@ -103,48 +140,10 @@ class SendQueue:
             return None
         return until_ns
 
-    def take(self, now_ns: int) -> list[Outgoing]:
-        """Remove and return what may be sent at `now_ns`, in order."""
-        taken = []
-        for lane, items in self._lanes.items():
-            kept: deque[Outgoing] = deque()
-            while items:
-                item = items.popleft()
-                if self._may_send(lane, item, now_ns):
-                    self.record(now_ns, historical=lane is Lane.HISTORICAL)
-                    taken.append(item)
-                else:
-                    kept.append(item)
-            items.extend(kept)
-        return taken
-
-    def record(self, now_ns: int, *, historical: bool = False) -> None:
-        """Count a message that leaves, queued here or not (a heartbeat)."""
-        self._general.record(now_ns)
-        if historical:
-            self._historical.record(now_ns)
-
-    def next_ns(self) -> int | None:
-        """Return when the next message may leave, None with nothing waiting; a time gone by means now."""
-        times = [self._earliest_ns(lane, item) for lane, items in self._lanes.items() for item in items]
-        return min(times, default=None)
-
-    def discard(self, message_ids: Iterable[str]) -> None:
-        """Remove messages that wait, by id; ids not waiting are ignored."""
-        unwanted = set(message_ids)
-        for lane, items in self._lanes.items():
-            self._lanes[lane] = deque(item for item in items if item.message_id not in unwanted)
-
-    def __len__(self) -> int:
-        return sum(len(items) for items in self._lanes.values())
-
-    def _may_send(self, lane: Lane, item: Outgoing, now_ns: int) -> bool:
-        if self.held_until_ns(item.payload_type, now_ns) is not None or not self._general.is_free(now_ns):
-            return False
-        return lane is not Lane.HISTORICAL or self._historical.is_free(now_ns)
-
-    def _earliest_ns(self, lane: Lane, item: Outgoing) -> int:
-        limits = [self._general.free_ns(), self._held_until_ns.get(item.payload_type)]
-        if lane is Lane.HISTORICAL:
-            limits.append(self._historical.free_ns())
-        return max((limit for limit in limits if limit is not None), default=0)
+    def _pause_s(self, key: object, now_ns: int) -> int:
+        # Whether a refused request makes the block longer is not documented, so we do not knock every second.
+        count, ended_ns = self._strikes.get(key, (0, 0))
+        count = count + 1 if now_ns - ended_ns < STRIKE_MEMORY_NS else 1
+        pause_s = int(min(2 ** min(count - 1, 16), LONGEST_PAUSE_S))
+        self._strikes[key] = count, now_ns + pause_s * SECOND_NS
+        return pause_s

@@ -1,11 +1,17 @@
-"""The inputs that do not come from the wire, as JSON for the journal and back: commands and paper fills."""
+"""The inputs that do not come from the wire, as JSON for the journal and back: commands, paper fills, token steps.
+
+Of a token only its end is kept: a marker stands for the rest, and nothing that is decided depends on it.
+"""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from decimal import Decimal
 from typing import Any
 
 from bot.account.position import Deal
+from bot.ctrader.redact import MARKER
+from bot.ctrader.token import TokenPair, TokenStep
 from bot.engine.events import CommandGiven, Event, ExecutionReported
 from bot.execution.orders import OrderSnapshot
 from bot.journal.format import JournalError
@@ -13,7 +19,7 @@ from bot.journal.format import JournalError
 _MONEY = ("commission", "gross_profit", "swap", "close_commission", "balance")
 
 
-def encode_inputs(events: list[Event]) -> bytes:
+def encode_inputs(events: Sequence[Event | TokenStep]) -> bytes:
     """Return events as JSON; money is written as text, so that it reads back to the digit.
 
     Raises: TypeError for an event that is not an input of this side.
@@ -21,7 +27,16 @@ def encode_inputs(events: list[Event]) -> bytes:
     return json.dumps([_plain(event) for event in events], separators=(",", ":")).encode()
 
 
-def _plain(event: Event) -> dict[str, Any]:
+def _plain(event: Event | TokenStep) -> dict[str, Any]:
+    if isinstance(event, TokenStep):
+        return {
+            "token": event.step,
+            "ns": event.recv_ns,
+            "expires_ns": event.pair.expires_ns if event.pair is not None else None,
+            "can_renew": event.pair is not None and event.pair.refresh_token is not None,
+            "renewed": event.renewed,
+            "text": event.text,
+        }
     if isinstance(event, CommandGiven):
         return {"command": event.command, "ns": event.recv_ns}
     if not isinstance(event, ExecutionReported) or not event.paper:
@@ -39,7 +54,7 @@ def _plain(event: Event) -> dict[str, Any]:
     }
 
 
-def decode_inputs(payload: bytes) -> list[Event]:
+def decode_inputs(payload: bytes) -> list[Event | TokenStep]:
     """Return the events of an INPUT record.
 
     Raises: JournalError when the payload is not what `encode_inputs` writes.
@@ -50,7 +65,12 @@ def decode_inputs(payload: bytes) -> list[Event]:
         raise JournalError(f"an INPUT record cannot be read: {error!r}") from None
 
 
-def _event(plain: dict[str, Any]) -> Event:
+def _event(plain: dict[str, Any]) -> Event | TokenStep:
+    if "token" in plain:
+        pair = None
+        if plain["token"] == "use":
+            pair = TokenPair(MARKER, MARKER if plain["can_renew"] else None, plain["expires_ns"])
+        return TokenStep(plain["ns"], plain["token"], pair, plain["renewed"], plain["text"])
     if "command" in plain:
         return CommandGiven(plain["ns"], plain["command"])
     deal = None

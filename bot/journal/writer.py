@@ -70,6 +70,10 @@ class JournalWriter:
             self._release()
             raise
 
+    def add_secrets(self, secrets: Sequence[bytes]) -> None:
+        """Refuse these from now on, too: a token may be renewed while the run goes on."""
+        self._needles = (*self._needles, *_needles(secrets))
+
     @property
     def path(self) -> Path:
         """The file being written."""

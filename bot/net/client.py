@@ -48,6 +48,19 @@ class LinkListener(TypingProtocol):
         """No connection could be made, or it broke before it was verified; it is tried again."""
 
 
+class Connection(TypingProtocol):
+    """What a run needs to keep itself connected: a `VenueClient`, or a seat on a shared link."""
+
+    def start(self) -> None:
+        """Connect, and keep connected until `stop`."""
+
+    def stop(self) -> Deferred[None]:
+        """Close the link, attempt no other; fires when it is closed."""
+
+    def drop(self, reason: str, retry_in_s: float = 0.0) -> None:
+        """Close the link at once; a new one is made after a pause, of `retry_in_s` at least."""
+
+
 def retry_delay_s(failed_attempts: int, jitter: Callable[[], float]) -> float:
     """Return the pause before the next attempt: doubling from under a second to half a minute.
 
@@ -111,6 +124,7 @@ class VenueClient:
         self._listener = listener
         self._link: _Link | None = None
         self._drop_reason: str | None = None
+        self._not_before_s = 0.0
         self._clock = clock if clock is not None else reactor
         # Twisted counts a connection as a success once TCP is up; here it must also verify and last.
         self._failed_in_a_row = 0
@@ -122,7 +136,7 @@ class VenueClient:
         self._service = ClientService(
             endpoint,
             factory,
-            retryPolicy=lambda _attempts: retry_delay_s(max(1, self._failed_in_a_row), jitter),
+            retryPolicy=lambda _attempts: self._pause_s(jitter),
             clock=self._clock,
         )
 
@@ -137,11 +151,17 @@ class VenueClient:
         self._service.stopService().addBoth(lambda _: stopped.callback(None))
         return stopped
 
-    def drop(self, reason: str) -> None:
-        """Close the link at once, unsent bytes and all; a new one is made after a pause."""
+    def drop(self, reason: str, retry_in_s: float = 0.0) -> None:
+        """Close the link at once, unsent bytes and all; a new one is made after a pause, of `retry_in_s` at least."""
+        self._not_before_s = self._clock.seconds() + retry_in_s
         if self._link is not None:
             self._drop_reason = reason
             self._link.transport.abortConnection()
+
+    def _pause_s(self, jitter: Callable[[], float]) -> float:
+        # When a maintenance ends everybody comes back: the usual pause is added to what was asked for.
+        usual_s = retry_delay_s(max(1, self._failed_in_a_row), jitter)
+        return max(0.0, self._not_before_s - self._clock.seconds()) + usual_s
 
     def _attempt_failed(self, failure: Failure) -> Failure:
         if self._service.running:

@@ -1,10 +1,11 @@
 """Drives one run over a live connection: bytes to the pipeline, Decisions to ledger, wire, journal and screen.
 
 How it works: every input (bytes, the link, a timer, a command, a paper fill) becomes one call of the pipeline at one
-moment; what it decides is handled before the next input is taken. The order of handling is fixed: intents go to the
-ledger, then bytes to the wire, then everything to the journal and to those who watch.
+moment; what it decides is handled before the next input is taken. The order of handling is fixed: what has to be on
+disk is put there, then bytes go to the wire, then everything to the journal and to those who watch.
 
-Invariants: no byte of an order is written before its intent is on disk, and a ledger that fails stops the run. An error
+Invariants: no byte of an order is written before its intent is on disk, nor one that uses a new access token before
+that is; a ledger or a token file that fails stops the run. An error
 of ours ends the run with its traceback. Whatever the venue does, a run that is to end ends: orders on their way get
 `STOP_LIMIT_S`, the closing of the link gets `CLOSE_LIMIT_S`.
 """
@@ -23,20 +24,23 @@ from bot.ctrader.framing import FrameReader, FrameTooLong
 from bot.ctrader.pipeline import Pipeline
 from bot.ctrader.redact import redact_frame
 from bot.ctrader.session import Session
+from bot.ctrader.token import TokenStep
 from bot.engine.decision import Decision
 from bot.engine.engine import Engine
 from bot.engine.events import CommandGiven, Event
 from bot.execution.paper import PaperVenue
 from bot.journal.format import JournalError
 from bot.journal.inputs import encode_inputs
-from bot.journal.ledger import Ledger, LedgerError
+from bot.journal.ledger import Ledger
 from bot.journal.writer import JournalWriter
-from bot.net.client import VenueClient
+from bot.net.client import Connection
 from bot.net.figures import RunFigures
-from bot.net.intents import keep_intents
+from bot.net.outage_log import OutageLog
+from bot.net.outcome import EXIT_DONE, EXIT_HALTED, EXIT_UNREACHABLE, Outcome
 from bot.net.paper_fills import paper_events
+from bot.net.safekeeping import Safekeeping
+from bot.net.token_keeper import TokenKeeper
 
-EXIT_DONE, EXIT_FAILED, EXIT_UNREACHABLE, EXIT_HALTED, EXIT_INTERRUPTED = 0, 1, 4, 5, 130
 STOP_LIMIT_S = 10.0
 CLOSE_LIMIT_S = 2.0
 _log = Logger()
@@ -56,14 +60,6 @@ def _guarded(method: Callable[..., None]) -> Callable[..., None]:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a run ended: an exit code of the contract, and one line when it is not 0."""
-
-    exit_code: int
-    text: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class DriverSettings:
     """How a run begins and ends. Units: seconds; `seconds` counts from the first READY, None for no end."""
 
@@ -75,7 +71,8 @@ class DriverSettings:
 class Driver:
     """One run. `start` connects; the Deferred it returns fires with the Outcome when everything is put away.
 
-    Args: `connect` builds the client for a listener; `paper` is there in a dry run, `ledger` when orders are sent.
+    Args: `connect` builds the client for a listener; `paper` is there in a dry run, `ledger` when orders are sent,
+        `keep_token` builds the keeper of a token that may be renewed.
     """
 
     def __init__(
@@ -85,12 +82,13 @@ class Driver:
         session: Session,
         engine: Engine,
         pipeline: Pipeline[Decision],
-        connect: Callable[["Driver"], VenueClient],
+        connect: Callable[["Driver"], Connection],
         now_ns: Callable[[], int],
         *,
         paper: PaperVenue | None = None,
         ledger: Ledger | None = None,
         journal: JournalWriter | None = None,
+        keep_token: Callable[["Driver"], TokenKeeper] | None = None,
         watchers: Sequence[Callable[[Decision], None]] = (),
         summarise: Callable[["Driver"], dict[str, Any]] = lambda driver: {},
     ) -> None:
@@ -101,11 +99,13 @@ class Driver:
         self._pipeline = pipeline
         self._now_ns = now_ns
         self._paper = paper
-        self._ledger = ledger
         self._journal = journal
         self._watchers = watchers
         self._summarise = summarise
         self._client = connect(self)
+        keeper = keep_token(self) if keep_token is not None else None
+        self._safe = Safekeeping(engine, session.plan.run_id, ledger, keeper)
+        self._outages = OutageLog()
         self._reader = FrameReader()
         self._write: Callable[[bytes], None] | None = None
         self._timer: Any = None
@@ -115,7 +115,6 @@ class Driver:
         self._is_closing = False
         self._is_watched = True
         self._last_trouble = ""
-        self._down_since_ns: int | None = None
         self._received_ns = 0
         self.figures = RunFigures()
 
@@ -148,8 +147,19 @@ class Driver:
             self._reactor.callLater(STOP_LIMIT_S, self._stop_is_late)
             self.inject([CommandGiven(self._now_ns(), "stop")])
 
-    def inject(self, events: list[Event]) -> None:
-        """Feed events from this side to the engine."""
+    @_guarded
+    def token_step(self, step: TokenStep) -> None:
+        """Feed news of the access token to the session."""
+        if not self._is_finishing:
+            self.inject([step])
+
+    def learn_secret(self, secret: str) -> None:
+        """Keep a secret out of the journal from now on."""
+        if self._journal is not None:
+            self._journal.add_secrets([secret.encode()])
+
+    def inject(self, events: Sequence[Event | TokenStep]) -> None:
+        """Feed events from this side to the engine, and to the session."""
         now = self._now_ns()
         self._handle(self._pipeline.inject(events, now), inputs=events)
 
@@ -164,9 +174,6 @@ class Driver:
         self._write = transport_write
         self._reader = FrameReader()
         self.figures.connections += 1
-        if self._down_since_ns is not None:
-            _log.info("back after {seconds:.1f} s", seconds=(now - self._down_since_ns) / 1e9)
-            self._down_since_ns = None
         self._record(lambda journal: journal.link(now, True, ""))
         self._handle(self._pipeline.link_up(now))
 
@@ -197,10 +204,9 @@ class Driver:
         if self._is_finishing:
             return
         now = self._now_ns()
+        if self._outcome is None and not self._session.ready:
+            self._trouble(f"connection lost: {reason}")  # one that was READY is told of by the outage log
         self._last_trouble = reason
-        if self._outcome is None:
-            _log.warn("connection lost: {reason}", reason=reason)
-            self._down_since_ns = now
         self._record(lambda journal: journal.link(now, False, reason))
         self._handle(self._pipeline.link_down(now, reason))
 
@@ -223,9 +229,9 @@ class Driver:
 
     # -- after each input ---------------------------------------------------------------------------------------
 
-    def _handle(self, decision: Decision, inputs: list[Event] | None = None) -> None:
-        kept = self._keep_intents(decision)
-        if kept and self._write is not None:
+    def _handle(self, decision: Decision, inputs: Sequence[Event | TokenStep] | None = None) -> None:
+        failure = self._safe.keep(decision)
+        if failure is None and self._write is not None:
             data = self._pipeline.data_to_send()
             if data:
                 self._write(data)
@@ -237,8 +243,9 @@ class Driver:
             self._record(lambda journal: journal.decision(decision.now_ns, decision.encode()))
         self._count(decision)
         self._show(decision)
-        if not kept:
-            self._client.drop("the ledger failed")
+        if failure is not None:
+            self._outcome = failure
+            self._client.drop("what has to be kept could not be written")
             self._finish()
             return
         if self._paper is not None and (fills := paper_events(self._paper, self._engine, decision)):
@@ -246,24 +253,14 @@ class Driver:
             return
         self._after(decision)
 
-    def _keep_intents(self, decision: Decision) -> bool:
-        """Put every order on disk before its bytes leave; on failure nothing may leave and the run is to end."""
-        if self._ledger is None:
-            return True
-        try:
-            keep_intents(self._ledger, decision, self._engine.specs, self._session.plan.run_id)
-        except LedgerError as error:
-            self._outcome = Outcome(EXIT_FAILED, f"stopped before sending: {error}")
-            return False
-        return True
-
     def _after(self, decision: Decision) -> None:
         if self._session.fatal is not None and self._outcome is None:
             self._outcome = Outcome(self._session.fatal.exit_code, self._session.fatal.text)
             self._finish()
             return
         if self._session.wants_disconnect is not None and self._write is not None:
-            self._client.drop(self._session.wants_disconnect)
+            self._client.drop(self._session.wants_disconnect, self._retry_in_s(decision.now_ns))
+        self._safe.look_for_token()
         if self._outcome is not None:
             if self._engine.is_settled:
                 self._finish()
@@ -276,7 +273,13 @@ class Driver:
             return
         self._set_timer()
 
+    def _retry_in_s(self, now_ns: int) -> float:
+        retry_at_ns = self._session.retry_at_ns
+        return 0.0 if retry_at_ns is None else max(0.0, (retry_at_ns - now_ns) / 1e9)
+
     def _count(self, decision: Decision) -> None:
+        if self._outcome is None:
+            self._outages.observe(decision.state, decision.now_ns, self._session.last_loss)
         figures = self.figures
         figures.count(decision)
         if figures.ready_ns is None and self._session.ready:
@@ -373,8 +376,7 @@ class Driver:
         self._journal = None
         self._cancel_timers()
         try:
-            if self._ledger is not None:
-                self._ledger.close()
+            self._safe.close()
         finally:
             closed = maybeDeferred(self._client.stop)
             # A peer that is gone never says goodbye to TLS: wait a moment, then end all the same.

@@ -9,7 +9,7 @@ import pytest
 from wired_bot import ACCOUNT, WiredBot, bot_config, virtual_venue
 
 from bot.app import replay_journal
-from bot.net.driver import EXIT_INTERRUPTED, Outcome
+from bot.net.outcome import EXIT_INTERRUPTED, Outcome
 
 FINAL = {"filled", "cancelled", "expired", "rejected", "resolved"}
 

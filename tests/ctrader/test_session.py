@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from scripted_venue import ACCOUNT, SECOND, START, ScriptedVenue, build, error, plan, ready_venue
 from test_translate import place, trade_data, wire_deal, wire_order, wire_position
 
+from bot.ctrader.correlation import Outcome
 from bot.ctrader.framing import FrameReader, frame
 from bot.ctrader.schema import envelope, message
 from bot.ctrader.session import Session
@@ -217,7 +218,7 @@ def test_an_error_that_leaves_the_outcome_open_says_so(code: str) -> None:
     venue.tell(error(code), submit(venue, place()))
     (event,) = venue.told()
     assert (event.error_code, event.outcome_unknown) == (code, True)
-    assert venue.session.counters["outcomes_unknown"] == 1
+    assert venue.session.requests.outcomes[Outcome.UNKNOWN] == 1
     assert venue.session.ready
 
 
@@ -399,4 +400,4 @@ def test_text_that_is_not_utf8_is_read_as_far_as_it_can_be() -> None:
     (event,) = venue.told()
     assert event.client_order_id == "ab\ufffd\ufffd"
     venue.session.receive_frame(envelope(error("abcd"), submit(venue, place())).replace(b"abcd", b"ab\xff\xfe"), START)
-    assert venue.session.counters["outcomes_unknown"] == 1
+    assert venue.session.requests.outcomes[Outcome.UNKNOWN] == 1

@@ -95,7 +95,7 @@ def test_market_data_of_every_symbol_arrives_without_a_bad_quote(wire: Wire) -> 
 
 
 def test_a_position_is_opened_closed_and_found_in_the_history_under_our_ids(wire: Wire) -> None:
-    eurusd = wire.session._handshake.catalogue.traded_ids[1]
+    eurusd = wire.session._walk.handshake.catalogue.traded_ids[1]
     begin_ns = wire.now_ns
     opened = of(ExecutionReported, wire.ask(order("open-1", symbol_id=eurusd)))
     assert [(e.kind, e.client_order_id) for e in opened] == [("accepted", "open-1"), ("filled", "open-1")]
@@ -112,7 +112,7 @@ def test_a_position_is_opened_closed_and_found_in_the_history_under_our_ids(wire
 
 
 def test_a_resting_order_is_placed_and_cancelled(wire: Wire) -> None:
-    eurusd = wire.session._handshake.catalogue.traded_ids[1]
+    eurusd = wire.session._walk.handshake.catalogue.traded_ids[1]
     (placed,) = wire.ask(order("rest-1", symbol_id=eurusd, order_type="limit", limit_price=0.5))
     assert (placed.kind, placed.order.limit_price) == ("accepted", 0.5)
     (cancelled,) = wire.ask(CancelOrder("rest-1", eurusd, placed.order.order_id))
@@ -120,13 +120,13 @@ def test_a_resting_order_is_placed_and_cancelled(wire: Wire) -> None:
 
 
 def test_a_refused_order_comes_back_under_our_id(wire: Wire) -> None:
-    (refusal,) = wire.ask(order("odd-1", symbol_id=wire.session._handshake.catalogue.traded_ids[1], volume_cents=7))
+    (refusal,) = wire.ask(order("odd-1", symbol_id=wire.session._walk.handshake.catalogue.traded_ids[1], volume_cents=7))
     assert isinstance(refusal, RequestRefused)
     assert (refusal.client_order_id, refusal.error_code) == ("odd-1", "TRADING_BAD_VOLUME")
 
 
 def test_renewed_depth_is_cleared_and_comes_again(wire: Wire) -> None:
-    wire.session.submit(ResubscribeDepth(wire.session._handshake.catalogue.traded_ids[1]), wire.now_ns)
+    wire.session.submit(ResubscribeDepth(wire.session._walk.handshake.catalogue.traded_ids[1]), wire.now_ns)
     kinds = [int(r["kind"]) for e in of(MarketDataChanged, wire.run(1)) for r in e.rows if r["symbol"] == 1]
     assert kinds.count(CLEAR_BOOK) == 1
     assert DEPTH_BID in kinds[kinds.index(CLEAR_BOOK) :]

@@ -16,7 +16,8 @@ from bot.journal.format import JournalError
 from bot.journal.ledger import LedgerError
 from bot.journal.reader import JournalReader
 from bot.net.client import VenueClient
-from bot.net.driver import CLOSE_LIMIT_S, EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, STOP_LIMIT_S, Outcome
+from bot.net.driver import CLOSE_LIMIT_S, STOP_LIMIT_S
+from bot.net.outcome import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, Outcome
 
 INTERRUPTED = Outcome(EXIT_INTERRUPTED, "interrupted")
 

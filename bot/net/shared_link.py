@@ -1,0 +1,131 @@
+"""Several accounts on one connection: one TLS link to the venue, a seat on it for each run.
+
+How it works: the link is made when the first seat starts, and closed when the last one stops. Every seat is told of the
+link's life; of its bytes it gets the frames that are for its account, as one delivery, so that a batch stays a batch.
+A seat that wants the link dropped drops it for all: a link that is dead or refused is so for everybody. The runs share
+one budget of requests (`bot.ctrader.ratelimit.Budget`), which is given to their sessions.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred, succeed
+
+from bot.ctrader.framing import FrameReader, FrameTooLong, frame
+from bot.ctrader.routing import recipients
+from bot.ctrader.session import Session
+from bot.net.client import LinkListener, VenueClient
+
+
+class Seat:
+    """One run's place on a shared link; to its driver it is a `VenueClient`."""
+
+    def __init__(self, link: "SharedLink", listener: LinkListener, session: Session) -> None:
+        self._link = link
+        self._session = session
+        self.listener = listener
+
+    @property
+    def run_id(self) -> str:
+        """What the message ids of this seat start with."""
+        return self._session.plan.run_id
+
+    @property
+    def account_id(self) -> int | None:
+        """The account of this seat; None until it is chosen."""
+        return self._session.account_id
+
+    def start(self) -> None:
+        """Take the seat, and connect if it is the first."""
+        self._link.taken(self)
+
+    def stop(self) -> "Deferred[None]":
+        """Leave the seat; the last one to leave closes the link."""
+        return self._link.left(self)
+
+    def drop(self, reason: str, retry_in_s: float = 0.0) -> None:
+        """Close the link for everybody; it is made again."""
+        self._link.drop(self, reason, retry_in_s)
+
+
+class SharedLink:
+    """The link and its seats. Args: `connect` builds the client for a listener; `reactor` gives turns."""
+
+    def __init__(self, reactor: Any, connect: Callable[[LinkListener], VenueClient]) -> None:
+        self._reactor = reactor
+        self._client = connect(self)
+        self._seats: list[Seat] = []
+        self._reader = FrameReader()
+        self._write: Callable[[bytes], None] | None = None
+
+    def seat(self, listener: LinkListener, session: Session) -> Seat:
+        """Return a seat, not yet taken."""
+        return Seat(self, listener, session)
+
+    # -- the seats --------------------------------------------------------------------------------------------------
+
+    def taken(self, seat: Seat) -> None:
+        """A seat is taken."""
+        self._seats.append(seat)
+        if len(self._seats) == 1:
+            self._client.start()
+        elif self._write is not None:
+            self._reactor.callLater(0, self._welcome, seat)
+
+    def left(self, seat: Seat) -> "Deferred[None]":
+        """A seat is left."""
+        if seat in self._seats:
+            self._seats.remove(seat)
+            if not self._seats:
+                return self._client.stop()
+        return succeed(None)
+
+    def drop(self, seat: Seat, reason: str, retry_in_s: float) -> None:
+        """A seat wants the link dropped; one that has left has no say."""
+        if seat in self._seats or not self._seats:
+            self._client.drop(reason, retry_in_s)
+
+    def _welcome(self, seat: Seat) -> None:
+        if seat in self._seats and self._write is not None:
+            seat.listener.link_up(self._write)
+
+    # -- the link (LinkListener) ------------------------------------------------------------------------------------
+
+    def link_up(self, transport_write: Callable[[bytes], None]) -> None:
+        """Tell everybody of a verified connection."""
+        self._reader = FrameReader()
+        self._write = transport_write
+        for seat in list(self._seats):
+            seat.listener.link_up(transport_write)
+
+    def link_data(self, data: bytes) -> None:
+        """Hand the frames of one delivery to those they are for."""
+        try:
+            bodies = self._reader.receive(data)
+        except FrameTooLong as error:
+            self._client.drop(str(error))
+            return
+        seats = list(self._seats)
+        parts: list[list[bytes]] = [[] for _ in seats]
+        for body in bodies:
+            for i in recipients(body, seats):
+                parts[i].append(frame(body))
+        for seat, frames in zip(seats, parts, strict=True):
+            if frames:
+                seat.listener.link_data(b"".join(frames))
+
+    def link_down(self, reason: str) -> None:
+        """Tell everybody that the connection is gone."""
+        self._write = None
+        for seat in list(self._seats):
+            seat.listener.link_down(reason)
+
+    def link_untrusted(self, text: str) -> None:
+        """Tell everybody that the peer did not prove who it is."""
+        for seat in list(self._seats):
+            seat.listener.link_untrusted(text)
+
+    def link_failed(self, text: str) -> None:
+        """Tell everybody that no connection could be made."""
+        for seat in list(self._seats):
+            seat.listener.link_failed(text)
