@@ -14,6 +14,8 @@ import typer
 import bot
 from bot.cli.main import app
 from bot.config import parse_config
+from bot.net.fault_script import parse_script
+from bot.sim.listing import default_symbols
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
@@ -98,6 +100,12 @@ def test_a_command_in_a_document_is_one_the_program_has(block: str) -> None:
 def test_a_whole_config_in_a_document_loads(block: str) -> None:
     if re.search(r"^symbols:", block, re.MULTILINE):
         parse_config(block, "document", _Anything())
+
+
+@pytest.mark.parametrize("block", _blocks("yaml", "yml"))
+def test_faults_in_a_document_are_ones_the_venue_can_play(block: str) -> None:
+    if re.search(r"^(faults|random):", block, re.MULTILINE):
+        parse_script(block, "document", [spec.name for spec in default_symbols()])
 
 
 @pytest.mark.parametrize("block", _blocks("python"))

@@ -12,12 +12,15 @@ from typing import Annotated
 import typer
 
 from bot import __version__
+from bot.cli.auth import auth
 from bot.cli.check import check, schema
 from bot.cli.demo import demo
+from bot.cli.doctor import doctor
 from bot.cli.record import record
 from bot.cli.replay import replay
 from bot.cli.run import run
 from bot.cli.sim import sim
+from bot.cli.symbols import symbols
 
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
@@ -30,8 +33,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, run, check, sim, record, replay, schema):
+for command in (demo, run, check, sim, record, replay, schema, symbols, doctor):
     app.command()(command)
+app.add_typer(auth, name="auth")
 
 
 def _print_version(wanted: bool) -> None:

@@ -1,0 +1,252 @@
+"""Holds one conversation with a venue over a verified TLS link: for commands that ask something and end.
+
+How it works: `Enquirer` carries bytes between a `VenueClient` and an `Enquiry`, with one timer for whatever the enquiry
+has to do next. A link that cannot be made is tried again until `connect_timeout_s`; once the application is authorised
+there is one connection and no other. `enquire` runs the reactor around it and returns what the script returned.
+"""
+
+import secrets
+import signal
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from bot.config import ClientSecrets, Config
+from bot.ctrader.enquiry import Enquiry, Script, failure_of
+from bot.ctrader.framing import FrameReader, FrameTooLong
+from bot.ctrader.refusals import EXIT_INTERRUPTED, EXIT_UNREACHABLE, EnquiryFailed, EnquiryRefused
+from bot.net.address import venue_address
+from bot.net.client import VenueClient
+from bot.net.clock import run_clock
+from bot.net.trust import TrustUnavailable
+
+__all__ = ["Enquirer", "EnquiryFailed", "enquire"]
+
+STOP_LIMIT_S = 10.0
+"""What a stopped script has to put in order what it left behind."""
+
+CLOSE_LIMIT_S = 2.0
+
+Result = TypeVar("Result")
+
+
+class Enquirer:
+    """One conversation on a reactor. `start` connects; its Deferred fires with the result when the link is closed.
+
+    It fails with `EnquiryFailed`, or with whatever a defect raised.
+    Args: `connect` builds the client for a listener; `timeout_s` bounds the script, None leaves it its time.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        enquiry: Enquiry[Any],
+        connect: Callable[["Enquirer"], VenueClient],
+        now_ns: Callable[[], int],
+        *,
+        connect_timeout_s: float,
+        timeout_s: float | None = None,
+        on_progress: Callable[[str], None] | None = None,
+    ) -> None:
+        self._reactor = reactor
+        self._enquiry = enquiry
+        self._now_ns = now_ns
+        self._connect_timeout_s, self._timeout_s = connect_timeout_s, timeout_s
+        self._tell = on_progress or (lambda text: None)
+        self._client = connect(self)
+        self._reader = FrameReader()
+        self._write: Callable[[bytes], None] | None = None
+        self._calls: list[Any] = []
+        self._timer: Any = None
+        self._trouble = "nothing was heard from it"
+        self._is_bounded = False
+        self._is_closing = False
+        self._finished: Deferred[Any] = Deferred()
+
+    def start(self) -> "Deferred[Any]":
+        """Connect and hold the conversation."""
+        self._later(self._connect_timeout_s, self._connect_timeout)
+        self._client.start()
+        return self._finished
+
+    def interrupt(self) -> None:
+        """Stop for a person: the script may still put things in order. A second call ends it at once."""
+        self._stop(EnquiryFailed(EXIT_INTERRUPTED, "interrupted"))
+
+    # -- told by the client -----------------------------------------------------------------------------------------
+
+    def link_up(self, transport_write: Callable[[bytes], None]) -> None:
+        """The TLS handshake is complete and verified."""
+        self._write, self._reader = transport_write, FrameReader()
+        self._tell("connected")
+        self._enquiry.connection_made(self._now_ns())
+        self._go_on()
+
+    def link_data(self, data: bytes) -> None:
+        """Bytes came."""
+        now_ns = self._now_ns()
+        try:
+            for body in self._reader.receive(data):
+                self._enquiry.receive_frame(body, now_ns)
+        except FrameTooLong as error:
+            self._enquiry.stop(EnquiryFailed(EXIT_UNREACHABLE, f"{error}; that is not cTrader"), now_ns)
+        self._go_on()
+
+    def link_down(self, reason: str) -> None:
+        """A link that was up is gone."""
+        self._write = None
+        self._trouble = f"connection lost: {reason}"
+        self._enquiry.connection_lost(self._now_ns(), self._trouble)
+        self._go_on()
+
+    def link_untrusted(self, text: str) -> None:
+        """The certificate chain or the host name did not verify; nothing was sent."""
+        self._enquiry.stop(EnquiryFailed(EXIT_UNREACHABLE, text), self._now_ns())
+        self._go_on()
+
+    def link_failed(self, text: str) -> None:
+        """No connection could be made; it is tried again."""
+        self._trouble = text
+        self._tell(f"{text}; trying again")
+
+    # -- the conversation -------------------------------------------------------------------------------------------
+
+    def _go_on(self) -> None:
+        if self._is_closing:
+            return
+        enquiry = self._enquiry
+        for data in enquiry.data_to_send(self._now_ns()):
+            if self._write is not None:
+                self._write(data)
+        if enquiry.has_begun and not self._is_bounded:
+            self._is_bounded = True
+            if self._timeout_s is not None:
+                self._later(self._timeout_s, self._timeout)
+        if enquiry.is_over:
+            self._close()
+            return
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        due_ns = enquiry.next_timeout_ns()
+        if due_ns is not None:
+            self._timer = self._reactor.callLater(max(0.0, (due_ns - self._now_ns()) / 1e9), self._due)
+
+    def _due(self) -> None:
+        self._enquiry.handle_timeout(self._now_ns())
+        self._go_on()
+
+    def _connect_timeout(self) -> None:
+        if not self._enquiry.has_begun:
+            why = f"no conversation within {self._connect_timeout_s:g} s: {self._trouble}"
+            self._stop(EnquiryFailed(EXIT_UNREACHABLE, why))
+
+    def _timeout(self) -> None:
+        self._stop(EnquiryFailed(EXIT_UNREACHABLE, f"not finished within {self._timeout_s:g} s"))
+
+    def _stop(self, error: EnquiryFailed) -> None:
+        self._later(STOP_LIMIT_S, self._stop_is_late, error)
+        self._enquiry.stop(error, self._now_ns())
+        self._go_on()
+
+    def _stop_is_late(self, error: EnquiryFailed) -> None:
+        self._enquiry.stop(error, self._now_ns())
+        self._go_on()
+
+    # -- the end ----------------------------------------------------------------------------------------------------
+
+    def _later(self, seconds: float, call: Callable[..., None], *arguments: Any) -> None:
+        self._calls.append(self._reactor.callLater(seconds, call, *arguments))
+
+    def _close(self) -> None:
+        self._is_closing = True
+        for call in [*self._calls, self._timer]:
+            if call is not None and call.active():
+                call.cancel()
+        limit = self._reactor.callLater(CLOSE_LIMIT_S, self._client.drop, "the other side does not close")
+
+        def closed(_: Any) -> None:
+            if limit.active():
+                limit.cancel()
+            self._fire()
+
+        self._client.stop().addBoth(closed)
+
+    def _fire(self) -> None:
+        error = self._enquiry.error
+        if error is None:
+            self._finished.callback(self._enquiry.result)
+        elif isinstance(error, EnquiryRefused):
+            self._finished.errback(Failure(failure_of(error)))
+        else:
+            self._finished.errback(Failure(error))
+
+
+def enquire(
+    config: Config,
+    client: ClientSecrets,
+    script: Script[Result],
+    *,
+    timeout_s: float | None = None,
+    reactor: Any = None,
+    on_progress: Callable[[str], None] | None = None,
+) -> Result:
+    """Run the reactor for one conversation with the config's venue; return what the script returns.
+
+    Args: `script` as `bot.ctrader.enquiry` describes; `timeout_s` bounds it once the application is authorised;
+        `reactor` is a running-to-be Twisted reactor, None takes the process's own; `on_progress` gets a line now and
+        then. An interrupt (SIGINT, SIGTERM) is thrown into the script, which may still put things in order.
+    Raises: EnquiryFailed: 3 not authorised, 4 unreachable, untrusted or late, 130 interrupted. ConfigError for a
+        `venue.ca_file` that cannot be used.
+    """
+    if reactor is None:
+        from twisted.internet import reactor
+    host, port = venue_address(config)
+    enquiry = Enquiry(script, client.client_id, client.client_secret, f"enquiry-{secrets.token_hex(4)}")
+    random = secrets.SystemRandom().random
+
+    def connect(listener: Enquirer) -> VenueClient:
+        return VenueClient(reactor, host, port, config.venue.ca_file, listener, jitter=random)
+
+    try:
+        enquirer = Enquirer(
+            reactor,
+            enquiry,
+            connect,
+            run_clock(),
+            connect_timeout_s=config.venue.connect_timeout_s,
+            timeout_s=timeout_s,
+            on_progress=on_progress,
+        )
+    except TrustUnavailable as error:
+        raise config.error_at("venue.ca_file", str(error)) from None
+    outcomes: list[Any] = []
+
+    def ended(outcome: Any) -> None:
+        outcomes.append(outcome)
+        reactor.callLater(0, reactor.stop)
+
+    def interrupted(_number: int, _frame: Any) -> None:
+        reactor.callFromThread(enquirer.interrupt)
+
+    def begin() -> None:
+        # Only now: Twisted has put its own handlers away, and a signal before the start ends the process anyway.
+        previous.update({number: signal.signal(number, interrupted) for number in (signal.SIGINT, signal.SIGTERM)})
+        enquirer.start().addBoth(ended)
+
+    previous: dict[signal.Signals, Any] = {}
+    reactor.callWhenRunning(begin)
+    try:
+        reactor.run(installSignalHandlers=False)
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+    if not outcomes:
+        raise EnquiryFailed(EXIT_UNREACHABLE, "the reactor stopped by itself")
+    outcome = outcomes[0]
+    if isinstance(outcome, Failure):
+        if isinstance(outcome.value, EnquiryFailed):
+            raise outcome.value from None
+        outcome.raiseException()  # an error of ours, and its traceback is what helps
+    return outcome  # type: ignore[no-any-return]
