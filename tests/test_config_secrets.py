@@ -111,7 +111,7 @@ def test_a_malformed_token_file_is_one_line_without_the_token(tmp_path: Path, co
 def test_without_token_and_token_file_the_error_says_what_to_write(tmp_path: Path) -> None:
     config = parsed(MINIMAL + f"credentials: {{token_file: '{tmp_path / 'none.json'}'}}")
     with pytest.raises(
-        ConfigError, match=r"^bot\.yaml:3: credentials: no access token: .*none\.json; get one with: microlev auth login"
+        ConfigError, match=r"^bot\.yaml:3: credentials: no access token: .*none\.json; get one with: microlev auth"
     ):
         load_token(config)
     with pytest.raises(ConfigError, match="the token file cannot be read"):

@@ -226,6 +226,20 @@ def test_the_lock_is_held_by_one_and_released(path: Path) -> None:
     one.release()
 
 
+@posix
+def test_without_locks_of_the_system_there_is_no_lock_rather_than_one_that_outlives_its_holder(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import fcntl
+
+    def missing(*_: Any) -> None:
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(fcntl, "flock", missing)
+    with pytest.raises(ConfigError, match="cannot be locked: Function not implemented"):
+        TokenLock(path).try_acquire()
+
+
 HOLD = """
 import sys
 from pathlib import Path

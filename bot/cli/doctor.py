@@ -75,7 +75,7 @@ class _Visit:
 
             self._print_json(summary_of(self._findings))
         else:
-            typer.echo(", ".join(f"{count} {verdict}" for verdict, count in counts.items()))
+            self._print(", ".join(f"{count} {verdict}" for verdict, count in counts.items()))
         if report is not None:
             self._write(report, iso_time(start_ns))
         return code
@@ -186,12 +186,21 @@ class _Visit:
             self._print_json(line_of(finding))
         else:
             result = finding.result if isinstance(finding, Check) else "seen"
-            print(f"{result:<8}{finding.name:<40} {finding.text}", flush=True)
+            self._print(f"{result:<8}{finding.name:<40} {finding.text}")
 
     def _print_json(self, line: dict[str, Any]) -> None:
         import json
 
-        print(json.dumps(line, allow_nan=False), flush=True)
+        self._print(json.dumps(line, allow_nan=False))
+
+    def _print(self, line: str) -> None:
+        try:
+            print(line, flush=True)
+        except BrokenPipeError:
+            # Nobody reads any more. What was begun is still brought to its end: orders may be open.
+            from bot.cli.screen import write_into_nothing
+
+            write_into_nothing()
 
     def _mask(self) -> "Mask":
         from bot.doctor.report import Mask

@@ -59,7 +59,7 @@ class Screen:
             else:
                 print(in_words(self.summary), flush=True)
         except BrokenPipeError:
-            _write_into_nothing()
+            write_into_nothing()
 
 
 def _until_nobody_reads(show: Callable[[Decision], None]) -> Callable[[Decision], None]:
@@ -67,13 +67,13 @@ def _until_nobody_reads(show: Callable[[Decision], None]) -> Callable[[Decision]
         try:
             show(decision)
         except BrokenPipeError:
-            _write_into_nothing()
+            write_into_nothing()
             raise
 
     return call
 
 
-def _write_into_nothing() -> None:
+def write_into_nothing() -> None:
     """Let standard output take what is still written, or the interpreter complains about it when it ends."""
     nothing = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nothing, sys.stdout.fileno())

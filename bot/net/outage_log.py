@@ -25,5 +25,5 @@ class OutageLog:
             self._lost_ns = now_ns
             _log.warn("not ready any more: {why}", why=why)
         elif self._lost_ns is not None:
-            _log.info("ready again after {seconds:.1f} s", seconds=(now_ns - self._lost_ns) / 1e9)
+            _log.info("ready again after {seconds:.2f} s", seconds=(now_ns - self._lost_ns) / 1e9)
             self._lost_ns = None

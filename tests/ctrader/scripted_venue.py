@@ -147,6 +147,9 @@ class ScriptedVenue:
             "ProtoOAUnsubscribeDepthQuotesReq": lambda r: [build("UnsubscribeDepthQuotesRes")],
             "ProtoOAOrderListReq": lambda r: [build("OrderListRes", hasMore=False)],
             "ProtoOADealListReq": lambda r: [build("DealListRes", hasMore=False)],
+            "ProtoOARefreshTokenReq": lambda r: [
+                build("RefreshTokenRes", accessToken="t-2", tokenType="bearer", expiresIn=2_628_000, refreshToken="r-2")
+            ],
             "ProtoOANewOrderReq": lambda r: [],
             "ProtoOAClosePositionReq": lambda r: [],
             "ProtoOACancelOrderReq": lambda r: [],

@@ -86,7 +86,7 @@ def effect(venue: ScriptedVenue, act: Callable[[], object]) -> str:
         letter = "n"
     else:
         letter = "a" if sent else "t" if told else "."
-    assert not (letter in "F x c".split() and sent), (letter, sent)
+    assert not (letter in ("F", "x", "c") and sent), (letter, sent)
     return letter
 
 

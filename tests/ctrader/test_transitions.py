@@ -92,7 +92,11 @@ EVENTS: list[tuple[str, list[Any], str]] = [
     ("a type nobody knows", [raw(2999, b"\xff")], ".... ..... ..."),
     ("a frame nobody can read", [UNREADABLE], ".... ..... ..."),
     ("three of them in a row", [UNREADABLE] * 3, ".xxx xxxxx xxx"),
-    ("three with a heartbeat between", [UNREADABLE, UNREADABLE, message("ProtoHeartbeatEvent")(), UNREADABLE], "." * 12),
+    (
+        "three with a heartbeat between",
+        [UNREADABLE, UNREADABLE, message("ProtoHeartbeatEvent")(), UNREADABLE],
+        "." * 12,
+    ),
 ]
 
 REPLIES: dict[str, Any] = {
@@ -243,7 +247,9 @@ def test_what_is_asked_of_a_session_that_is_not_ready_is_refused_once_and_gone(p
     for asked in waiting:
         answer(venue, asked)
     heal(venue)
-    assert not [name for name in venue.names[before:] if name in ("NewOrder", "ClosePosition", "CancelOrder", "OrderList")]
+    assert not [
+        name for name in venue.names[before:] if name in ("NewOrder", "ClosePosition", "CancelOrder", "OrderList")
+    ]
 
 
 @pytest.mark.parametrize("phase", PHASES)

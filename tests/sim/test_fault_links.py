@@ -2,10 +2,11 @@
 
 import pytest
 from fault_bench import ANSWER, EXECUTION, MS, ORDER, VERSION, at, bench, names, on_event, on_request, version
-from venue_client import EURUSD, SECOND, Desk, kinds
+from venue_client import ACCOUNT, EURUSD, SECOND, Desk, kinds
 
 from bot.ctrader.framing import frame
 from bot.ctrader.schema import envelope, message
+from bot.sim.entities import AccountSettings
 from bot.sim.faults.link_faults import (
     Drop,
     Duplicate,
@@ -130,6 +131,21 @@ def test_a_drop_on_an_event_keeps_that_event_and_all_after_it_from_the_client() 
     assert kinds(other.messages()) == ["ORDER_ACCEPTED", "ORDER_FILLED"]
 
 
+def test_after_a_drop_on_an_event_nothing_of_the_same_moment_follows() -> None:
+    desk = bench(on_event(EXECUTION, Drop("after_reply"), kind="ORDER_ACCEPTED"))
+    client = desk.client()
+    assert kinds(client.order("MARKET", "BUY", 100_000)) == ["ORDER_ACCEPTED"]
+    assert client.link.is_closed
+
+
+def test_a_drop_for_one_account_spares_connections_without_it() -> None:
+    desk = Desk(others=(AccountSettings(ACCOUNT + 1),))
+    mine, other = desk.client(), desk.client(stage="app")
+    other.ask("ProtoOAAccountAuthReq", accessToken="trade", ctidTraderAccountId=ACCOUNT + 1)
+    desk.venue.stage.fire(Drop(), account_id=ACCOUNT + 1)
+    assert (mine.link.is_closed, other.link.is_closed) == (False, True)
+
+
 def test_silence_loses_what_is_said_in_both_directions_until_it_ends() -> None:
     desk = Desk()
     client = desk.client()
@@ -163,6 +179,8 @@ def test_silence_in_one_direction_executes_what_it_hears() -> None:
     desk.venue.stage.fire(Silence(direction="inbound"))
     assert client.order("MARKET", "BUY", 100_000) == []
     assert len(desk.account.positions) == 1
+    desk.wait(30)
+    assert names(client.received()) == ["ProtoHeartbeatEvent"], "what the venue says still arrives"
 
 
 def test_late_silence_brings_everything_at_its_end() -> None:
@@ -174,6 +192,18 @@ def test_late_silence_brings_everything_at_its_end() -> None:
     assert client.received() == []
     desk.wait(0.1)
     assert names(client.received()) == ANSWER
+
+
+def test_what_is_said_during_late_silence_arrives_at_its_end_too() -> None:
+    desk = Desk()
+    client = desk.client()
+    desk.venue.stage.fire(Silence(direction="outbound", fate="late"), for_ns=10 * SECOND)
+    assert client.order("MARKET", "BUY", 100_000) == []
+    assert len(desk.account.positions) == 1
+    desk.wait(9.9)
+    assert client.received() == []
+    desk.wait(0.1)
+    assert kinds(client.messages()) == ["ORDER_ACCEPTED", "ORDER_FILLED"]
 
 
 def test_a_slow_reader_handles_what_piled_up_when_it_reads_again() -> None:

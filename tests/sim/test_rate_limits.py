@@ -10,7 +10,7 @@ from bot.ctrader.schema import envelope, message, payload_type
 from bot.sim.rate_limits import Blocks, RateGate, RateLimits
 
 VERSION, DEALS, ORDER = (payload_type(f"ProtoOA{name}Req") for name in ("Version", "DealList", "NewOrder"))
-SCHEDULES = st.lists(st.tuples(st.integers(0, 400_000_000), st.sampled_from([VERSION, DEALS, ORDER])), max_size=200)
+SCHEDULES = st.lists(st.tuples(st.integers(0, 200_000_000), st.sampled_from([VERSION, DEALS, ORDER])), max_size=200)
 
 
 def most_in_a_window(times: list[int], window_ns: int) -> int:
@@ -21,7 +21,7 @@ def most_in_a_window(times: list[int], window_ns: int) -> int:
 def test_whatever_is_sent_no_window_lets_more_pass_than_its_limit_and_none_is_refused_without_need(
     schedule: list[tuple[int, int]], count_refused: bool
 ) -> None:
-    limits = RateLimits(requests_per_s=7, historical_per_s=3, count_refused=count_refused)
+    limits = RateLimits(requests_per_s=4, historical_per_s=2, count_refused=count_refused)
     gate, now_ns = RateGate(limits), 0
     passed: dict[bool, list[int]] = {False: [], True: []}
     tried: dict[bool, list[int]] = {False: [], True: []}
@@ -31,12 +31,20 @@ def test_whatever_is_sent_no_window_lets_more_pass_than_its_limit_and_none_is_re
         refusal = gate.refusal(kind, now_ns)
         counted = tried if count_refused else passed
         recent = sum(time_ns > now_ns - SECOND for time_ns in counted[historical])
-        assert (refusal is not None) == (recent >= (3 if historical else 7))
+        assert (refusal is not None) == (recent >= (2 if historical else 4))
         if refusal is None:
             passed[historical].append(now_ns)
         tried[historical].append(now_ns)
-    assert most_in_a_window(passed[False], SECOND) <= 7
-    assert most_in_a_window(passed[True], SECOND) <= 3
+    assert most_in_a_window(passed[False], SECOND) <= 4
+    assert most_in_a_window(passed[True], SECOND) <= 2
+
+
+def test_whether_refused_requests_fill_the_window_is_a_choice() -> None:
+    times = [0, 0, SECOND // 2, SECOND + 1]
+    for count_refused, last in ((False, None), (True, "REQUEST_FREQUENCY_EXCEEDED")):
+        gate = RateGate(RateLimits(requests_per_s=1, count_refused=count_refused))
+        refusals = [gate.refusal(VERSION, time_ns) for time_ns in times]
+        assert (refusals[-1].code if refusals[-1] else None) == last
 
 
 @given(st.lists(st.integers(0, 300_000_000), max_size=60), st.booleans(), st.booleans())

@@ -1,8 +1,8 @@
 """What waits to leave on one link: bytes that may go now, and bytes that a fault makes wait.
 
 How it works: without a shape, `put` appends to one buffer and `take` empties it. A shape gives each frame the time at
-which it is due; frames never overtake each other, as on a real connection. What is due is cut into segments when it is
-taken, and the segments may have to keep a distance, too.
+which it is due; one that is due waits behind those before it, as on a real connection. What is due is cut into segments
+when it is taken, and the segments may have to keep a distance, too.
 """
 
 from collections import deque
@@ -62,10 +62,7 @@ class Outbound:
         if self.shape is None and not self._waiting and not_before_ns <= now_ns:
             self.ready += data
             return
-        due_ns = max(self._due_ns(now_ns), not_before_ns)
-        if self._waiting:
-            due_ns = max(due_ns, self._waiting[-1][0])
-        self._waiting.append((due_ns, data))
+        self._waiting.append((max(self._due_ns(now_ns), not_before_ns), data))
         self.is_bent = True
 
     def take(self, now_ns: int) -> list[bytes]:

@@ -107,6 +107,7 @@ class Stage:
         self.due_ns = NEVER_NS
         self.watches_requests = self.watches_hearing = self.watches_sending = False
         self.links_opened = 0
+        self._has_blocked = False
         self._start_ns = start_ns
         self._seed = seed if script.seed is None else script.seed
         self._streams = itertools.count()
@@ -340,8 +341,6 @@ class Stage:
             )  # fmt: skip
         self._has_blocked = True
         self._refresh()
-
-    _has_blocked = False
 
     def _watch(self, fault: Fault, from_ns: int, random: Random, trigger: str | None = None) -> None:
         trigger = trigger or fault.when.trigger
