@@ -19,6 +19,7 @@ from bot import __version__
 from bot.assembly import Run, assemble, journalled_token, new_run_id, open_journal, open_ledger, user_state_folder
 from bot.config import Config, check_live, check_supported, check_together, client_secrets, load_token
 from bot.config.secrets import ClientSecrets, Token
+from bot.config.token_file import write_token_file
 from bot.ctrader.ratelimit import Budget
 from bot.engine.decision import Decision
 from bot.engine.rows import decision_rows
@@ -29,9 +30,6 @@ from bot.journal.replay import ReplayResult, replay
 from bot.market.delta import DEPTH_ASK, DEPTH_BID, DEPTH_DELETE, END_DEPTH, delta_rows
 from bot.market.evaluator import Evaluator, EvaluatorSettings
 from bot.sizing.leverage import LeverageLimits, LeverageRules, Pace
-
-HOSTS = {"demo": "demo.ctraderapi.com", "live": "live.ctraderapi.com", "simulator": "localhost"}
-PORT = 5035
 
 
 def warm_up() -> None:
@@ -79,6 +77,7 @@ def run_live(
     runs = [assemble(each, client, token, new_run_id(), renewable=renewable, budget=budget) for each in configs]
     if reactor is None:
         from twisted.internet import reactor
+    from bot.net.address import venue_address
     from bot.net.client import LinkListener, VenueClient
     from bot.net.clock import run_clock
     from bot.net.driver import Driver, DriverSettings
@@ -96,7 +95,7 @@ def run_live(
     warm_up()
 
     def connect(listener: LinkListener) -> VenueClient:
-        host, port = venue.host or HOSTS[venue.environment], venue.port or PORT
+        host, port = venue_address(config)
         return VenueClient(reactor, host, port, venue.ca_file, listener, jitter=secrets.SystemRandom().random)
 
     shared = SharedLink(reactor, connect) if others else None
@@ -179,12 +178,13 @@ _DEMO_ACCOUNT = 1_000_001
 
 
 def demo_config(
-    symbols: Mapping[str, Mapping[str, Any]], *, trade: bool, port: int, ca_file: str, state: Path
+    symbols: Mapping[str, Mapping[str, Any]], *, trade: bool, venue: Mapping[str, Any], state: Path
 ) -> Config:
     """Return the demo's config: the defaults, but quick, so that half a minute shows something."""
     return Config.model_validate(
         {
-            "venue": {"environment": "simulator", "host": "localhost", "port": port, "ca_file": ca_file},
+            "venue": {"environment": "simulator", "host": "localhost", **venue},
+            "credentials": {"token_file": str(state / "token.json")},
             "account": {"id": _DEMO_ACCOUNT},
             "mode": "trade" if trade else "dry-run",
             "symbols": {name: dict(choice) for name, choice in symbols.items()},
@@ -205,18 +205,21 @@ def run_demo(
     seed: int,
     trade: bool,
     seconds: float,
+    faults: Path | None,
     journal_directory: Path | None,
     watch: Callable[[Run], Sequence[Callable[[Decision], None]]],
     summarise: Callable[[Run, Any], dict[str, Any]],
 ) -> tuple[int, str]:
     """Run the embedded venue and the bot against it in one process; return as `run_live`.
 
-    Raises: ValueError, one line, for a market that cannot be opened.
+    Args: `faults` is a file of faults for the venue to play, as `microlev sim --faults` takes it.
+    Raises: ValueError, one line, for a market or a file of faults that cannot be opened.
     """
     warm_up()  # before the venue starts, or its market would run ahead of the bot
     from twisted.internet import reactor
 
     from bot.net.clock import run_clock
+    from bot.net.fault_script import load_faults
     from bot.net.simulator import start_simulator
     from bot.sim.entities import AccountSettings
     from bot.sim.market import open_market
@@ -235,12 +238,16 @@ def run_demo(
         client_secret=client.client_secret,
         access_token=token.access_token,
         refresh_token=str(token.refresh_token),
+        faults=None if faults is None else load_faults(faults, [spec.name for spec in source.specs]),
+        seed=seed,
     )
     server = start_simulator(reactor, venue, 0, now_ns=now_ns)
     recorded = [name for name, kind in source.descriptions.items() if not kind.startswith("synthetic")]
     symbols = {name: {"direction": "long"} for name in recorded} or _DEMO_SYMBOLS
     with TemporaryDirectory(prefix="microlev-demo-") as state:
-        config = demo_config(symbols, trade=trade, port=server.port, ca_file=str(server.ca_file), state=Path(state))
+        where = {"port": server.port, "ca_file": str(server.ca_file), "oauth_url": server.oauth_url}
+        config = demo_config(symbols, trade=trade, venue=where, state=Path(state))
+        write_token_file(config.credentials.token_file, token)
         try:
             return run_live(
                 config,
@@ -252,7 +259,6 @@ def run_demo(
                 journal_directory=journal_directory or user_state_folder() / "demo",
                 reactor=reactor,
                 client=client,
-                token=token,
             )
         finally:
             server.stop()

@@ -1,13 +1,14 @@
 """The whole bot on one virtual clock: driver, engine, journal and ledger, joined to the embedded venue in memory.
 
 `WiredBot` is what `app.run_live` puts together, with two differences: the reactor is Twisted's `Clock`, and the client
-is a `WiredClient`, which carries bytes to the venue's link and back whenever a step of the clock is over.
+is a `WiredClient`, which carries bytes to the venue's link and back whenever a step of the clock is over, and plays the
+network: it loses links, is refused, and tries again.
 """
 
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
@@ -18,9 +19,12 @@ from bot.cli.summary import summarise
 from bot.config import Config
 from bot.config.secrets import ClientSecrets, Token
 from bot.config.token_file import read_token_file
+from bot.ctrader.framing import FrameReader
 from bot.ctrader.ratelimit import Budget
+from bot.ctrader.schema import message, message_for
 from bot.engine.decision import Decision
 from bot.execution.paper import PaperVenue
+from bot.net.client import LONGEST_RETRY_S, retry_delay_s
 from bot.net.driver import Driver, DriverSettings
 from bot.net.outcome import Outcome
 from bot.net.token_keeper import TokenKeeper
@@ -36,7 +40,6 @@ RUN_ID = "run1"
 CLIENT = ClientSecrets("the-client-id", "the-client-secret")
 TOKEN = Token("the-access-token", "the-refresh-token")
 STEP_S = 1 / 128  # exact as a float and in ns, so that no rounding moves a timer to another step
-RETRY_S = 0.7
 
 
 def bot_config(folder: Path, *, trade: bool = False, **changes: Any) -> Config:
@@ -68,18 +71,27 @@ def virtual_venue(
 
 
 class WiredClient:
-    """In place of a `VenueClient`: no TLS and no sockets, the same calls and the same order of them."""
+    """In place of a `VenueClient`: no TLS and no sockets, the same calls and the same order of them.
+
+    Segments of the venue are deliveries of their own. What is written while the venue does not read waits here, as in
+    a network. The pauses between attempts are those of the real client, without their jitter.
+    """
 
     def __init__(self, clock: Clock, listener: Driver, venue: Venue | None, now_ns: Callable[[], int]) -> None:
         self._clock, self._listener, self._venue, self._now_ns = clock, listener, venue, now_ns
         self.link: Link | None = None
         self.sent: list[bytes] = []
+        self.attempts_ns: list[int] = []
         self.calls: list[str] = []
+        self.note_write: Callable[[bytes], None] = lambda data: None
         self.is_deaf = False  # what the venue says does not arrive
         self.is_mute = False  # what the bot writes does not arrive
         self.mute_from: bytes | None = None  # from the first delivery on that holds these bytes
         self.never_closes = False
-        self.retry_in_s = RETRY_S
+        self._on_the_way = bytearray()
+        self._drop_reason: str | None = None
+        self._failed_in_a_row = 0
+        self._up_since_s = self._not_before_s = 0.0
         self._is_running = False
 
     def start(self) -> None:
@@ -88,9 +100,17 @@ class WiredClient:
         self._clock.callLater(0, self.connect)
 
     def connect(self) -> None:
-        if self._is_running and self._venue is not None and self.link is None:
-            self.link = self._venue.connect(self._now_ns())
-            self._listener.link_up(self._write)
+        if not self._is_running or self._venue is None or self.link is not None:
+            return
+        self.attempts_ns.append(self._now_ns())
+        link = self._venue.connect(self._now_ns())
+        if link.is_closed:
+            self._failed_in_a_row += 1
+            self._listener.link_failed(f"no link to the venue: {link.close_reason}")
+            self._try_again()
+            return
+        self.link, self._up_since_s = link, self._clock.seconds()
+        self._listener.link_up(self._write)
 
     def stop(self) -> Deferred[None]:
         self.calls.append("stop")
@@ -102,7 +122,9 @@ class WiredClient:
 
     def drop(self, reason: str, retry_in_s: float = 0.0) -> None:
         self.calls.append(f"drop: {reason}")
-        self.retry_in_s = max(RETRY_S, retry_in_s)
+        self._not_before_s = self._clock.seconds() + retry_in_s
+        if self.link is not None:
+            self._drop_reason = reason
         # A transport tells of its end on a later turn, never from within the call.
         self._clock.callLater(0, self._lose, reason)
 
@@ -111,25 +133,56 @@ class WiredClient:
         if self._venue is None:
             return
         self._venue.advance(self._now_ns())
-        if self.link is not None and not self.is_deaf:
-            data = self.link.data_to_send()
-            if data:
-                self._listener.link_data(data)
+        link = self.link
+        if link is None:
+            return
+        self._deliver()
+        if self.is_deaf:
+            return
+        for segment in link.segments_to_send(self._now_ns()):
+            self._listener.link_data(segment)
+        if link.is_closed and link is self.link:
+            self._lose(f"the venue closed the connection: {link.close_reason}")
 
     def _write(self, data: bytes) -> None:
         self.sent.append(data)
+        self.note_write(data)
         if self.mute_from is not None and self.mute_from in data:
             self.is_mute, self.mute_from = True, None
         if self.link is not None and not self.is_mute:
+            self._on_the_way += data
+            self._deliver()
+
+    def _deliver(self) -> None:
+        if self.link is not None and self._on_the_way and self.link.is_reading and self._venue is not None:
+            data, self._on_the_way = bytes(self._on_the_way), bytearray()
+            self._venue.advance(self._now_ns())
             self.link.receive(data, self._now_ns())
 
     def _lose(self, reason: str) -> None:
         if self.link is not None:
             self.link.close()
             self.link = None
+            self._on_the_way.clear()
+            lasted = self._clock.seconds() - self._up_since_s >= LONGEST_RETRY_S
+            self._failed_in_a_row = 1 if lasted else self._failed_in_a_row + 1
+            reason, self._drop_reason = self._drop_reason or reason, None
             self._listener.link_down(reason)
-            self._clock.callLater(self.retry_in_s, self.connect)
-            self.retry_in_s = RETRY_S
+            self._try_again()
+
+    def _try_again(self) -> None:
+        wait_s = max(0.0, self._not_before_s - self._clock.seconds())
+        self._clock.callLater(wait_s + retry_delay_s(max(1, self._failed_in_a_row), lambda: 0.0), self.connect)
+
+
+class Written(NamedTuple):
+    """A message that the bot wrote: when, with which of its decisions, and what."""
+
+    now_ns: int
+    decision: int
+    name: str
+    message_id: str
+    body: Any
 
 
 class WiredBot:
@@ -185,6 +238,19 @@ class WiredBot:
             summarise=self._summarise,
         )
         self.client: Any = self.driver._client
+        self.written: list[Written] = []
+        if isinstance(self.client, WiredClient):
+            self.client.note_write = self._note_write
+
+    def _note_write(self, data: bytes) -> None:
+        # A decision's bytes leave before those who watch are told of it, so it has the next number.
+        for body in FrameReader().receive(data):
+            wrapper = message("ProtoMessage").FromString(body)
+            cls: Any = message_for(wrapper.payloadType)
+            content = cls.FromString(wrapper.payload)
+            self.written.append(
+                Written(self.now_ns(), len(self.decisions), cls.DESCRIPTOR.name, wrapper.clientMsgId, content)
+            )
 
     def _keeper(self, driver: Driver, oauth: Any) -> TokenKeeper:
         path = self.config.credentials.token_file
@@ -205,22 +271,22 @@ class WiredBot:
         self.driver.start().addBoth(ended)
         return self
 
-    def let(self, seconds: float) -> "WiredBot":
+    def let(self, seconds: float, step_s: float = STEP_S) -> "WiredBot":
         """Let time pass, or until the run has ended."""
         until = self.clock.seconds() + seconds
         while self.result is None and self.clock.seconds() < until - 1e-9:
-            self.clock.advance(STEP_S)
+            self.clock.advance(step_s)
             if self.result is None:
                 self.client.pump()
         return self
 
-    def until(self, condition: Callable[[], Any], limit_s: float = 60.0) -> "WiredBot":
+    def until(self, condition: Callable[[], Any], limit_s: float = 60.0, step_s: float = STEP_S) -> "WiredBot":
         """Let time pass until a condition holds."""
         end = self.clock.seconds() + limit_s
         while not condition():
             assert self.clock.seconds() < end, f"still not so after {limit_s} s"
             assert self.result is None, self.result
-            self.let(STEP_S)
+            self.let(step_s, step_s)
         return self
 
     @property

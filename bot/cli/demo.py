@@ -18,6 +18,9 @@ def demo(
     trade: Annotated[bool, typer.Option("--trade", help="Send the orders to the embedded venue.")] = False,
     json: Annotated[bool, typer.Option("--json", help="JSON lines on standard output.")] = False,
     seed: Annotated[int, typer.Option(help="Seed of the synthetic market.")] = 1,
+    faults: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Faults for the venue to play, see config/faults/.")
+    ] = None,
     record: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Folder of the journal; default: the user's state folder.")
     ] = None,
@@ -38,6 +41,7 @@ def demo(
             seed=seed,
             trade=trade,
             seconds=seconds,
+            faults=faults,
             journal_directory=record,
             watch=screen.watch,
             summarise=screen.summarise,

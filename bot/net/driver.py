@@ -21,6 +21,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from bot.ctrader.framing import FrameReader, FrameTooLong
+from bot.ctrader.phases import Phase
 from bot.ctrader.pipeline import Pipeline
 from bot.ctrader.redact import redact_frame
 from bot.ctrader.session import Session
@@ -204,7 +205,7 @@ class Driver:
         if self._is_finishing:
             return
         now = self._now_ns()
-        if self._outcome is None and not self._session.ready:
+        if self._outcome is None and self._session.phase is not Phase.READY:
             self._trouble(f"connection lost: {reason}")  # one that was READY is told of by the outage log
         self._last_trouble = reason
         self._record(lambda journal: journal.link(now, False, reason))

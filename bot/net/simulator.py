@@ -172,6 +172,11 @@ class Simulator:
         self.ca_file = str(path)
         self._schedule()
 
+    @property
+    def oauth_url(self) -> str | None:
+        """Where its OAuth pages are; None when it serves none."""
+        return None if self._pages is None else self._pages.url
+
     def ready_line(self) -> dict[str, Any]:
         """Return what a client needs to connect, as the JSON line of `microlev sim`."""
         keys = self.venue.credentials
@@ -207,7 +212,7 @@ class Simulator:
                 }
                 for spec in self.venue.specs.values()
             ],
-            "oauth_url": None if self._pages is None else self._pages.url,
+            "oauth_url": self.oauth_url,
         }
 
     def stop(self) -> Any:

@@ -1,8 +1,8 @@
 """A driver, a link that does to a conversation what networks do, and an honest venue at its other end; no real time.
 
-How it works: the venue answers as `ScriptedVenue` does. Each request it receives takes the next of the fates laid out for
-it: its answer comes late, twice, garbled, never, or is an error instead. The driver does what the real one does: it
-wakes the session when it asks, drops the link when it wants that, makes a new one a second later or when the session
+How it works: the venue answers as `ScriptedVenue` does. Each request it receives takes the next of the fates laid out
+for it: its answer comes late, twice, garbled, never, or is an error instead. The driver does what the real one does:
+it wakes the session when it asks, drops the link when it wants that, makes a new one a second later or when the session
 allows it, and finds another access token when one is needed. Everything that was sent and told is kept for the judges.
 """
 

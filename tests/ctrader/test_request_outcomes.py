@@ -22,25 +22,25 @@ EURUSD = 11
 # Nothing is repeated after these, so they are kept for a property of their own.
 GRAVE = tuple(code for code, letter in LETTERS.items() if letter == "F")
 MILD = tuple(code for code in LETTERS if code not in GRAVE)
+SLOWING = ("BLOCKED_PAYLOAD_TYPE", "REQUEST_FREQUENCY_EXCEEDED", "SERVER_IS_UNDER_MAINTENANCE")
 RECOVERY_S = 900  # several patiences, pauses and maintenances on end
+
+Step = tuple[list[Fate], tuple[str, Any], float]
 
 delays = st.sampled_from([0.0, 0.001, 0.3, 2.0, 14.9, 15.1, 40.0])
 
 
 def fates(codes: tuple[str, ...]) -> st.SearchStrategy[Fate]:
     pauses = st.sampled_from([0, 1, 7, 70])
+    refused = st.builds(Fate, st.just("error"), delays, st.sampled_from(codes), st.sampled_from(SHAPES), pauses)
+    slowed = st.builds(Fate, st.just("error"), delays, st.sampled_from(SLOWING), st.just(SHAPES[0]), pauses)
     return st.one_of(
         st.just(Fate()),
         st.builds(lambda d: Fate("late", d), delays),
         st.just(Fate("lost")),
         st.builds(lambda d: Fate("twice", d), delays),
-        st.builds(
-            lambda c, s, p, d: Fate("error", d, c, s, p),
-            st.sampled_from(codes),
-            st.sampled_from(SHAPES),
-            pauses,
-            delays,
-        ),
+        refused,
+        slowed,
         st.builds(lambda n, b: Fate("garbled", at=n, bits=b), st.integers(0, 200), st.integers(1, 255)),
     )
 
@@ -62,49 +62,43 @@ def contents(codes: tuple[str, ...]) -> st.SearchStrategy[bytes]:
     )
 
 
-def operations(codes: tuple[str, ...]) -> st.SearchStrategy[list[tuple[str, Any]]]:
-    return st.lists(
-        st.one_of(
-            st.tuples(st.just("fates"), st.lists(fates(codes), min_size=1, max_size=12)),
-            st.tuples(st.just("wait"), st.sampled_from([0.0, 0.001, 0.4, 1.0, 5.0, 16.0, 61.0])),
-            st.tuples(st.just("trade"), st.integers(1, 3)),
-            st.tuples(st.just("burst"), st.integers(10, 70)),
-            st.tuples(st.just("ask"), st.sampled_from([ResubscribeDepth(EURUSD), ResubscribeDepth(12)])),
-            st.tuples(st.just("resolve"), st.integers(1, 3)),
-            st.tuples(st.just("drop"), st.sampled_from([0.0, 1.0, 30.0])),
-            st.tuples(st.just("say"), contents(codes)),
-            st.tuples(st.just("step"), st.sampled_from(["renew", "use"])),
-        ),
-        max_size=20,
+def operations(codes: tuple[str, ...]) -> st.SearchStrategy[list[Step]]:
+    """Build what happens: the fates of the next requests, one act, and the time until the next step."""
+    act = st.one_of(
+        st.tuples(st.just("drop"), st.sampled_from([0.0, 1.0, 30.0])),
+        st.tuples(st.just("say"), contents(codes)),
+        st.tuples(st.just("trade"), st.integers(1, 3)),
+        st.tuples(st.just("burst"), st.integers(10, 70)),
+        st.tuples(st.just("renew depth"), st.sampled_from([EURUSD, 12])),
+        st.tuples(st.just("resolve"), st.integers(1, 3)),
+        st.tuples(st.just("token"), st.sampled_from(["renew", "use"])),
     )
+    pauses_s = st.sampled_from([1.0, 0.0, 0.001, 0.4, 5.0, 16.0, 61.0])
+    return st.lists(st.tuples(st.lists(fates(codes), max_size=6), act, pauses_s), min_size=1, max_size=12)
 
 
 class Case:
     """A conversation, the trades that were asked for in it, and the judges."""
 
-    def __init__(self, steps: list[tuple[str, Any]]) -> None:
+    def __init__(self, steps: list[Step]) -> None:
         self.link = FaultyLink()
         self.trades: dict[str, str] = {}  # our id -> what the wire shows of it
-        if not steps or steps[0][0] != "fates":
-            self.link.run(1)  # most conversations begin with a session that is READY
-        for name, detail in steps:
-            self.act(name, detail)
+        for laid_out, act, pause_s in steps:
+            self.link.fates.extend(laid_out)
+            self.act(*act)
+            self.link.run(pause_s)
             self.judge_books()
 
     def act(self, name: str, detail: Any) -> None:
         link = self.link
         match name:
-            case "fates":
-                link.fates.extend(detail)
-            case "wait":
-                link.run(detail)
             case "trade":
                 self.submit_trades(detail)
             case "burst":
                 for n in range(detail):
                     self.submit_trades(1 + n % 3)
-            case "ask":
-                link.submit(detail)
+            case "renew depth":
+                link.submit(ResubscribeDepth(detail))
             case "resolve":
                 for _ in range(detail):
                     link.submit(ResolveOrders(link.now_ns - 5 * SECOND))
@@ -112,7 +106,7 @@ class Case:
                 link.drop(detail)
             case "say":
                 link.give(detail)
-            case "step":
+            case "token":
                 link.step(detail)
 
     def submit_trades(self, kind: int) -> None:
@@ -199,7 +193,7 @@ def judge_heartbeats(link: FaultyLink) -> None:
 
 @given(operations(MILD))
 @settings(max_examples=60)
-def test_no_fault_loses_or_doubles_an_outcome_and_ready_is_reached_again(steps: list[tuple[str, Any]]) -> None:
+def test_no_fault_loses_or_doubles_an_outcome_and_ready_is_reached_again(steps: list[Step]) -> None:
     case = Case(steps)
     case.finish()
     link = case.link
@@ -208,7 +202,7 @@ def test_no_fault_loses_or_doubles_an_outcome_and_ready_is_reached_again(steps: 
 
 @given(operations(GRAVE + MILD))
 @settings(max_examples=25)
-def test_what_is_fatal_ends_the_conversation_with_every_trade_accounted_for(steps: list[tuple[str, Any]]) -> None:
+def test_what_is_fatal_ends_the_conversation_with_every_trade_accounted_for(steps: list[Step]) -> None:
     case = Case(steps)
     case.finish()
     if case.link.session.fatal is not None:
@@ -221,7 +215,7 @@ def test_what_is_fatal_ends_the_conversation_with_every_trade_accounted_for(step
 @pytest.mark.slow
 @given(operations(MILD))
 @settings(max_examples=1_500)
-def test_no_fault_loses_or_doubles_an_outcome_in_many_more_conversations(steps: list[tuple[str, Any]]) -> None:
+def test_no_fault_loses_or_doubles_an_outcome_in_many_more_conversations(steps: list[Step]) -> None:
     case = Case(steps)
     case.finish()
     assert case.link.session.fatal is None or case.link.is_garbled
@@ -230,7 +224,13 @@ def test_no_fault_loses_or_doubles_an_outcome_in_many_more_conversations(steps: 
 def test_the_judges_have_something_to_judge() -> None:
     """Without this the property could hold because nothing ever happens in it."""
     blocked = Fate("error", 0.0, "BLOCKED_PAYLOAD_TYPE", SHAPES[0], 7)
-    case = Case([("trade", 1), ("wait", 1.0), ("fates", [blocked]), ("resolve", 1), ("wait", 1.0), ("burst", 70)])
+    case = Case(
+        [
+            ([], ("trade", 1), 1.0),
+            ([blocked], ("resolve", 1), 1.0),
+            ([], ("burst", 70), 0.0),
+        ]
+    )
     case.finish()
     link = case.link
     assert [hold.name for hold in link.holds] == ["ProtoOAOrderListReq"]
