@@ -111,7 +111,9 @@ def run_live(
             open_journal(run, directory, client, token)
 
         def keep_token(driver: Driver) -> TokenKeeper:
-            oauth = OAuthClient(reactor, oauth_base(config), venue.ca_file, client)
+            # The secrets of a simulator are nothing to the real OAuth server.
+            has_server = venue.environment != "simulator" or venue.oauth_url is not None
+            oauth = OAuthClient(reactor, oauth_base(config), venue.ca_file, client) if has_server else None
             path = config.credentials.token_file
             return TokenKeeper(reactor, path, run.session, oauth, driver.now_ns, driver.token_step, driver.learn_secret)
 

@@ -277,7 +277,7 @@ def test_live_trading_needs_a_loss_limit_in_the_file_and_the_flag() -> None:
     with pytest.raises(ConfigError, match="needs a loss limit of your own: write max_daily_loss_frac or max_drawdown"):
         check_live(parsed(LIVE + "risk: {max_leverage: 1}"), live_flag=True)
     assert refusal(LIVE.replace("account: {id: 1}", "")).endswith(
-        "account.id: is missing; it is required for live (`microlev auth accounts` lists yours)"
+        "account.id: is missing; it is required for live (`microlev auth accounts CONFIG` lists yours)"
     )
 
 

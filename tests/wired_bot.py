@@ -74,7 +74,8 @@ class WiredClient:
     """In place of a `VenueClient`: no TLS and no sockets, the same calls and the same order of them.
 
     Segments of the venue are deliveries of their own. What is written while the venue does not read waits here, as in
-    a network. The pauses between attempts are those of the real client, without their jitter.
+    a network. The pauses between attempts are those of the real client, without jitter; after a loss they grow only if
+    the link `backs_off`, so that tests that cut it again and again need not wait.
     """
 
     def __init__(self, clock: Clock, listener: Driver, venue: Venue | None, now_ns: Callable[[], int]) -> None:
@@ -88,6 +89,7 @@ class WiredClient:
         self.is_mute = False  # what the bot writes does not arrive
         self.mute_from: bytes | None = None  # from the first delivery on that holds these bytes
         self.never_closes = False
+        self.backs_off = False  # as the real client: a link that did not last counts as a failed attempt
         self._on_the_way = bytearray()
         self._drop_reason: str | None = None
         self._failed_in_a_row = 0
@@ -165,7 +167,7 @@ class WiredClient:
             self.link = None
             self._on_the_way.clear()
             lasted = self._clock.seconds() - self._up_since_s >= LONGEST_RETRY_S
-            self._failed_in_a_row = 1 if lasted else self._failed_in_a_row + 1
+            self._failed_in_a_row = self._failed_in_a_row + 1 if self.backs_off and not lasted else 1
             reason, self._drop_reason = self._drop_reason or reason, None
             self._listener.link_down(reason)
             self._try_again()
@@ -211,7 +213,7 @@ class WiredBot:
         self.decisions: list[Decision] = []
         self.result: Outcome | Failure | None = None
         self.summary: dict[str, Any] | None = None
-        # With `oauth` the token is that of the config's token file, and kept valid.
+        # With `oauth` (False: without HTTP) the token is that of the config's token file, and kept valid.
         if oauth is not None:
             token = read_token_file(self.config.credentials.token_file)
         self.run = assemble(self.config, CLIENT, token, run_id, renewable=oauth is not None, budget=budget)

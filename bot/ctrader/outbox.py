@@ -23,11 +23,12 @@ class Outbox:
         self.pending = Correlation(run_id)
         self._budget = budget if budget is not None else Budget()
         self._queue = SendQueue(self._budget)
-        self._heard_ns = self._sent_ns = 0
+        self._heard_ns = 0
+        self._sent_ns: int | None = None  # until the first request has left: not even a heartbeat precedes it
 
     def start(self, now_ns: int) -> None:
-        """Begin a connection: both directions count as alive now."""
-        self._heard_ns = self._sent_ns = now_ns
+        """Begin a connection: it counts as alive now."""
+        self._heard_ns, self._sent_ns = now_ns, None
 
     def heard(self, now_ns: int) -> None:
         """Note that something was received."""
@@ -83,7 +84,7 @@ class Outbox:
         for item in self._queue.take(now_ns):
             self.pending.written(item.message_id, now_ns)
             bodies.append(item.body)
-        if not bodies and now_ns - self._sent_ns >= HEARTBEAT_IDLE_NS:
+        if not bodies and self._sent_ns is not None and now_ns - self._sent_ns >= HEARTBEAT_IDLE_NS:
             self._budget.record(payload_type("ProtoHeartbeatEvent"), now_ns)
             bodies.append(envelope(message("ProtoHeartbeatEvent")()))
         if bodies:
@@ -92,9 +93,9 @@ class Outbox:
 
     def next_ns(self) -> int:
         """Return when something is due: a send, a heartbeat, the end of a patience."""
-        times = [self._heard_ns + INBOUND_LIMIT_NS, self._sent_ns + HEARTBEAT_IDLE_NS]
-        times += [t for t in (self._queue.next_ns(), self.pending.next_deadline_ns()) if t is not None]
-        return min(times)
+        heartbeat_ns = None if self._sent_ns is None else self._sent_ns + HEARTBEAT_IDLE_NS
+        times = (heartbeat_ns, self._queue.next_ns(), self.pending.next_deadline_ns())
+        return min([self._heard_ns + INBOUND_LIMIT_NS, *(t for t in times if t is not None)])
 
     def forget(self, *, link_lives: bool) -> list[TradeRequest]:
         """Forget what waits and return the trading requests that never left.

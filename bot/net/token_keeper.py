@@ -52,7 +52,7 @@ def token_pair(token: Token) -> TokenPair:
 class TokenKeeper:
     """Keeps the token of one run.
 
-    Args: `tell` injects a step into the run; `now_ns` is the run's clock; `learn` is told every secret that is new, so
+    Args: `oauth` is None where there is no OAuth server to ask; `tell` injects a step into the run; `now_ns` is the run's clock; `learn` is told every secret that is new, so
         that nothing stores it by mistake.
     """
 
@@ -61,7 +61,7 @@ class TokenKeeper:
         reactor: Any,
         path: Path,
         session: Session,
-        oauth: RefreshesTokens,
+        oauth: RefreshesTokens | None,
         now_ns: Callable[[], int],
         tell: Callable[[TokenStep], None],
         learn: Callable[[str], None] = lambda secret: None,
@@ -136,6 +136,9 @@ class TokenKeeper:
         elif self._session.can_renew_token and used.refresh_token == found.refresh_token:
             self._is_asking = True
             self._step("renew")
+        elif self._oauth is None:
+            self._lock.release()
+            self._refused("there is no connection to ask on, and venue.oauth_url is not given", is_final=False)
         else:
             self._is_asking = True
             self._oauth.refresh(found.refresh_token).addCallbacks(self._came, self._failed)

@@ -7,7 +7,7 @@ allows it, and finds another access token when one is needed. Everything that wa
 """
 
 import heapq
-from collections import Counter, deque
+from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -80,8 +80,7 @@ class FaultyLink:
         self.holds: list[Hold] = []
         self.answered_ids: set[str] = set()
         self.refused_codes: set[str] = set()
-        self.is_garbled = False
-        self.executed: list[str] = []  # client ids of the placed orders whose execution was delivered in time
+        self.garbled_ids: set[str] = set()
         self._script = ScriptedVenue(self.session)
         self._deliveries: list[Delivery] = []
         self._number = 0
@@ -193,7 +192,7 @@ class FaultyLink:
         for content, message_id in self._answers(name, wrapper.clientMsgId, request, fate):
             reply = envelope(content, message_id)
             if fate.kind == "garbled":
-                self.is_garbled = True
+                self.garbled_ids.add(wrapper.clientMsgId)
                 changed = bytearray(reply)
                 changed[fate.at % len(reply)] ^= fate.bits
                 reply = bytes(changed)
@@ -258,11 +257,11 @@ class FaultyLink:
             name = asked.message.DESCRIPTOR.name
             self.holds.append(Hold(name, self.now_ns, self.now_ns + pause_s * SECOND))
 
-    def count_by_client_id(self) -> Counter[str]:
-        """Return how often the venue has received each trade."""
-        keys = {"ProtoOANewOrderReq": "clientOrderId", "ProtoOAClosePositionReq": "positionId"}
-        keys["ProtoOACancelOrderReq"] = "orderId"
-        return Counter(str(getattr(s.request, keys[s.name])) for s in self.sent if s.name in keys)
+    @staticmethod
+    def trade_key(sent: Sent) -> str:
+        """Return what the wire shows of a trade that nothing else shares."""
+        fields = {"ProtoOANewOrderReq": "clientOrderId", "ProtoOAClosePositionReq": "positionId"}
+        return str(getattr(sent.request, fields.get(sent.name, "orderId")))
 
 
 ACCOUNT_END = build("AccountDisconnectEvent")
