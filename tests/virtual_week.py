@@ -1,51 +1,45 @@
 """A week of the whole bot against the embedded venue, on one virtual clock that jumps from event to event.
 
 How it works: `VirtualWeek` puts together what `app.run_live` does, without sockets and without a journal. Time goes to
-whatever is due next: a timer of the bot, a change at the venue, a fault of the plan. `WeekLink` stands in for the TLS
-client: it carries segments one by one, loses what an aborted connection loses, and can cut a delivery in two. The plan
-of faults is drawn from the seed before anything runs; `Witness` reads every byte that the bot writes or is given and
-keeps the bot to its promises with nothing of the bot's own code but the message classes.
+whatever is due next: a timer of the bot, a change at the venue, a fault of the plan. After each quiet spell the bot and
+the venue are compared; the first difference, like the first promise that the witness saw broken, ends the week with
+the seed and the faults that led there.
 
 Chance has one source, the seed: the same seed gives the same week, to the last decision.
 """
 
 import gc
+import hashlib
 import sys
-from collections import Counter, deque
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections import Counter
 from decimal import Decimal
 from pathlib import Path
 from random import Random
-from types import FunctionType, MethodType, ModuleType
+from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any
 
-from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
-from twisted.logger import formatEvent, globalLogPublisher
+from twisted.logger import globalLogPublisher
 from twisted.python.failure import Failure
+from week_faults import Planned, plan_faults
+from week_link import WeekLink, WeekPages
+from week_witness import Outages, Witness
 from wired_bot import ACCOUNT, CLIENT, RUN_ID, SECOND, START, TOKEN
 
 from bot.assembly import assemble, open_ledger
 from bot.config import Config
-from bot.config.token_file import Token, write_token_file
-from bot.ctrader.framing import FrameReader
-from bot.ctrader.ratelimit import is_historical
-from bot.ctrader.schema import message, message_for, payload_type
+from bot.config.token_file import Token, read_token_file, write_token_file
 from bot.engine.decision import Decision
 from bot.market.book import BID
-from bot.net.client import LONGEST_RETRY_S, retry_delay_s
 from bot.net.driver import Driver, DriverSettings
-from bot.net.fault_script import load_faults, parse_script
-from bot.net.oauth import OAuthRefused
 from bot.net.outcome import Outcome
 from bot.net.token_keeper import TokenKeeper
-from bot.sim.entities import AccountSettings, Refused
+from bot.sim.entities import AccountSettings
 from bot.sim.faults.link_faults import LoseEvent, Silence
-from bot.sim.faults.script import Fault, When, name_of
+from bot.sim.faults.script import name_of
+from bot.sim.faults.stage import Fired
 from bot.sim.listing import FX_WEEK
 from bot.sim.market import open_market
-from bot.sim.protocol import Link
 from bot.sim.venue import Venue
 
 HOUR_S, DAY_S = 3_600, 86_400
@@ -53,368 +47,256 @@ QUIET_S = 240.0
 """After the last fault the bot must be READY and agree with the venue in all things within this time."""
 
 SLOW_MARKET = 80
-"""The market runs so much slower than its clock: a quote about every ten seconds a symbol."""
+"""The market runs so much slower than its clock: a quote of a symbol about every ten seconds."""
 
-_NEW, _CLOSE = payload_type("ProtoOANewOrderReq"), payload_type("ProtoOAClosePositionReq")
-_HEARTBEAT = payload_type("ProtoHeartbeatEvent")
-_ERRORS = {payload_type("ProtoOAErrorRes"), payload_type("ProtoErrorRes")}
-_TRADES = {_NEW, _CLOSE}
-_RANDOM_WEEK = Path(__file__).parents[1] / "config" / "faults" / "random_week.yaml"
-
-DROPS = """
-faults:
-  - drop:
-  - drop: {abort: true}
-  - {on_request: [ProtoOANewOrderReq, ProtoOAClosePositionReq], drop: {when: before}}
-  - {on_request: [ProtoOANewOrderReq, ProtoOAClosePositionReq], drop: {when: after_execution}}
-  - {on_request: [ProtoOANewOrderReq, ProtoOAClosePositionReq], drop: {when: after_reply, abort: true}}
-  - {on_request: [ProtoOAApplicationAuthReq, ProtoOAAccountAuthReq], drop: {when: before, abort: true}}
-  - {on_request: [ProtoOATraderReq, ProtoOASymbolByIdReq, ProtoOAReconcileReq], drop: {when: after_execution}}
-  - {on_request: [ProtoOASubscribeSpotsReq, ProtoOASubscribeDepthQuotesReq], drop: {when: after_reply}}
-  - {on_request: [ProtoOAOrderListReq, ProtoOADealListReq], drop: {when: before}}
-  - {on_event: ProtoOAExecutionEvent, drop: {when: before}}
-  - {on_event: [ProtoOASpotEvent, ProtoOADepthEvent], drop: {when: after_reply, abort: true}}
-"""
-"""Connections that break; `cut` faults of the link, in the middle of a frame, are added by the plan."""
-
-OTHERS = """
-faults:
-  - {for: 20s, latency: {inbound: 150ms, outbound: 250ms, jitter: 100ms}}
-  - {for: 30s, split: {size_bytes: 7, gap: 2ms}}
-  - {for: 30s, merge: {window: 400ms}}
-  - {for: 75s, silence: {fate: lost}}
-  - {for: 20s, silence: {direction: outbound, fate: late}}
-  - {for: 15s, silence: {direction: inbound, fate: lost}}
-  - {on_event: [ProtoOASpotEvent, ProtoOADepthEvent], duplicate: {gap: 300ms}}
-  - {on_event: [ProtoOASpotEvent, ProtoOADepthEvent], reorder: }
-  - {on_event: ProtoOAExecutionEvent, duplicate: {gap: 5s}}
-  - {on_event: ProtoOAExecutionEvent, reorder: }
-  - {on_event: ProtoOAExecutionEvent, late: {by: 15s}}
-  - {on_event: ProtoOAExecutionEvent, lose_event: }
-  - {on_event: ProtoOADepthEvent, lose_event: }
-  - {on_event: ProtoOASpotEvent, lose_event: }
-  - {on_request: ProtoOANewOrderReq, reject: {shape: error_res, code: TIMEOUT_ERROR}}
-  - {on_request: ProtoOANewOrderReq, reject: {shape: common, code: SOMETHING_NEW}}
-  - {on_request: ProtoOANewOrderReq, reject: {shape: execution, code: MAX_EXPOSURE_REACHED}}
-  - {on_request: ProtoOAClosePositionReq, reject: {shape: order_error, code: POSITION_LOCKED}}
-  - {on_request: ProtoOANewOrderReq, reject: {shape: order_error, code: MARKET_CLOSED}}
-  - {on_request: ProtoOAReconcileReq, reject: {shape: error_res, code: CH_SERVER_NOT_REACHABLE}}
-  - {on_request: ProtoOAAccountAuthReq, reject: {shape: error_res, code: CANT_ROUTE_REQUEST}}
-  - {on_request: [ProtoOANewOrderReq, ProtoOAClosePositionReq], no_reply: {request: ignored}}
-  - {on_request: ProtoOAClosePositionReq, no_reply: {request: executed}}
-  - {on_request: [ProtoOAReconcileReq, ProtoOASubscribeSpotsReq], no_reply: {request: ignored}}
-  - {on_request: [ProtoOAOrderListReq, ProtoOADealListReq], no_reply: {request: executed}}
-  - {on_request: [ProtoOANewOrderReq, ProtoOAClosePositionReq], partial_fill: {fraction: 0.4, rest: filled}}
-  - {client_disconnect: {reason: please connect again}}
-  - {expire_token: {code: OA_AUTH_TOKEN_EXPIRED}}
-  - {expire_token: {code: CH_ACCESS_TOKEN_INVALID}}
-  - {block: {requests: [ProtoOANewOrderReq, ProtoOAClosePositionReq], retry_after: 20s}}
-  - {block: {requests: [ProtoOAReconcileReq, ProtoOASubscribeSpotsReq], retry_after: 10s}}
-  - {block: {requests: ProtoOANewOrderReq, retry_after: 4s, tells_retry_after: false, extends: true}}
-  - {for: 60s, rate: {requests_per_s: 10, historical_per_s: 1, block_after: 3, block_window: 10s, block_for: 5s}}
-  - {for: 90s, maintenance: {shape: common, connections: refused}}
-  - {for: 20s, not_routable: }
-  - {for: 20s, server_unreachable: }
-  - {symbol: EURUSD, manual_trade: {action: open, side: buy}}
-  - {symbol: USDJPY, manual_trade: {action: open, side: buy}}
-  - {symbol: GBPUSD, manual_trade: {action: open, side: sell}}
-  - {symbol: EURUSD, manual_trade: {action: close}}
-  - {symbol: BTCUSD, manual_trade: {action: close}}
-  - manual_trade: {action: close_all}
-  - manual_trade: {action: close_all}
-  - {deposit: {amount: 250.25}}
-  - {withdraw: {amount: 250.25}}
-  - {leverage_change: {ratio: 100}}
-  - {leverage_change: {ratio: 500}}
-  - {margin_change: {factor: 3}}
-  - {margin_change: {factor: 1}}
-  - {symbol: EURUSD, margin_change: {factor: 2, tiers: true}}
-  - {symbol: EURUSD, margin_change: {factor: 0.5, tiers: true}}
-  - {for: 60s, access_rights: {rights: CLOSE_ONLY}}
-  - {for: 60s, access_rights: {rights: NO_TRADING}}
-  - {symbol: USDJPY, symbol_change: {min_volume_cents: 500000, step_volume_cents: 500000}}
-  - {symbol: USDJPY, symbol_change: {min_volume_cents: 100000, step_volume_cents: 100000}}
-  - {for: 60s, symbol: BTCUSD, trading_mode: {mode: CLOSE_ONLY_MODE}}
-  - {for: 60s, symbol: EURUSD, close_market: }
-  - {for: 20s, symbol: BTCUSD, crossed_book: }
-  - {for: 30s, symbol: EURUSD, empty_book: {side: bid}}
-  - {for: 30s, symbol: USDJPY, empty_book: {side: ask}}
-  - {for: 90s, symbol: BTCUSD, stop_quotes: }
-"""
-"""Everything else that can go wrong and leaves a run alive."""
-
-WEEKEND = """
-faults:
-  - {at: 4d, for: 3h, maintenance: {shape: error_res, connections: accepted}}
-  - {at: 2d, symbol: USDJPY, holiday: {start_s: 3600, end_s: 7200}}
-"""
-"""Planned once: a maintenance on the weekend, an hour's holiday."""
+_TOKEN_LIFE_S = 2_628_000
+_OPAQUE = (ModuleType, FunctionType, BuiltinFunctionType, type, Clock, Venue, WeekLink)
 
 
-@dataclass(frozen=True, slots=True)
-class Planned:
-    """One fault of the plan; `cut` is "read" or "write" for a delivery that ends in the middle, else ""."""
-
-    at_s: float
-    fault: Fault | None
-    cut: str = ""
-
-    def line(self) -> str:
-        """Return it as one line that says when and what."""
-        what = f"cut {self.cut}" if self.fault is None else f"{name_of(self.fault.what)} {self.fault}"
-        return f"{self.at_s:.3f} s: {what}"
-
-
-def plan_faults(seed: int, until_s: float, drops_per_hour: float, others_per_hour: float) -> list[Planned]:
-    """Return the faults of a week in the order of time: two Poisson processes, one of drops and one of the rest."""
-    chance = Random(f"{seed}/plan")
-    drops: list[Fault | None] = [*parse_script(DROPS, "drops").faults, None, None]
-    drawn = load_faults(_RANDOM_WEEK).random
-    assert drawn is not None
-    others: list[Fault | None] = [*parse_script(OTHERS, "others").faults, *drawn.faults]
-    planned = []
-    for kinds, per_hour in ((drops, drops_per_hour), (others, others_per_hour)):
-        at_s = 0.0
-        deck: list[Fault | None] = []
-        while (at_s := at_s + chance.expovariate(per_hour / HOUR_S)) < until_s:
-            if not deck:  # dealt like cards, so that no kind is left out
-                deck = chance.sample(kinds, len(kinds))
-            fault = deck.pop()
-            planned.append(Planned(at_s, fault, "" if fault is not None else chance.choice(["read", "write"])))
-    for fault in parse_script(WEEKEND, "weekend").faults:
-        assert fault.when.at_ns is not None
-        if fault.when.at_ns / SECOND < until_s:
-            planned.append(Planned(fault.when.at_ns / SECOND, replace(fault, when=When())))
-    return sorted(planned, key=lambda entry: entry.at_s)
+def week_config(folder: Path, strategy: str) -> Config:
+    """Return a config that trades as often as a slow market gives reason to."""
+    return Config.model_validate(
+        {
+            "venue": {"environment": "simulator"},
+            "account": {"id": ACCOUNT},
+            "credentials": {"token_file": str(folder / "token.json")},
+            "mode": "trade",
+            "symbols": {
+                "EURUSD": {"direction": "long"},
+                "USDJPY": {"direction": "short", "weight": 0.5},
+                "BTCUSD": {"direction": "long", "weight": 0.5},
+            },
+            "on_manual_close": "reopen",
+            "strategy": {"name": strategy, "base_leverage": 2},
+            "sizing": {"warm_up_s": 0, "persistence_s": 0, "max_increase_frac_per_min": 1, "band": 0.02},
+            "risk": {"stale_quote_s": 60, "max_daily_loss_frac": 0.9, "max_drawdown_frac": 0.9},
+            "execution": {"settle_s": 1, "min_interval_s": 5, "max_slippage_bps": 50},
+            "state": {"directory": str(folder / "state")},
+        }
+    )
 
 
-class Witness:
-    """Reads what goes over the wire and notes every broken promise in `problems`. Units: times in ns."""
-
-    def __init__(self, is_ready: Callable[[], bool]) -> None:
-        self._is_ready = is_ready
-        self.problems: list[str] = []
-        self.written: Counter[str] = Counter()
-        self.blocked_count = 0
-        self.most_in_a_second = {False: 0, True: 0}
-        self._times: dict[bool, deque[int]] = {False: deque(), True: deque()}
-        self._kinds: dict[str, int] = {}
-        self._held_until_ns: dict[int, int] = {}
-        self._order_ids: set[str] = set()
-
-    @property
-    def order_count(self) -> int:
-        """How many orders have been placed."""
-        return len(self._order_ids)
-
-    def reads(self, frames: list[bytes], now_ns: int) -> None:
-        """The bot is given whole frames."""
-        for body in frames:
-            if b"BLOCKED_PAYLOAD_TYPE" not in body:
-                continue
-            wrapper = message("ProtoMessage").FromString(body)
-            kind = self._kinds.get(wrapper.clientMsgId)
-            if wrapper.payloadType not in _ERRORS or kind is None:
-                continue
-            error: Any = message_for(wrapper.payloadType)
-            retry_after_s = getattr(error.FromString(wrapper.payload), "retryAfter", 0)
-            if retry_after_s:
-                self.blocked_count += 1
-                until_ns = now_ns + retry_after_s * SECOND
-                self._held_until_ns[kind] = max(until_ns, self._held_until_ns.get(kind, 0))
-
-    def writes(self, frames: list[bytes], now_ns: int) -> None:
-        """The bot has written whole frames."""
-        for body in frames:
-            wrapper = message("ProtoMessage").FromString(body)
-            kind = wrapper.payloadType
-            self.written[message_for(kind).DESCRIPTOR.name] += 1  # type: ignore[union-attr]
-            if kind == _HEARTBEAT:
-                continue
-            self._kinds[wrapper.clientMsgId] = kind
-            if len(self._kinds) > 2_000:
-                del self._kinds[next(iter(self._kinds))]
-            self._count(is_historical(kind), now_ns)
-            if now_ns < self._held_until_ns.get(kind, 0):
-                self.problems.append(f"{message_for(kind)} was sent while it was blocked")
-            if kind in _TRADES and not self._is_ready():
-                self.problems.append("a trade was sent while the session was not READY")
-            if kind == _NEW:
-                order: Any = message("ProtoOANewOrderReq")
-                name = order.FromString(wrapper.payload).clientOrderId
-                if not name or name in self._order_ids:
-                    self.problems.append(f"client order id {name!r} was used again")
-                self._order_ids.add(name)
-
-    def _count(self, historical: bool, now_ns: int) -> None:
-        times = self._times[historical]
-        times.append(now_ns)
-        while times[0] + SECOND <= now_ns:
-            times.popleft()
-        self.most_in_a_second[historical] = max(self.most_in_a_second[historical], len(times))
-        if len(times) > (5 if historical else 50):
-            self.problems.append(f"{len(times)} requests within a second")
-
-
-class WeekLink:
-    """In place of a `VenueClient`: the same calls, the same pauses between attempts; bytes need no time."""
+class VirtualWeek:
+    """One run of the bot under a plan of faults. `run(until_s)` as often as wanted, then `calm()`, then `close()`."""
 
     def __init__(
-        self, clock: Clock, listener: Driver, venue: Venue, now_ns: Callable[[], int], chance: Random, witness: Witness
+        self,
+        folder: Path,
+        seed: int,
+        *,
+        until_s: float,
+        account_type: str = "hedged",
+        strategy: str = "liquidity-weighted",
+        drops_per_hour: float = 3.0,
+        others_per_hour: float = 3.0,
+        market_speed: float = 1 / SLOW_MARKET,
     ) -> None:
-        self._clock, self._listener, self._venue, self._now_ns = clock, listener, venue, now_ns
-        self._chance, self._witness = chance, witness
-        self.link: Link | None = None
-        self.up_since_s = 0.0
-        self.drops: Counter[str] = Counter()
-        self.cut = ""  # the next delivery of this kind ends in the middle, and the connection with it
-        self._unread: list[bytes] = []
-        self._is_running = False
-        self._failed_in_a_row = 0
-        self._not_before_s = 0.0
+        self.seed, self.until_s = seed, until_s
+        self.clock = Clock()
+        self.plan = plan_faults(seed, until_s, drops_per_hour, others_per_hour)
+        self.fired: Counter[str] = Counter()
+        self.audits = self.books_audited = 0
+        self.changes: Counter[str] = Counter()
+        self.outages = Outages()
+        self.result: Outcome | Failure | None = None
+        self._ahead: list[Planned] = self.plan[::-1]
+        self._history: list[str] = []
+        self._last_fault_s = 0.0
+        self._loss_s = -1.0  # when something was lost that only a new connection brings back
+        self._audit_s = 0.0
+        self._digest = hashlib.sha256()
+        self.venue = Venue(
+            open_market("synthetic:calm", seed=seed, start_ns=START, speed=market_speed),
+            accounts=[AccountSettings(ACCOUNT, account_type, "USD", Decimal(10_000))],
+            client_id=CLIENT.client_id,
+            client_secret=CLIENT.client_secret,
+            access_token=TOKEN.access_token,
+            refresh_token=str(TOKEN.refresh_token),
+            start_ns=START,
+            seed=seed,
+        )
+        self.venue.put_hours(FX_WEEK)
+        self.venue.stage.listener = self._struck
+        self._start_bot(folder, strategy)
 
-    def start(self) -> None:
-        self._is_running = True
-        self._clock.callLater(0, self._connect)
+    def _start_bot(self, folder: Path, strategy: str) -> None:
+        config = week_config(folder, strategy)
+        path = config.credentials.token_file
+        write_token_file(path, Token(TOKEN.access_token, TOKEN.refresh_token, START // SECOND + _TOKEN_LIFE_S))
+        self.run_parts = assemble(config, CLIENT, read_token_file(path), RUN_ID, renewable=True)
+        open_ledger(self.run_parts)
+        session = self.run_parts.session
+        self.pages = WeekPages(self.venue, self.now_ns)
+        self.witness = Witness(lambda: session.ready)
 
-    def stop(self) -> Deferred[None]:
-        self._is_running = False
-        self._lose("stopped")
-        return succeed(None)
+        def keeper(driver: Driver) -> TokenKeeper:
+            return TokenKeeper(self.clock, path, session, self.pages, self.now_ns, driver.token_step)
 
-    def drop(self, reason: str, retry_in_s: float = 0.0) -> None:
-        self._not_before_s = self._clock.seconds() + retry_in_s
-        if self.link is not None:
-            # A transport tells of its end on a later turn, never from within the call.
-            self._clock.callLater(0, self._lose, reason)
+        def link(driver: Driver) -> WeekLink:
+            return WeekLink(self.clock, driver, self.venue, self.now_ns, Random(f"{self.seed}/link"), self.witness)
 
-    def pump(self) -> None:
-        """Carry to the bot what the venue has to say, segment by segment, and the end of the connection."""
-        link = self.link
-        if link is None:
-            return
-        if self._unread and link.is_reading:
-            self._deliver(link)
-        while link is self.link and link.pending_bytes:
-            segments = link.segments_to_send(self._now_ns())
-            if not segments:
-                break
-            for segment in segments:
-                if link is not self.link:
-                    return
-                self._read(segment)
-        if link is self.link and link.is_closed:
-            self._lose("the other side closed the connection")
+        self.driver = Driver(
+            self.clock,
+            DriverSettings(30.0, None, False),
+            session,
+            self.run_parts.engine,
+            self.run_parts.pipeline,
+            link,
+            self.now_ns,
+            ledger=self.run_parts.ledger,
+            keep_token=keeper,
+            watchers=[self._watch],
+        )
+        self.link: Any = self.driver._client
+        globalLogPublisher.addObserver(self.outages.hear)
+        self.driver.start().addBoth(self._ended)
 
-    def _connect(self) -> None:
-        if not self._is_running or self.link is not None:
-            return
-        link = self._venue.connect(self._now_ns())
-        if link.is_closed:  # refused before the TLS handshake
-            self._failed_in_a_row += 1
-            self.drops["refused"] += 1
-            self._listener.link_failed("no link: the other side closed the connection")
-            self._again()
-            return
-        self.link, self._incoming, self._outgoing = link, FrameReader(), FrameReader()
-        self.up_since_s = self._clock.seconds()
-        self._listener.link_up(self._write)
+    # -- time -------------------------------------------------------------------------------------------------------
 
-    def _read(self, segment: bytes) -> None:
-        is_cut = self.cut == "read" and len(segment) > 1
-        if is_cut:
-            segment = segment[: self._chance.randrange(1, len(segment))]
-        self._witness.reads(self._incoming.receive(segment), self._now_ns())
-        self._listener.link_data(segment)
-        if is_cut:
-            self.cut = ""
-            self._lose("cut while reading")
+    def now_ns(self) -> int:
+        """The time of bot and venue."""
+        return START + round(self.clock.seconds() * 1e9)
 
-    def _write(self, data: bytes) -> None:
-        link = self.link
-        if link is None:
-            return
-        self._witness.writes(self._outgoing.receive(data), self._now_ns())
-        if self.cut == "write":
-            self.cut = ""
-            self._unread.append(data[: self._chance.randrange(1, len(data))])
-            self._deliver(link)
-            link.close()
-            self._clock.callLater(0, self._lose, "cut while writing")
-            return
-        self._unread.append(data)
-        if link.is_reading:
-            self._deliver(link)
+    def run(self, until_s: float) -> None:
+        """Let time pass. Raises: AssertionError, with all it takes to see it again, when something is not as it should."""
+        clock, venue, link, ahead = self.clock, self.venue, self.link, self._ahead
+        problems = self.witness.problems
+        while clock.seconds() < until_s:
+            now_s = clock.seconds()
+            due_s = min(until_s, now_s + 60.0)
+            if clock.calls:
+                due_s = min(due_s, clock.calls[0].getTime())
+            venue_ns = venue.next_event_ns()
+            if venue_ns is not None:
+                due_s = min(due_s, (venue_ns - START) / 1e9)
+            if ahead:
+                due_s = min(due_s, ahead[-1].at_s)
+            clock.advance(max(due_s - now_s, 0.0))
+            now_ns = self.now_ns()
+            venue.advance(now_ns if venue_ns is None or venue_ns - now_ns > 1 else max(venue_ns, now_ns))
+            while ahead and ahead[-1].at_s <= clock.seconds():
+                self._strike(ahead.pop(), now_ns)
+            link.pump()
+            if problems or self.result is not None:
+                raise AssertionError(self._story([*problems, *([str(self.result)] if self.result else [])]))
+            if clock.seconds() >= self._audit_s:
+                self._audit_s = clock.seconds() + 60.0
+                self._audit()
 
-    def _deliver(self, link: Link) -> None:
-        unread, self._unread = self._unread, []
-        now_ns = self._now_ns()
-        self._venue.advance(now_ns)
-        for data in unread:
-            link.receive(data, now_ns)
+    def calm(self, limit_s: float = 1_800.0) -> None:
+        """Let no further fault begin, and time pass until those that last are over and all is told."""
+        self._ahead.clear()
+        stage = self.venue.stage
+        for watches in stage._watches.values():
+            watches.clear()
+        self.venue.mishaps.__init__()
+        stage._refresh()
+        self._last_fault_s = max(self._last_fault_s, self.clock.seconds())
+        self.run(self.clock.seconds() + limit_s)
 
-    def _lose(self, reason: str) -> None:
-        if self.link is None:
-            return
-        self.drops[reason] += 1
-        self.link.close()
-        self.link = None
-        self._unread.clear()
-        lasted = self._clock.seconds() - self.up_since_s >= LONGEST_RETRY_S
-        self._failed_in_a_row = 1 if lasted else self._failed_in_a_row + 1
-        self._listener.link_down(reason)
-        self._again()
+    def close(self) -> None:
+        """Stop listening to the log, and give the ledger's lock back."""
+        globalLogPublisher.removeObserver(self.outages.hear)
+        if self.run_parts.ledger is not None:
+            self.run_parts.ledger.close()
 
-    def _again(self) -> None:
-        if self._is_running:
-            pause_s = retry_delay_s(self._failed_in_a_row, self._chance.random)
-            self._clock.callLater(max(0.0, self._not_before_s - self._clock.seconds()) + pause_s, self._connect)
-
-
-class _Pages:
-    """The venue's OAuth pages without HTTP; they are there although the venue's servers may not be."""
-
-    def __init__(self, venue: Venue, now_ns: Callable[[], int]) -> None:
-        self._venue, self._now_ns = venue, now_ns
-        self.asked = 0
-
-    def refresh(self, refresh_token: str) -> "Deferred[Token]":
-        self.asked += 1
-        try:
-            keys = CLIENT.client_id, CLIENT.client_secret
-            issued = self._venue.credentials.refresh_over_http(*keys, refresh_token, self._now_ns())
-        except Refused as refused:
-            return fail(OAuthRefused(refused.description))
-        if issued.replaced is not None:
-            self._venue.end_sessions(issued.replaced, "the access token was refreshed")
-        return succeed(Token(issued.access_token, issued.refresh_token, self._now_ns() // SECOND + 2_628_000))
-
-
-class Outages:
-    """The lines of the outage log, and READY as the state lines have it."""
-
-    def __init__(self) -> None:
-        self.lost: list[str] = []
-        self.back = 0
-        self.wrong_order = 0
-        self.state_lost = self.state_back = 0
-        self._was_ready = False
-
-    def hear(self, event: dict[str, Any]) -> None:
-        """Take an event of Twisted's log."""
-        if event.get("log_namespace") != "bot.net.outage_log":
-            return
-        line = formatEvent(event)
-        self.wrong_order += line.startswith("not ready") != (len(self.lost) == self.back)
-        if line.startswith("not ready"):
-            self.lost.append(line.removeprefix("not ready any more: "))
+    def _strike(self, planned: Planned, now_ns: int) -> None:
+        if planned.fault is None:
+            self.link.cut = planned.cut
+            self._note(f"cut {planned.cut}", planned.line())
         else:
-            self.back += 1
+            self.venue.stage.play(planned.fault, now_ns)
 
-    def see(self, decision: Decision) -> None:
-        """Take a Decision."""
-        if decision.state is None or decision.state.ready == self._was_ready:
+    def _struck(self, fired: Fired) -> None:
+        if fired.problem is None:
+            if isinstance(fired.what, Silence | LoseEvent):
+                self._loss_s = self.clock.seconds()
+            self._note(name_of(fired.what), f"{(fired.time_ns - START) / 1e9:.3f} s: {fired.line()}")
+
+    def _note(self, name: str, line: str) -> None:
+        self.fired[name] += 1
+        self._history.append(line)
+        self._last_fault_s = self.clock.seconds()
+
+    # -- what is seen -----------------------------------------------------------------------------------------------
+
+    def _watch(self, decision: Decision) -> None:
+        self.outages.see(decision)
+        for change in decision.order_changes:
+            self.changes[change.state] += 1
+        if decision.order_changes or decision.state is not None:
+            self._digest.update(f"{decision.now_ns} {decision.state} {decision.order_changes}".encode())
+
+    def _ended(self, result: Outcome | Failure) -> None:
+        self.result = result
+
+    @property
+    def digest(self) -> str:
+        """A fingerprint of everything that the bot did."""
+        return self._digest.hexdigest()
+
+    def _audit(self) -> None:
+        if self.clock.seconds() - self._last_fault_s < QUIET_S:
             return
-        self._was_ready = decision.state.ready
-        self.state_back += decision.state.ready
-        self.state_lost += not decision.state.ready
+        self.audits += 1
+        wrong = self.differences()
+        if wrong:
+            raise AssertionError(self._story(wrong))
+
+    def differences(self) -> list[str]:
+        """Return in what the bot and the venue do not agree; to be asked when no fault has struck for a while."""
+        session, engine = self.run_parts.session, self.run_parts.engine
+        if not session.ready:
+            return [f"not READY {QUIET_S:g} s after the last fault: {session.phase.name}, {session.last_loss}"]
+        truth = self.venue.snapshot(ACCOUNT)
+        wrong = []
+        held = {p.position_id: p.signed_volume_cents for p in truth.positions}
+        believed = {p.position_id: p.volume_cents for p in engine.portfolio.positions()}
+        if held != believed:
+            wrong.append(f"positions: the venue has {held}, the bot {believed}")
+        if (balance := Decimal(truth.balance).scaleb(-truth.money_digits)) != engine.portfolio.balance:
+            wrong.append(f"balance: the venue has {balance}, the bot {engine.portfolio.balance}")
+        if truth.orders or self.driver.figures.open_orders:
+            wrong.append(f"orders: the venue has {truth.orders}, the bot {self.driver.figures.open_orders}")
+        if self.link.up_since_s > self._loss_s:
+            self.books_audited += 1
+            wrong += self._book_differences()
+        return wrong
+
+    def _book_differences(self) -> list[str]:
+        books, wrong = self.run_parts.engine.books, []
+        assert books is not None
+        for s, spec in enumerate(self.run_parts.engine.specs[:3]):
+            seen = {}
+            for slot in books.quote_used[s].nonzero()[0].tolist():
+                is_bid = int(books.quote_side[s, slot]) == BID
+                price_e5 = int(books.quote_key[s, slot]) * (1 if is_bid else -1)
+                seen[int(books.quote_id[s, slot])] = (is_bid, price_e5, int(books.quote_size[s, slot]))
+            shown = self.venue.books[spec.symbol_id]
+            if seen != {q.quote_id: (q.is_bid, q.price_e5, q.size_cents) for q in shown.quotes.values()}:
+                wrong.append(f"the book of {spec.name} is not the venue's")
+            if books.spot_e5[:, s].tolist() != [shown.bid_e5, shown.ask_e5]:
+                wrong.append(f"the spot prices of {spec.name} are not the venue's")
+        return wrong
+
+    def _story(self, wrong: list[str]) -> str:
+        lately = "\n  ".join(self._history[-40:])
+        at = f"{self.clock.seconds():.3f} s"
+        return f"seed {self.seed}, at {at}: " + "\n".join(wrong) + f"\nthe last faults:\n  {lately}"
+
+    # -- memory -----------------------------------------------------------------------------------------------------
+
+    def bot_bytes(self) -> int:
+        """Return the size of everything that can be reached from the bot, the venue and what is in modules aside."""
+        gc.collect()
+        seen: set[int] = {id(self), id(self.outages), id(self.witness), id(self.plan)}
+        waiting: list[Any] = [self.driver, self.run_parts]
+        total = 0
+        while waiting:
+            thing = waiting.pop()
+            if id(thing) in seen or isinstance(thing, _OPAQUE):
+                continue
+            seen.add(id(thing))
+            total += sys.getsizeof(thing)
+            waiting += gc.get_referents(thing)
+        return total

@@ -256,8 +256,8 @@ class WiredBot:
 
     def _keeper(self, driver: Driver, oauth: Any) -> TokenKeeper:
         path = self.config.credentials.token_file
-        session = self.run.session
-        return TokenKeeper(self.clock, path, session, oauth, self.now_ns, driver.token_step, driver.learn_secret)
+        told = driver.token_step, driver.learn_secret
+        return TokenKeeper(self.clock, path, self.run.session, oauth or None, self.now_ns, *told)
 
     def now_ns(self) -> int:
         return START + round(self.clock.seconds() * 1e9)

@@ -31,7 +31,8 @@ def contradictions(config: Config) -> dict[Key, str]:
     found: dict[Key, str] = {}
     environment = config.venue.environment
     if environment != "simulator" and config.account.id is None:
-        found["account", "id"] = f"is missing; it is required for {environment} (`microlev auth accounts CONFIG` lists yours)"
+        hint = "`microlev auth accounts CONFIG` lists yours"
+        found["account", "id"] = f"is missing; it is required for {environment} ({hint})"
     name = config.strategy.name
     if is_strategy_file(name):
         if not Path(name).expanduser().is_file():

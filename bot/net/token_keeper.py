@@ -6,6 +6,9 @@ what is in the file; go on and ask the venue on this connection; or, asked by HT
 new pair. `keep_fresh` puts a pair that has come over the connection on disk before any byte leaves that uses it. The
 lock is held from the reading of the file until the new pair is on disk, so that one refresh token is never used twice.
 
+The connection comes first; what it refuses is asked once more over HTTP before it is believed, and after other trouble
+the two take turns.
+
 Invariant: a new pair is on disk before it is used; the old one died when it was made.
 """
 
@@ -52,8 +55,8 @@ def token_pair(token: Token) -> TokenPair:
 class TokenKeeper:
     """Keeps the token of one run.
 
-    Args: `oauth` is None where there is no OAuth server to ask; `tell` injects a step into the run; `now_ns` is the run's clock; `learn` is told every secret that is new, so
-        that nothing stores it by mistake.
+    Args: `oauth` is None where there is no OAuth server to ask; `tell` injects a step into the run; `now_ns` is the run's
+        clock; `learn` is told every secret that is new, so that nothing stores it by mistake.
     """
 
     def __init__(
@@ -76,6 +79,7 @@ class TokenKeeper:
         self._lock = TokenLock(path)
         self._is_asking = False
         self._failures = 0
+        self._socket_refusal: str | None = None
         self._later: Any = None
 
     def look(self) -> None:
@@ -84,9 +88,15 @@ class TokenKeeper:
         if self._is_asking and token.refusal is not None:
             refusal, token.refusal = token.refusal, None
             self._is_asking = False
-            self._refused(refusal.text, is_final=refusal.is_final)
+            if refusal.is_final and self._oauth is not None and not self._changed_in_file():
+                # What refuses may be the message and not the token; the other way will say.
+                self._socket_refusal = refusal.text
+                self._lock.release()
+                self._again(0.0)
+            else:
+                self._refused(refusal.text, is_final=refusal.is_final)
         elif token.need is None:
-            self._failures = 0
+            self._failures, self._socket_refusal = 0, None
         elif not self._is_asking and self._later is None:
             self._seek()
 
@@ -133,7 +143,7 @@ class TokenKeeper:
         elif found.refresh_token is None:
             self._lock.release()
             self._give_up(f"{self._path} holds no refresh token")
-        elif self._session.can_renew_token and used.refresh_token == found.refresh_token:
+        elif self._can_ask_venue and used.refresh_token == found.refresh_token:
             self._is_asking = True
             self._step("renew")
         elif self._oauth is None:
@@ -142,6 +152,12 @@ class TokenKeeper:
         else:
             self._is_asking = True
             self._oauth.refresh(found.refresh_token).addCallbacks(self._came, self._failed)
+
+    @property
+    def _can_ask_venue(self) -> bool:
+        # After a failure on the connection the next attempt goes over HTTP, if there is one.
+        is_its_turn = self._oauth is None or (self._failures % 2 == 0 and self._socket_refusal is None)
+        return self._session.can_renew_token and is_its_turn
 
     def _came(self, token: Token) -> None:
         self._is_asking = False
@@ -157,7 +173,11 @@ class TokenKeeper:
     def _failed(self, failure: Failure) -> None:
         self._is_asking = False
         self._lock.release()
-        self._refused(str(failure.value), is_final=failure.check(OAuthRefused) is not None)
+        text = str(failure.value)
+        if self._socket_refusal is not None:
+            self._refused(f"{self._socket_refusal}; and over HTTP: {text}", is_final=True)
+        else:
+            self._refused(text, is_final=failure.check(OAuthRefused) is not None)
 
     def _refused(self, text: str, *, is_final: bool) -> None:
         if is_final:

@@ -16,6 +16,8 @@ from bot.ctrader.schema import payload_type
 from bot.net import token_keeper
 from bot.net.oauth import OAuthRefused, OAuthUnreachable
 from bot.net.outcome import EXIT_FAILED, Outcome
+from bot.sim.faults.reply_faults import Reject
+from bot.sim.faults.script import Fault, When
 from bot.sim.venue import Venue
 
 REFRESH = payload_type("ProtoOARefreshTokenReq")
@@ -179,9 +181,38 @@ def test_two_runs_with_one_token_file_refresh_it_once(tmp_path: Path) -> None:
     assert tokens == {in_file(tmp_path)["access_token"]}
 
 
+def test_what_the_connection_refuses_is_asked_once_over_http(tmp_path: Path) -> None:
+    venue = virtual_venue()
+    bots: list[WiredBot] = []
+    pages = pages_of(venue, lambda: bots[0].now_ns())
+    bot = bot_with_file(tmp_path, venue, pages).start()
+    bots.append(bot)
+    bot.until(lambda: bot.is_ready)
+    venue.stage.play(Fault(Reject("UNSUPPORTED_MESSAGE"), When(on_request=("ProtoOARefreshTokenReq",))), bot.now_ns())
+    expire(bot)
+    bot.until(lambda: not bot.is_ready)
+    bot.until(lambda: bot.is_ready)
+    assert refreshes(venue) == 1
+    assert pages.asked == [TOKEN.refresh_token]
+    assert in_file(tmp_path)["access_token"] == bot.run.session.token.pair.access_token
+
+
+def test_without_http_a_refusal_is_final(tmp_path: Path) -> None:
+    venue = virtual_venue()
+    bot = bot_with_file(tmp_path, venue, False).start()
+    bot.until(lambda: bot.is_ready)
+    venue.stage.play(Fault(Reject("INVALID_REQUEST"), When(on_request=("ProtoOARefreshTokenReq",))), bot.now_ns())
+    expire(bot)
+    bot.let(20)
+    assert bot.result is not None
+    assert bot.result.exit_code == 3  # type: ignore[union-attr]
+    assert "INVALID_REQUEST" in bot.result.text  # type: ignore[union-attr]
+
+
 def test_a_refresh_token_that_is_used_up_ends_the_run_with_what_to_do(tmp_path: Path) -> None:
     venue = virtual_venue()
-    bot = bot_with_file(tmp_path, venue, Pages()).start()
+    pages = Pages(lambda _: fail(OAuthRefused("ACCESS_DENIED", "used up")))
+    bot = bot_with_file(tmp_path, venue, pages).start()
     bot.until(lambda: bot.is_ready)
     venue.credentials.refresh(str(TOKEN.refresh_token), bot.now_ns())  # by somebody who kept the pair to himself
     venue.end_sessions(TOKEN.access_token, "the access token was refreshed")
