@@ -55,8 +55,8 @@ def token_pair(token: Token) -> TokenPair:
 class TokenKeeper:
     """Keeps the token of one run.
 
-    Args: `oauth` is None where there is no OAuth server to ask; `tell` injects a step into the run; `now_ns` is the run's
-        clock; `learn` is told every secret that is new, so that nothing stores it by mistake.
+    Args: `oauth` is None where there is no OAuth server to ask; `tell` injects a step into the run; `now_ns` is the
+        run's clock; `learn` is told every secret that is new, so that nothing stores it by mistake.
     """
 
     def __init__(
