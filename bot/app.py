@@ -6,7 +6,6 @@ replay   journal -> session + engine -> the same Decisions, compared
 """
 
 import secrets
-import signal
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -77,6 +76,8 @@ def run_live(
     runs = [assemble(each, client, token, new_run_id(), renewable=renewable, budget=budget) for each in configs]
     if reactor is None:
         from twisted.internet import reactor
+    from twisted.internet.defer import DeferredList
+
     from bot.net.address import venue_address
     from bot.net.client import LinkListener, VenueClient
     from bot.net.clock import run_clock
@@ -84,6 +85,7 @@ def run_live(
     from bot.net.oauth import OAuthClient, oauth_base
     from bot.net.outcome import EXIT_INTERRUPTED, Outcome
     from bot.net.shared_link import SharedLink
+    from bot.net.single_task import run_task
     from bot.net.token_keeper import TokenKeeper
     from bot.net.trust import TrustUnavailable, trust_roots
 
@@ -134,39 +136,18 @@ def run_live(
         )
 
     drivers = [drive(run) for run in runs]
-    outcomes: dict[int, Any] = {}
-
-    def ended(result: Any, number: int) -> None:
-        outcomes[number] = result
-        if len(outcomes) == len(drivers):
-            reactor.callLater(0, reactor.stop)
 
     def stop_all() -> None:
-        for number, driver in enumerate(drivers):
-            if number not in outcomes:
-                driver.stop(Outcome(EXIT_INTERRUPTED, "interrupted"))
+        for driver in drivers:
+            driver.stop(Outcome(EXIT_INTERRUPTED, "interrupted"))
 
-    def interrupted(_number: int, _frame: Any) -> None:
-        reactor.callFromThread(stop_all)
-
-    def begin() -> None:
-        # Only now: Twisted has put its own handlers away, and a signal before the start ends the process anyway.
-        previous.update({number: signal.signal(number, interrupted) for number in (signal.SIGINT, signal.SIGTERM)})
-        for number, driver in enumerate(drivers):
-            driver.start().addBoth(ended, number)
-
-    previous: dict[signal.Signals, Any] = {}
-    reactor.callWhenRunning(begin)
-    try:
-        reactor.run(installSignalHandlers=False)
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
-    ends = [outcomes.get(number, Outcome(1, "the reactor stopped by itself")) for number in range(len(drivers))]
-    for end in ends:
-        if not isinstance(end, Outcome):
+    ends: list[tuple[bool, Any]] = run_task(
+        reactor, lambda: DeferredList([driver.start() for driver in drivers], consumeErrors=True), stop_all
+    )
+    for is_outcome, end in ends:
+        if not is_outcome:
             end.raiseException()  # a Failure: an error of ours, and its traceback is what helps
-    worst = next((end for end in ends if end.exit_code), ends[0])
+    worst = next((end for _, end in ends if end.exit_code), ends[0][1])
     return worst.exit_code, worst.text
 
 

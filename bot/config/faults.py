@@ -10,6 +10,7 @@ from bot.config.errors import ConfigError
 from bot.config.fault_model import WHAT_KEYS, Entry, FaultFile
 from bot.config.loading import nearest, shown
 from bot.config.source import Key
+from bot.config.source_text import read_yaml_text
 from bot.config.yaml_tree import read_tree
 
 _TRIGGERS = ("at", "every", "on_request", "on_event", "on_connect")
@@ -26,14 +27,7 @@ def read_faults(path: Path) -> FaultFile:
 
     Raises: ConfigError, one line with file, line and key, when the file or anything in it cannot be used.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: no such file; give the path of a YAML file of faults") from None
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror or error}") from None
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: is not UTF-8 text (byte {error.start}); save it as UTF-8") from None
+    text = read_yaml_text(path, "file of faults")
     return parse_faults(text, str(path))
 
 

@@ -12,6 +12,7 @@ from bot.config.errors import ConfigError
 from bot.config.model import Config, SymbolConfig
 from bot.config.rules import contradictions
 from bot.config.source import ConfigSource, Key
+from bot.config.source_text import read_yaml_text
 from bot.config.yaml_tree import FromEnvironment, read_tree
 
 # Keys whose default is a variable of the environment; without it they stay None until they are needed.
@@ -27,14 +28,7 @@ def load_config(path: Path, environ: Mapping[str, str], *, needs_account: bool =
         variable unset: for the commands by which a person finds out what it is.
     Raises: ConfigError, one line with file, line and key, when the file or anything in it cannot be used.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: no such file; give the path of a YAML config") from None
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror or error}") from None
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: is not UTF-8 text (byte {error.start}); save it as UTF-8") from None
+    text = read_yaml_text(path, "config")
     return parse_config(text, str(path), environ, needs_account=needs_account)
 
 

@@ -6,7 +6,6 @@ there is one connection and no other. `enquire` runs the reactor around it and r
 """
 
 import secrets
-import signal
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -20,6 +19,7 @@ from bot.ctrader.refusals import EXIT_INTERRUPTED, EXIT_UNREACHABLE, EnquiryFail
 from bot.net.address import venue_address
 from bot.net.client import VenueClient
 from bot.net.clock import run_clock
+from bot.net.single_task import run_task
 from bot.net.trust import TrustUnavailable
 
 __all__ = ["Enquirer", "EnquiryFailed", "enquire"]
@@ -221,32 +221,4 @@ def enquire(
         )
     except TrustUnavailable as error:
         raise config.error_at("venue.ca_file", str(error)) from None
-    outcomes: list[Any] = []
-
-    def ended(outcome: Any) -> None:
-        outcomes.append(outcome)
-        reactor.callLater(0, reactor.stop)
-
-    def interrupted(_number: int, _frame: Any) -> None:
-        reactor.callFromThread(enquirer.interrupt)
-
-    def begin() -> None:
-        # Only now: Twisted has put its own handlers away, and a signal before the start ends the process anyway.
-        previous.update({number: signal.signal(number, interrupted) for number in (signal.SIGINT, signal.SIGTERM)})
-        enquirer.start().addBoth(ended)
-
-    previous: dict[signal.Signals, Any] = {}
-    reactor.callWhenRunning(begin)
-    try:
-        reactor.run(installSignalHandlers=False)
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
-    if not outcomes:
-        raise EnquiryFailed(EXIT_UNREACHABLE, "the reactor stopped by itself")
-    outcome = outcomes[0]
-    if isinstance(outcome, Failure):
-        if isinstance(outcome.value, EnquiryFailed):
-            raise outcome.value from None
-        outcome.raiseException()  # an error of ours, and its traceback is what helps
-    return outcome  # type: ignore[no-any-return]
+    return run_task(reactor, enquirer.start, enquirer.interrupt)  # type: ignore[no-any-return]

@@ -1,4 +1,4 @@
-"""Runs the reactor for one task of a command that ends."""
+"""Runs the reactor for what a command does: until it is over, or a person interrupts it."""
 
 import signal
 from collections.abc import Callable
@@ -39,5 +39,5 @@ def run_task(reactor: Any, begin: "Callable[[], Deferred[Any]]", interrupted: Ca
         raise RuntimeError("the reactor stopped by itself")
     outcome = outcomes[0]
     if isinstance(outcome, Failure):
-        raise outcome.value
+        outcome.raiseException()  # with its own traceback: of an error of ours, that is what helps
     return outcome
