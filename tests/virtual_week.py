@@ -36,7 +36,7 @@ from bot.net.outcome import Outcome
 from bot.net.token_keeper import TokenKeeper
 from bot.sim.entities import AccountSettings
 from bot.sim.faults.link_faults import LoseEvent, Silence
-from bot.sim.faults.script import name_of
+from bot.sim.faults.script import TIMED, name_of
 from bot.sim.faults.stage import Fired
 from bot.sim.listing import FX_WEEK
 from bot.sim.market import open_market
@@ -46,9 +46,22 @@ HOUR_S, DAY_S = 3_600, 86_400
 QUIET_S = 240.0
 """After the last fault the bot must be READY and agree with the venue in all things within this time."""
 
+HOP_S, BUSY_S = 2.0, 20.0
+"""In dull times the clock goes on by `HOP_S`, as under a reactor that is busy elsewhere; after a fault, for `BUSY_S` at
+least, and with any order on its way, it stops at everything that is due. A bot decides four times a second, and a week
+of that takes a quarter of an hour."""
+
 SLOW_MARKET = 80
 """The market runs so much slower than its clock: a quote of a symbol about every ten seconds."""
 
+DEPOSIT = Decimal(200_000)  # so that the smallest volume step is small beside what is held
+BASE_LEVERAGE, LABEL = 2.0, "microlev"
+WEIGHTS = {"EURUSD": 1.0, "USDJPY": 0.5, "BTCUSD": 0.5}
+UNIT_USD = {"EURUSD": 1.1, "USDJPY": 1.0, "BTCUSD": 60_000.0}
+MOST_TOO_MUCH = 1.6
+"""Prices move, and money is withdrawn while a market is closed; an order that is sent twice is twice too much."""
+
+_MOST_AT_ONCE = 10_000
 _TOKEN_LIFE_S = 2_628_000
 _OPAQUE = (ModuleType, FunctionType, BuiltinFunctionType, type, Clock, Venue, WeekLink)
 
@@ -58,16 +71,16 @@ def week_config(folder: Path, strategy: str) -> Config:
     return Config.model_validate(
         {
             "venue": {"environment": "simulator"},
-            "account": {"id": ACCOUNT},
+            "account": {"id": ACCOUNT, "label": LABEL},
             "credentials": {"token_file": str(folder / "token.json")},
             "mode": "trade",
             "symbols": {
-                "EURUSD": {"direction": "long"},
-                "USDJPY": {"direction": "short", "weight": 0.5},
-                "BTCUSD": {"direction": "long", "weight": 0.5},
+                "EURUSD": {"direction": "long", "weight": WEIGHTS["EURUSD"]},
+                "USDJPY": {"direction": "short", "weight": WEIGHTS["USDJPY"]},
+                "BTCUSD": {"direction": "long", "weight": WEIGHTS["BTCUSD"]},
             },
             "on_manual_close": "reopen",
-            "strategy": {"name": strategy, "base_leverage": 2},
+            "strategy": {"name": strategy, "base_leverage": BASE_LEVERAGE},
             "sizing": {"warm_up_s": 0, "persistence_s": 0, "max_increase_frac_per_min": 1, "band": 0.02},
             "risk": {"stale_quote_s": 60, "max_daily_loss_frac": 0.9, "max_drawdown_frac": 0.9},
             "execution": {"settle_s": 1, "min_interval_s": 5, "max_slippage_bps": 50},
@@ -91,23 +104,29 @@ class VirtualWeek:
         others_per_hour: float = 3.0,
         market_speed: float = 1 / SLOW_MARKET,
     ) -> None:
-        self.seed, self.until_s = seed, until_s
+        self.until_s = until_s
+        self._name = (
+            f"VirtualWeek(seed={seed}, until_s={until_s:g}, account_type={account_type!r}, strategy={strategy!r}, "
+            f"drops_per_hour={drops_per_hour:g}, others_per_hour={others_per_hour:g})"
+        )
+        self.seed = seed
         self.clock = Clock()
         self.plan = plan_faults(seed, until_s, drops_per_hour, others_per_hour)
         self.fired: Counter[str] = Counter()
         self.audits = self.books_audited = 0
         self.changes: Counter[str] = Counter()
+        self.reasons_seen: set[str] = set()
         self.outages = Outages()
         self.result: Outcome | Failure | None = None
         self._ahead: list[Planned] = self.plan[::-1]
         self._history: list[str] = []
-        self._last_fault_s = 0.0
+        self._last_fault_s = self._over_s = 0.0
         self._loss_s = -1.0  # when something was lost that only a new connection brings back
         self._audit_s = 0.0
         self._digest = hashlib.sha256()
         self.venue = Venue(
             open_market("synthetic:calm", seed=seed, start_ns=START, speed=market_speed),
-            accounts=[AccountSettings(ACCOUNT, account_type, "USD", Decimal(10_000))],
+            accounts=[AccountSettings(ACCOUNT, account_type, "USD", DEPOSIT)],
             client_id=CLIENT.client_id,
             client_secret=CLIENT.client_secret,
             access_token=TOKEN.access_token,
@@ -158,22 +177,31 @@ class VirtualWeek:
         return START + round(self.clock.seconds() * 1e9)
 
     def run(self, until_s: float) -> None:
-        """Let time pass. Raises: AssertionError, with all it takes to see it again, when something is not as it should."""
+        """Let time pass.
+
+        Raises: AssertionError, with all it takes to see it again, when something is not as it should be.
+        """
         clock, venue, link, ahead = self.clock, self.venue, self.link, self._ahead
         problems = self.witness.problems
+        stood_still = 0
         while clock.seconds() < until_s:
             now_s = clock.seconds()
-            due_s = min(until_s, now_s + 60.0)
-            if clock.calls:
-                due_s = min(due_s, clock.calls[0].getTime())
             venue_ns = venue.next_event_ns()
-            if venue_ns is not None:
-                due_s = min(due_s, (venue_ns - START) / 1e9)
+            if self._is_dull():
+                due_s = now_s + HOP_S
+            else:
+                due_s = min(now_s + HOP_S, clock.calls[0].getTime())
+                if venue_ns is not None:
+                    due_s = min(due_s, (venue_ns - START) / 1e9)
             if ahead:
                 due_s = min(due_s, ahead[-1].at_s)
-            clock.advance(max(due_s - now_s, 0.0))
+            clock.advance(max(min(due_s, until_s) - now_s, 0.0))
+            stood_still = stood_still + 1 if clock.seconds() == now_s else 0
+            assert stood_still < _MOST_AT_ONCE, self._story(["time stands still"])
             now_ns = self.now_ns()
-            venue.advance(now_ns if venue_ns is None or venue_ns - now_ns > 1 else max(venue_ns, now_ns))
+            if venue_ns is not None and venue_ns == now_ns + 1:
+                now_ns = venue_ns  # what seconds in a float have lost of a nanosecond
+            venue.advance(now_ns)
             while ahead and ahead[-1].at_s <= clock.seconds():
                 self._strike(ahead.pop(), now_ns)
             link.pump()
@@ -186,10 +214,9 @@ class VirtualWeek:
     def calm(self, limit_s: float = 1_800.0) -> None:
         """Let no further fault begin, and time pass until those that last are over and all is told."""
         self._ahead.clear()
-        stage = self.venue.stage
-        for watches in stage._watches.values():
-            watches.clear()
-        self.venue.mishaps.__init__()
+        stage, mishaps = self.venue.stage, self.venue.mishaps
+        for waiting in (*stage._watches.values(), mishaps._fills, mishaps._rejections):
+            waiting.clear()
         stage._refresh()
         self._last_fault_s = max(self._last_fault_s, self.clock.seconds())
         self.run(self.clock.seconds() + limit_s)
@@ -201,6 +228,8 @@ class VirtualWeek:
             self.run_parts.ledger.close()
 
     def _strike(self, planned: Planned, now_ns: int) -> None:
+        if planned.fault is not None and planned.fault.when.trigger == TIMED:
+            self._over_s = max(self._over_s, planned.at_s + (planned.fault.for_ns or 0) / SECOND)
         if planned.fault is None:
             self.link.cut = planned.cut
             self._note(f"cut {planned.cut}", planned.line())
@@ -218,12 +247,23 @@ class VirtualWeek:
         self._history.append(line)
         self._last_fault_s = self.clock.seconds()
 
+    def _is_dull(self) -> bool:
+        """Whether nothing is going on that a bot which comes late by `HOP_S` could miss."""
+        return (
+            self.clock.seconds() - self._last_fault_s > BUSY_S
+            and self.run_parts.session.ready
+            and not self.driver.figures.open_orders
+            and not self.link.cut
+        )
+
     # -- what is seen -----------------------------------------------------------------------------------------------
 
     def _watch(self, decision: Decision) -> None:
         self.outages.see(decision)
         for change in decision.order_changes:
             self.changes[change.state] += 1
+        if decision.state is not None:
+            self.reasons_seen.update(decision.state.reasons)
         if decision.order_changes or decision.state is not None:
             self._digest.update(f"{decision.now_ns} {decision.state} {decision.order_changes}".encode())
 
@@ -231,12 +271,20 @@ class VirtualWeek:
         self.result = result
 
     @property
+    def planned_kinds(self) -> set[str]:
+        """The names of the faults in the plan."""
+        return {f"cut {p.cut}" if p.fault is None else name_of(p.fault.what) for p in self.plan}
+
+    @property
     def digest(self) -> str:
         """A fingerprint of everything that the bot did."""
         return self._digest.hexdigest()
 
     def _audit(self) -> None:
-        if self.clock.seconds() - self._last_fault_s < QUIET_S:
+        wrong = self._bought_twice()
+        if wrong:
+            raise AssertionError(self._story(wrong))
+        if self.clock.seconds() - max(self._last_fault_s, self._over_s) < QUIET_S:
             return
         self.audits += 1
         wrong = self.differences()
@@ -263,6 +311,40 @@ class VirtualWeek:
             wrong += self._book_differences()
         return wrong
 
+    def ledger_differences(self) -> list[str]:
+        """Return which of our orders the ledger remembers otherwise than the venue; for when all is over."""
+        ledger, wrong = self.run_parts.ledger, []
+        assert ledger is not None
+        history = self.venue.desks[ACCOUNT].account.order_history.values()
+        known = {order.client_order_id: order for order in history}
+        for client_order_id in self.witness.order_ids:
+            order, intent = known.get(client_order_id), ledger.intent(client_order_id)
+            state = None if intent is None else intent.state
+            if order is None:
+                is_true = state in ("rejected", "resolved")  # it never came there, or was refused
+            elif order.executed_cents == order.volume_cents:
+                is_true = state == "filled"
+            else:
+                is_true = state in ("cancelled", "expired", "rejected")
+            if not is_true:
+                wrong.append(f"order {client_order_id} is {state} in the ledger; the venue has {order}")
+        return wrong + [f"{intent.client_order_id} is open in the ledger" for intent in ledger.open_intents()]
+
+    def _bought_twice(self) -> list[str]:
+        """Return in which symbols the venue holds much more of ours than was ever wanted."""
+        account, wrong = self.venue.desks[ACCOUNT].account, []
+        own: Counter[str] = Counter()
+        for held in account.positions.values():
+            if held.label == LABEL:
+                own[self.venue.specs[held.symbol_id].name] += held.volume_cents * (1 if held.is_buy else -1)
+        equity = account.equity() / 100
+        for name, cents in own.items():
+            leverage = abs(cents) / 100 * UNIT_USD[name] / equity
+            most = MOST_TOO_MUCH * BASE_LEVERAGE * WEIGHTS[name]
+            if leverage > most:
+                wrong.append(f"{name}: {leverage:.2f} times the equity is held, at most {most:.2f} were wanted")
+        return wrong
+
     def _book_differences(self) -> list[str]:
         books, wrong = self.run_parts.engine.books, []
         assert books is not None
@@ -281,8 +363,8 @@ class VirtualWeek:
 
     def _story(self, wrong: list[str]) -> str:
         lately = "\n  ".join(self._history[-40:])
-        at = f"{self.clock.seconds():.3f} s"
-        return f"seed {self.seed}, at {at}: " + "\n".join(wrong) + f"\nthe last faults:\n  {lately}"
+        struck = f"{sum(self.fired.values())} faults have struck, the last of them:\n  {lately}"
+        return f"{self._name} at {self.clock.seconds():.3f} s:\n" + "\n".join(wrong) + f"\n{struck}"
 
     # -- memory -----------------------------------------------------------------------------------------------------
 

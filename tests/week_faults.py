@@ -63,10 +63,15 @@ random:
     - {client_disconnect: {reason: please connect again}}
     - {expire_token: {code: OA_AUTH_TOKEN_EXPIRED}}
     - {expire_token: {code: CH_ACCESS_TOKEN_INVALID}}
-    - {block: {requests: [ProtoOANewOrderReq, ProtoOAClosePositionReq], retry_after: 20s}}
-    - {block: {requests: [ProtoOAReconcileReq, ProtoOASubscribeSpotsReq], retry_after: 10s}}
-    - {block: {requests: ProtoOANewOrderReq, retry_after: 4s, tells_retry_after: false, extends: true}}
-    - {for: 60s, rate: {requests_per_s: 10, historical_per_s: 1, block_after: 3, block_window: 10s, block_for: 5s}}
+    - on_request: ProtoOANewOrderReq
+      block: {requests: [ProtoOANewOrderReq, ProtoOAClosePositionReq], retry_after: 20s}
+    - on_request: ProtoOAReconcileReq
+      block: {requests: [ProtoOAReconcileReq, ProtoOASubscribeSpotsReq], retry_after: 10s}
+    - on_request: ProtoOANewOrderReq
+      block: {requests: ProtoOANewOrderReq, retry_after: 4s, tells_retry_after: false, extends: true}
+    - on_request: ProtoOAApplicationAuthReq
+      for: 60s
+      rate: {requests_per_s: 10, historical_per_s: 1, block_after: 3, block_window: 10s, block_for: 5s}
     - {for: 90s, maintenance: {shape: common, connections: refused}}
     - {for: 20s, not_routable: }
     - {for: 20s, server_unreachable: }
@@ -77,8 +82,8 @@ random:
     - {symbol: BTCUSD, manual_trade: {action: close}}
     - manual_trade: {action: close_all}
     - manual_trade: {action: close_all}
-    - {deposit: {amount: 250.25}}
-    - {withdraw: {amount: 250.25}}
+    - {deposit: {amount: 5000.25}}
+    - {withdraw: {amount: 5000.25}}
     - {leverage_change: {ratio: 100}}
     - {leverage_change: {ratio: 500}}
     - {margin_change: {factor: 3}}

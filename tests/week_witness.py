@@ -30,12 +30,7 @@ class Witness:
         self._times: dict[bool, deque[int]] = {False: deque(), True: deque()}
         self._kinds: dict[str, int] = {}
         self._held_until_ns: dict[int, int] = {}
-        self._order_ids: set[str] = set()
-
-    @property
-    def order_count(self) -> int:
-        """How many orders have been placed."""
-        return len(self._order_ids)
+        self.order_ids: set[str] = set()
 
     def reads(self, frames: list[bytes], now_ns: int) -> None:
         """The bot is given whole frames."""
@@ -72,9 +67,9 @@ class Witness:
             if kind == _NEW:
                 order: Any = message("ProtoOANewOrderReq")
                 name = order.FromString(wrapper.payload).clientOrderId
-                if not name or name in self._order_ids:
+                if not name or name in self.order_ids:
                     self.problems.append(f"client order id {name!r} was used again")
-                self._order_ids.add(name)
+                self.order_ids.add(name)
 
     def _count(self, historical: bool, now_ns: int) -> None:
         times = self._times[historical]

@@ -11,12 +11,16 @@ if TYPE_CHECKING:
     from bot.config import Config, Token
     from bot.doctor.examination import Examination
     from bot.doctor.findings import Finding
+    from bot.doctor.kept_token import KeepsToken
     from bot.doctor.report import Mask
 
 _DAY_S = 86_400
 _SOON_DAYS = 3
 _OVER_LISTENING_S = 240.0
 """Time for everything beside the listening, at most: each request alone may take 15 s."""
+
+_OVER_PROVOCATIONS_S = 420.0
+"""Time for `--provoke` beside its silence: three limits to exceed, each waited out for 90 s at most."""
 
 
 def doctor(
@@ -28,34 +32,46 @@ def doctor(
     demo_orders: Annotated[
         bool, typer.Option("--demo-orders", help="Also send a few smallest orders; demo accounts only.")
     ] = False,
+    provoke: Annotated[
+        bool,
+        typer.Option(
+            "--provoke",
+            help="Also exceed the request limits, connect twice, refresh the token, and fall silent. The venue may "
+            "block requests for minutes, end sessions of this login, or drop the connection; stop running bots "
+            "before. Demo accounts only.",
+        ),
+    ] = False,
     seconds: Annotated[
         float,
         typer.Option(help="How long to listen; from 45 on partly to an idle link.", min=0.0, callback=duration),
     ] = 15.0,
 ) -> int:
-    """Connect, check token, account, symbols, clock and margin, measure the venue; one line each. It only reads."""
+    """Connect, check token, account, symbols, clock and margin, measure the venue; one line each. It only reads,
+    without --demo-orders and --provoke."""
     import os
 
     from bot.cli.screen import log_to_stderr
     from bot.config import load_config
 
     loaded = load_config(config, os.environ)
-    if demo_orders and loaded.venue.environment == "live":
-        raise loaded.error_at("venue.environment", "is live: --demo-orders is for demo accounts only; nothing was sent")
+    if (demo_orders or provoke) and loaded.venue.environment == "live":
+        flag = "--demo-orders" if demo_orders else "--provoke"
+        raise loaded.error_at("venue.environment", f"is live: {flag} is for demo accounts only; nothing was sent")
     if report is not None and not report.absolute().parent.is_dir():
         raise typer.BadParameter(f"the folder of {report} does not exist", param_hint="--report")
     log_to_stderr()
-    return _Visit(loaded, json=json, demo_orders=demo_orders, seconds=seconds).run(report)
+    return _Visit(loaded, json=json, demo_orders=demo_orders, provoke=provoke, seconds=seconds).run(report)
 
 
 class _Visit:
     """One run of the command."""
 
-    def __init__(self, config: "Config", *, json: bool, demo_orders: bool, seconds: float) -> None:
+    def __init__(self, config: "Config", *, json: bool, demo_orders: bool, provoke: bool, seconds: float) -> None:
         from bot.cli.progress import Progress
         from bot.doctor.findings import Findings
 
-        self._config, self._json, self._demo_orders, self._seconds = config, json, demo_orders, seconds
+        self._config, self._json, self._seconds = config, json, seconds
+        self._demo_orders, self._provoke = demo_orders, provoke
         self._progress = Progress()
         self._findings: Findings = Findings(self._tell)
         self._secrets: list[str] = []
@@ -114,9 +130,13 @@ class _Visit:
             listen_s=self._seconds,
             start_ns=start_ns,
             orders_tag=secrets.token_hex(4) if self._demo_orders else None,
+            provoke=self._provoke,
+            keeper=self._keeper(token),
         )
         examination = Examination(plan, findings, self._progress)
         limit_s = self._seconds + _OVER_LISTENING_S
+        if self._provoke:
+            limit_s += self._seconds + _OVER_PROVOCATIONS_S
         code = 0
         try:
             enquire(config, client, examination.script(), timeout_s=limit_s, on_progress=self._progress)
@@ -129,6 +149,14 @@ class _Visit:
         if trader is not None and trader.HasField("traderLogin"):
             self._numbers.append(int(trader.traderLogin))
         return code or findings.exit_code
+
+    def _keeper(self, token: "Token") -> "KeepsToken | None":
+        from bot.cli.kept_token import KeptToken
+
+        credentials = self._config.credentials
+        if not self._provoke or credentials.access_token is not None or token.refresh_token is None:
+            return None
+        return KeptToken(credentials.token_file, token, self._secrets.append)
 
     def _ended_early(self, examination: "Examination", failed: Any) -> None:
         if failed.exit_code in (2, 130):

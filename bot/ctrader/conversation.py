@@ -19,10 +19,42 @@ class Listen:
 
 
 class Timed:
-    """Requests to be sent together whose times matter; the script gets an `Answer` for each."""
+    """Requests to be sent together whose times matter; the script gets an `Answer` for each.
 
-    def __init__(self, *requests: Message) -> None:
+    `unpaced` requests leave at once, whatever the limits, and are never asked again: to see what a refusal looks like.
+    """
+
+    def __init__(self, *requests: Message, unpaced: bool = False) -> None:
         self.requests = requests
+        self.unpaced = unpaced
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """Send nothing for this long, no heartbeat either, or until the link is gone; the script gets a `Silent`."""
+
+    seconds: float
+
+
+class Silent(NamedTuple):
+    """A silence that is over. What came meanwhile is for the next `Listen`.
+
+    Missing: `why_lost` is None when the link still stands.
+    """
+
+    last_sent_ns: int
+    ended_ns: int
+    why_lost: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """Hold another conversation on a connection of its own; the script waits for what that one's script returns.
+
+    It gets the `EnquiryFailed` in its place as a value. What comes on this connection is for the next `Listen`.
+    """
+
+    script: Script[Any]
 
 
 class Heard(NamedTuple):

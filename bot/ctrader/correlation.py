@@ -15,6 +15,8 @@ from bot.ctrader.schema import payload_type
 from bot.execution.requests import CancelOrder, ClosePosition, PlaceOrder
 
 REPLY_TIMEOUT_NS = 15_000_000_000
+# The answer to a renewal is the only place where the new pair is, and the old one is dead by then.
+RENEWAL_TIMEOUT_NS = 45_000_000_000
 # The engine times its orders out much sooner; this only keeps a request from being remembered for ever.
 TRADE_TIMEOUT_NS = 300_000_000_000
 
@@ -31,6 +33,9 @@ class Purpose(Enum):
     DEPTH_RENEWAL = "depth_renewal"
     TOKEN_RENEWAL = "token_renewal"
     SESSION_CHECK = "session_check"
+
+
+_PATIENCE_NS = {Purpose.TRADE: TRADE_TIMEOUT_NS, Purpose.TOKEN_RENEWAL: RENEWAL_TIMEOUT_NS}
 
 
 class Outcome(Enum):
@@ -65,7 +70,7 @@ class PendingRequest:
         """When patience ends."""
         if self.written_ns is None:
             return None
-        return self.written_ns + (TRADE_TIMEOUT_NS if self.purpose is Purpose.TRADE else REPLY_TIMEOUT_NS)
+        return self.written_ns + _PATIENCE_NS.get(self.purpose, REPLY_TIMEOUT_NS)
 
 
 class Correlation:
@@ -97,6 +102,11 @@ class Correlation:
         """Return the request that waits for an answer under this id: nothing answers one that has not left yet."""
         request = self._pending.get(message_id)
         return None if request is None or request.written_ns is None else request
+
+    def only(self) -> PendingRequest | None:
+        """Return the one request that was written and waits; None when there is none, or more than one."""
+        written = [request for request in self._pending.values() if request.written_ns is not None]
+        return written[0] if len(written) == 1 else None
 
     def settle(self, message_id: str, outcome: Outcome) -> None:
         """Give a request its outcome; nothing for one that has it already."""

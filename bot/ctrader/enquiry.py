@@ -6,6 +6,8 @@ How it works: the script is a generator. What it yields is asked, and what the v
     replies = yield [request, ...]    sent together, replies in the order of the requests; refusals are values here
     answers = yield Timed(request)    as a list, but each reply comes as an `Answer` with its times
     heard = yield Listen(seconds)     what came without being asked for since the last `Listen`, and in these seconds
+    silent = yield Silence(seconds)   nothing is sent: how long the venue bears that
+    result = yield Beside(script)     what a script on a second connection returns, which the caller holds
 
 What the script returns is the result. Rate limits, heartbeats, patience and the waiting out of the venue's own limits
 are kept here, so a script is nothing but the conversation. It is sans-IO: frames and times go in, frames come out.
@@ -22,7 +24,7 @@ from typing import Any, Generic
 
 from google.protobuf.message import DecodeError, Message
 
-from bot.ctrader.conversation import Answer, Heard, Listen, Result, Script, Timed
+from bot.ctrader.conversation import Answer, Beside, Heard, Listen, Result, Script, Silence, Silent, Timed
 from bot.ctrader.errors import Reaction, rule_for
 from bot.ctrader.framing import frame
 from bot.ctrader.ratelimit import GENERAL_LIMIT, HISTORICAL_LIMIT, SlidingWindow, is_historical
@@ -58,6 +60,7 @@ class _Request:
     attempts: int = 1
     not_before_ns: int = 0
     written_ns: int | None = None
+    unpaced: bool = False
 
     @property
     def name(self) -> str:
@@ -88,6 +91,8 @@ class Enquiry(Generic[Result]):
         self._heard: deque[Heard] = deque(maxlen=MOST_HEARD)
         self._listening: Listen | None = None
         self._listen_end_ns = self._sent_ns = 0
+        self._is_silent = self._waits_beside = False
+        self._beside: Script[Any] | None = None
         self._is_connected = self._has_begun = False
         self._why_lost = ""
         self._stopped_by: Exception | None = None
@@ -99,6 +104,20 @@ class Enquiry(Generic[Result]):
     def has_begun(self) -> bool:
         """Whether the application is authorised and the script runs; before that a lost link can be made again."""
         return self._has_begun
+
+    # -- beside it --------------------------------------------------------------------------------------------------
+
+    def take_beside(self) -> "Enquiry[Any] | None":
+        """Return the conversation that the script wants beside this one, once; `beside_over` tells of its end."""
+        script, self._beside = self._beside, None
+        return None if script is None else Enquiry(script, *self._client, f"{self._new_id()}-beside")
+
+    def beside_over(self, outcome: Any, now_ns: int) -> None:
+        """Hand over what the other script returned, or the exception it ended with; a defect is thrown."""
+        if self._waits_beside:
+            self._waits_beside = False
+            is_defect = isinstance(outcome, Exception) and not isinstance(outcome, EnquiryFailed)
+            self._run(None if is_defect else outcome, outcome if is_defect else None, now_ns)
 
     # -- the link ---------------------------------------------------------------------------------------------------
 
@@ -135,7 +154,8 @@ class Enquiry(Generic[Result]):
             self.connection_lost(now_ns, "stopped")
             return
         self._stopped_by = error
-        self._listening = None
+        self._listening, self._beside = None, None
+        self._is_silent = self._waits_beside = False
         self._waiting.clear()  # what never left stays unsent; what left may still be answered, as something heard
         self._written.clear()
         self._asked.clear()
@@ -170,7 +190,8 @@ class Enquiry(Generic[Result]):
                 request.written_ns = now_ns
                 self._written[request.message_id] = request
                 bodies.append(envelope(request.body, request.message_id))
-        if not bodies and now_ns - self._sent_ns >= HEARTBEAT_IDLE_NS and self._general.is_free(now_ns):
+        is_due = now_ns - self._sent_ns >= HEARTBEAT_IDLE_NS and not self._is_silent
+        if not bodies and is_due and self._general.is_free(now_ns):
             self._general.record(now_ns)
             bodies.append(envelope(message("ProtoHeartbeatEvent")()))
         if bodies:
@@ -181,12 +202,12 @@ class Enquiry(Generic[Result]):
         """Return when `handle_timeout` or `data_to_send` has something to do next; None for never."""
         if not self._is_connected or self.is_over:
             return None
-        times = [self._sent_ns + HEARTBEAT_IDLE_NS]
+        times = [] if self._is_silent else [self._sent_ns + HEARTBEAT_IDLE_NS]
         times += [self._earliest_ns(request) for request in self._waiting]
         times += [r.written_ns + REPLY_TIMEOUT_NS for r in self._written.values() if r.written_ns is not None]
         if self._listening is not None:
             times.append(self._listen_end_ns)
-        return min(times)
+        return min(times, default=None)
 
     def handle_timeout(self, now_ns: int) -> None:
         """Do what is due: end the listening, or give a request up that was not answered in time."""
@@ -237,7 +258,7 @@ class Enquiry(Generic[Result]):
 
     @staticmethod
     def _may_repeat(request: _Request, code: str, wait_s: float | None) -> bool:
-        if rule_for(code).reaction is not Reaction.SLOW_DOWN or request.name in _TRADING:
+        if rule_for(code).reaction is not Reaction.SLOW_DOWN or request.name in _TRADING or request.unpaced:
             return False
         return request.attempts < MAX_ATTEMPTS and (wait_s is None or wait_s <= LONGEST_RETRY_AFTER_S)
 
@@ -305,8 +326,21 @@ class Enquiry(Generic[Result]):
             if already or not self._is_connected or asked.seconds <= 0:
                 self._end_listening(now_ns)
             return
+        if isinstance(asked, Silence):
+            self._is_silent = True
+            self._listening, self._listen_end_ns = Listen(asked.seconds), now_ns + round(asked.seconds * _SECOND_NS)
+            if not self._is_connected:
+                self._end_listening(now_ns)
+            return
+        if isinstance(asked, Beside):
+            self._waits_beside = True
+            if self._is_connected:
+                self._beside = asked.script
+            else:
+                self.beside_over(EnquiryFailed(EXIT_UNREACHABLE, self._why_lost), now_ns)
+            return
         if isinstance(asked, Timed):
-            self._ask(asked.requests, list)
+            self._ask(asked.requests, list, unpaced=asked.unpaced)
         elif isinstance(asked, Message):
             self._ask([asked], _only_reply)
         else:
@@ -318,6 +352,10 @@ class Enquiry(Generic[Result]):
             self._refuse_unanswered(now_ns)
 
     def _end_listening(self, now_ns: int) -> None:
+        if self._is_silent:
+            self._listening, self._is_silent = None, False
+            self._run(Silent(self._sent_ns, now_ns, None if self._is_connected else self._why_lost), None, now_ns)
+            return
         heard = list(self._heard)
         self._heard.clear()
         self._listening = None
@@ -331,8 +369,10 @@ class Enquiry(Generic[Result]):
 
     # -- what leaves ------------------------------------------------------------------------------------------------
 
-    def _ask(self, requests: Sequence[Message], hand_over: Callable[[list[Answer]], Any]) -> None:
-        asked = [_Request(body, self._new_id()) for body in requests]
+    def _ask(
+        self, requests: Sequence[Message], hand_over: Callable[[list[Answer]], Any], *, unpaced: bool = False
+    ) -> None:
+        asked = [_Request(body, self._new_id(), unpaced=unpaced) for body in requests]
         self._asked, self._answers, self._hand_over = [r.message_id for r in asked], {}, hand_over
         self._waiting += asked
 
@@ -341,6 +381,8 @@ class Enquiry(Generic[Result]):
         return f"{self._run_id}-{self._id_count}"
 
     def _earliest_ns(self, request: _Request) -> int:
+        if request.unpaced:
+            return request.not_before_ns
         limits = [request.not_before_ns, self._general.free_ns()]
         if is_historical(request.number):
             limits.append(self._historical.free_ns())

@@ -45,10 +45,10 @@ class Errands:
         except ValueError as error:
             self._emit(refused(request, "NOT_SENT", str(error), now_ns))
             return
-        held_s = self._outbox.held_s(body, now_ns)
-        if held_s is not None:
-            why = f"the venue blocks this kind of request for another {held_s:.1f} s"
-            self._emit(refused(request, "BLOCKED_PAYLOAD_TYPE", why, now_ns))
+        held_ns = self._outbox.held_until_ns(body, now_ns)
+        if held_ns is not None:
+            why = f"the venue blocks this kind of request for another {(held_ns - now_ns) / 1e9:.1f} s"
+            self._emit(refused(request, "BLOCKED_PAYLOAD_TYPE", why, now_ns, retry_at_ns=held_ns))
             return
         self._outbox.send_trade(body, request, now_ns)
 
@@ -61,7 +61,7 @@ class Errands:
         """Report a trade that nothing ever answered."""
         self._emit(refused(trade, "TIMEOUT", "the venue never answered", now_ns, outcome_unknown=True))
 
-    def trade_refused(self, trade: TradeRequest, error: Any, recv_ns: int) -> bool:
+    def trade_refused(self, trade: TradeRequest, error: Any, recv_ns: int, *, retry_at_ns: int | None) -> bool:
         """Report an error that answers a trade; return False for one that does not say whether it was executed.
 
         The engine takes such an order as unknown at once, and asks for its outcome.
@@ -69,7 +69,7 @@ class Errands:
         code, description = text(error.errorCode), text(error.description)
         known = rule_for(code, description, trading=True).reaction is not Reaction.OUTCOME_UNKNOWN
         ids = getattr(error, "orderId", 0), getattr(error, "positionId", 0)
-        self._emit(refused(trade, code, description, recv_ns, *ids, outcome_unknown=not known))
+        self._emit(refused(trade, code, description, recv_ns, *ids, outcome_unknown=not known, retry_at_ns=retry_at_ns))
         return known
 
     def refused_without_request(self, error: Any, recv_ns: int) -> bool:

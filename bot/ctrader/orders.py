@@ -37,6 +37,7 @@ def refused(
     position_id: int | None = None,
     *,
     outcome_unknown: bool = False,
+    retry_at_ns: int | None = None,
 ) -> RequestRefused:
     """Return the refusal of a request; ids the venue left out (or sent as 0) are taken from the request."""
     return RequestRefused(
@@ -47,6 +48,7 @@ def refused(
         order_id=order_id or getattr(request, "order_id", None),
         position_id=position_id or getattr(request, "position_id", None),
         outcome_unknown=outcome_unknown,
+        retry_at_ns=retry_at_ns,
     )
 
 

@@ -38,12 +38,13 @@ class Outbox:
         """Return whether nothing was received for so long that the link must be dead."""
         return now_ns - self._heard_ns >= INBOUND_LIMIT_NS
 
-    def send(self, purpose: Purpose, body: Message, key: object = None) -> None:
-        """Queue a request of the session under a new message id."""
+    def send(self, purpose: Purpose, body: Message, key: object = None) -> str:
+        """Queue a request of the session under a new message id, and return that."""
         request = self.pending.register(purpose, body, key)
         number = payload_type(body.DESCRIPTOR.name)
         importance = Importance.HISTORICAL if is_historical(number) else Importance.SESSION
         self._queue.put(Outgoing(request.message_id, number, envelope(body, request.message_id), importance))
+        return request.message_id
 
     def send_trade(self, body: Message, trade: TradeRequest, now_ns: int) -> None:
         """Queue a trading request under a new message id; it leaves soon or not at all."""
@@ -73,10 +74,9 @@ class Outbox:
         """Send nothing for a while that counts as this request does: the venue says we are too fast."""
         self._budget.slow_down(payload_type(body.DESCRIPTOR.name), now_ns, retry_after_s)
 
-    def held_s(self, body: Message, now_ns: int) -> float | None:
-        """Return for how many seconds this kind of request is still blocked; None when it is not."""
-        until_ns = self._budget.held_until_ns(payload_type(body.DESCRIPTOR.name), now_ns)
-        return None if until_ns is None else (until_ns - now_ns) / SECOND_NS
+    def held_until_ns(self, body: Message, now_ns: int) -> int | None:
+        """Return until when this kind of request is blocked; None when it is not."""
+        return self._budget.held_until_ns(payload_type(body.DESCRIPTOR.name), now_ns)
 
     def frames(self, now_ns: int) -> list[bytes]:
         """Return the framed messages whose turn has come; a heartbeat when there was none for 10 s."""

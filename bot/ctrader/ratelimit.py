@@ -143,6 +143,8 @@ class Budget:
     def _pause_s(self, key: object, now_ns: int) -> int:
         # Whether a refused request makes the block longer is not documented, so we do not knock every second.
         count, ended_ns = self._strikes.get(key, (0, 0))
+        if now_ns < ended_ns:  # it left before the pause began, with the one that was refused first
+            return -((now_ns - ended_ns) // SECOND_NS)
         count = count + 1 if now_ns - ended_ns < STRIKE_MEMORY_NS else 1
         pause_s = int(min(2 ** min(count - 1, 16), LONGEST_PAUSE_S))
         self._strikes[key] = count, now_ns + pause_s * SECOND_NS

@@ -16,8 +16,8 @@ _CARRIERS = ("ProtoOAGetAccountListByAccessTokenRes", "ProtoOARefreshTokenRes")
 def redact_frame(body: bytes) -> bytes:
     """Return the frame with every token replaced by `***`; frames without tokens come back unchanged.
 
-    A carrier that does not parse, wholly or in its payload, or claims a second type, is stored as an empty message of
-    its type: nothing unreadable is trusted to be harmless.
+    A carrier that does not parse, wholly or in its payload, or claims a second type, or has its tokens anywhere but in
+    their fields, is stored as an empty message of its type: nothing damaged is trusted to be harmless.
     Source: ProtoOAGetAccountListByAccessTokenRes.accessToken, ProtoOARefreshTokenRes.accessToken and refreshToken.
     """
     envelope_type = message("ProtoMessage")
@@ -32,23 +32,32 @@ def redact_frame(body: bytes) -> bytes:
         return bytes(envelope_type(payloadType=first).SerializeToString())
     for name in _CARRIERS:
         if wrapper.payloadType == payload_type(name):
-            wrapper.payload = _without_tokens(message(name), wrapper.payload)
+            payload, tokens = _without_tokens(message(name), wrapper.payload)
+            wrapper.payload = payload
             # Unknown fields of the envelope go too: a token could hide in one.
             wrapper.DiscardUnknownFields()
-            return bytes(wrapper.SerializePartialToString())
+            stored = bytes(wrapper.SerializePartialToString())
+            # Damage may have moved a token, or the whole payload, into the message id or another text.
+            is_clean = tokens is not None and not any(token in stored for token in tokens if token)
+            return stored if is_clean else bytes(envelope_type(payloadType=wrapper.payloadType).SerializeToString())
     return body
 
 
-def _without_tokens(message_type: type[Message], payload: bytes) -> bytes:
+def _without_tokens(message_type: type[Message], payload: bytes) -> tuple[bytes, list[bytes] | None]:
+    """Return the payload with its tokens replaced, and the tokens; None where one is not in its place."""
     try:
         content = message_type.FromString(payload)
     except DecodeError:
-        return b""
-    for field in _TOKEN_FIELDS:
-        if field in message_type.DESCRIPTOR.fields_by_name and content.HasField(field):
-            setattr(content, field, MARKER)
+        return b"", None
+    fields = [field for field in _TOKEN_FIELDS if field in message_type.DESCRIPTOR.fields_by_name]
+    if not all(content.HasField(field) for field in fields):
+        return b"", None
+    tokens = [getattr(content, field) for field in fields]
+    for field in fields:
+        setattr(content, field, MARKER)
     content.DiscardUnknownFields()  # type: ignore[no-untyped-call, unused-ignore]  # stub differs between releases
-    return content.SerializePartialToString()
+    # One that is not UTF-8 comes as bytes.
+    return content.SerializePartialToString(), [t if isinstance(t, bytes) else t.encode() for t in tokens]
 
 
 def _carrier_in(body: bytes) -> int | None:

@@ -18,8 +18,6 @@ from google.protobuf.message import DecodeError
 
 from bot.ctrader.correlation import Correlation, Outcome, PendingRequest, Purpose
 from bot.ctrader.errands import Errands
-from bot.ctrader.errors import MAINTENANCE, Reaction, rule_for
-from bot.ctrader.handshake import DISPENSABLE, REPEATABLE
 from bot.ctrader.inbound import read_frame
 from bot.ctrader.market_feed import MarketFeed
 from bot.ctrader.orders import refused
@@ -27,12 +25,13 @@ from bot.ctrader.outbox import INBOUND_LIMIT_NS, Outbox
 from bot.ctrader.phases import Phase
 from bot.ctrader.plan import Fatal, HandshakeRefused, SessionPlan
 from bot.ctrader.ratelimit import Budget
+from bot.ctrader.rejections import Rejections
 from bot.ctrader.schema import payload_type
 from bot.ctrader.token import SessionToken, TokenStep
 from bot.ctrader.translate import text
 from bot.ctrader.walk import Walk
 from bot.engine.events import Event, RequestRefused, SymbolsLoaded
-from bot.execution.requests import Request, ResolveOrders, ResubscribeDepth
+from bot.execution.requests import CheckFeed, Request, ResolveOrders, ResubscribeDepth
 
 __all__ = ["Fatal", "Session", "SessionPlan"]
 
@@ -52,23 +51,26 @@ class Session:
         self._errands = Errands(self._outbox, self._emit)
         self._walk = Walk(plan, self._outbox, self._errands, self._emit, self.counters)
         self._feed = MarketFeed(self.counters)
+        self._rejections = Rejections(self._walk, self._outbox, self._errands, self.counters, self._depth_answered)
         self._events: list[Event] = []
         self._malformed_in_a_row = 0
+        self._renewal_number = payload_type("ProtoOARefreshTokenRes")
         self._handlers = {
             payload_type(name): handler
             for name, handler in (
                 ("ProtoOASpotEvent", self._spot),
                 ("ProtoOADepthEvent", self._depth),
                 ("ProtoOAExecutionEvent", self._execution),
-                ("ProtoOAOrderErrorEvent", self._error),
-                ("ProtoOAErrorRes", self._error),
-                ("ProtoErrorRes", self._error),
+                ("ProtoOAOrderErrorEvent", self._rejections.take),
+                ("ProtoOAErrorRes", self._rejections.take),
+                ("ProtoErrorRes", self._rejections.take),
                 ("ProtoOATraderUpdatedEvent", self._trader_updated),
                 ("ProtoOASymbolChangedEvent", self._symbol_changed),
                 ("ProtoOAAccountDisconnectEvent", self._account_disconnected),
                 ("ProtoOAAccountsTokenInvalidatedEvent", self._token_invalidated),
                 ("ProtoOAClientDisconnectEvent", self._client_disconnected),
                 ("ProtoHeartbeatEvent", self._heartbeat),
+                ("ProtoOARefreshTokenRes", self._token_renewed),
             )
         }
 
@@ -123,6 +125,11 @@ class Session:
         return self._walk.handshake.venue_version
 
     @property
+    def is_renewing_token(self) -> bool:
+        """True while the answer to a renewal is on its way."""
+        return self._walk.is_renewing
+
+    @property
     def can_renew_token(self) -> bool:
         """True when the venue can be asked for a new token on this connection."""
         return not self._walk.is_deaf and self.phase is not Phase.APPLICATION_AUTH
@@ -142,8 +149,8 @@ class Session:
         self._walk.connection_lost(now_ns, reason)
 
     def receive_frame(self, body: bytes, recv_ns: int) -> None:
-        """Take one whole frame, without its length."""
-        if self._walk.is_deaf:
+        """Take one whole frame, without its length. Of a link that is given up only a new token is taken."""
+        if self._walk.is_deaf and not self._walk.is_renewing:
             return
         self._outbox.heard(recv_ns)
         self.counters["messages"] += 1
@@ -152,7 +159,7 @@ class Session:
             number, content, message_id = read_frame(body)
             if content is None:
                 self.counters["unknown_types"] += 1
-            else:
+            elif not self._walk.is_deaf or number == self._renewal_number:
                 self._dispatch(number, content, message_id, recv_ns)
         except HandshakeRefused as refusal:
             self._walk.fatal = refusal.fatal
@@ -173,12 +180,14 @@ class Session:
         if account_id is None or not self.ready:
             reasons = self.wants_disconnect or ", ".join(self._walk.reasons or ("connecting",))
             why = f"the session is not ready: {reasons}"
-            if isinstance(request, ResolveOrders | ResubscribeDepth):
+            if isinstance(request, ResolveOrders | ResubscribeDepth | CheckFeed):
                 self._emit(RequestRefused(now_ns, None, "NOT_READY", why))
             else:
                 self._emit(refused(request, "NOT_READY", why, now_ns))
         elif isinstance(request, ResolveOrders):
             self._errands.resolve(request.from_ns, account_id, now_ns)
+        elif isinstance(request, CheckFeed):
+            self._walk.check_feed(request)
         elif isinstance(request, ResubscribeDepth):
             if request.symbol_id in self._feed.index:
                 self._errands.renew_depth(request.symbol_id, account_id)
@@ -198,10 +207,11 @@ class Session:
             self.requests.settle(late.message_id, Outcome.UNKNOWN)
             if late.trade is not None:
                 self._errands.trade_overdue(late.trade, now_ns)
-            elif late.purpose is Purpose.HISTORY:
+            elif late.purpose is Purpose.HISTORY and late.key is not None:
+                # A list may take its time; a reconcile that nobody answers says that we are not heard.
                 self._errands.history_refused(late, "TIMEOUT", self._walk.handshake.account, now_ns)
             elif late.purpose is Purpose.TOKEN_RENEWAL:
-                self._walk.token_refused("the venue did not answer within 15 s", now_ns, is_final=False)
+                self._walk.token_refused("the venue did not answer within 45 s", now_ns, is_final=False)
             else:
                 self._walk.wants_disconnect = f"no answer to {late.message.DESCRIPTOR.name} within 15 s"
                 return
@@ -236,7 +246,7 @@ class Session:
     def _flush_quotes(self) -> None:
         self._events += self._feed.take()
 
-    # Replies and errors.
+    # Replies.
 
     def _dispatch(self, number: int, content: Any, message_id: str, recv_ns: int) -> None:
         handler = self._handlers.get(number)
@@ -263,72 +273,10 @@ class Session:
                     self._emit(event)
                 for body, key in questions:
                     self._outbox.send(Purpose.SYMBOL_CHANGE, body, key)
-            case Purpose.TOKEN_RENEWAL:
-                self._walk.token_renewed(content, recv_ns)
             case Purpose.SESSION_CHECK:
                 # It was opened anew, so the one before had ended without a word, and its subscriptions with it.
                 self.token.accepted()
-                self._walk.account_lost("the token was refreshed", recv_ns, Phase.CATALOGUE)
-
-    def _error(self, error: Any, message_id: str, recv_ns: int) -> None:
-        code, description = text(error.errorCode), text(error.description)
-        reaction = rule_for(code, description).reaction
-        pending = self.requests.sent(message_id)
-        if pending is None:
-            self._error_without_request(error, code, reaction, recv_ns)
-            return
-        is_known = pending.trade is None or self._errands.trade_refused(pending.trade, error, recv_ns)
-        self.requests.settle(message_id, Outcome.REFUSED if is_known else Outcome.UNKNOWN)
-        if pending.purpose is Purpose.TOKEN_RENEWAL and reaction is not Reaction.SLOW_DOWN:
-            is_final = reaction in (Reaction.FATAL, Reaction.CORRECT)
-            self._walk.token_refused(f"the venue refused: {code} {description}".strip(), recv_ns, is_final=is_final)
-        elif code == MAINTENANCE:
-            self._walk.maintenance(error, recv_ns)
-        elif reaction is Reaction.SLOW_DOWN:
-            hold = self._outbox.hold if code == "BLOCKED_PAYLOAD_TYPE" else self._outbox.slow_down
-            hold(pending.message, recv_ns, getattr(error, "retryAfter", 0))
-            if pending.trade is None:
-                self._outbox.send(pending.purpose, pending.message, pending.key)
-        elif reaction is Reaction.FATAL:
-            self._walk.fatal_code(code, description, recv_ns)
-        elif reaction is Reaction.AUTHENTICATE and self.ready and code != "CH_CLIENT_NOT_AUTHENTICATED":
-            self._walk.account_lost(f"{code} {description}".strip(), recv_ns)
-        elif reaction is Reaction.AUTHENTICATE:
-            self._walk.turned_away(pending.message.DESCRIPTOR.name, error, recv_ns)
-        else:
-            self._refused(pending, error, reaction, recv_ns)
-
-    def _error_without_request(self, error: Any, code: str, reaction: Reaction, recv_ns: int) -> None:
-        self.counters["errors_without_request"] += 1
-        account_id = getattr(error, "ctidTraderAccountId", 0)
-        if account_id and account_id != self._walk.handshake.account_id:
-            self.counters["foreign_account"] += 1
-        elif self.phase.has_account and self._errands.refused_without_request(error, recv_ns):
-            pass
-        elif code == MAINTENANCE:
-            self._walk.maintenance(error, recv_ns)
-        elif reaction is Reaction.FATAL:
-            self._walk.fatal_code(code, text(error.description), recv_ns)
-
-    def _refused(self, pending: PendingRequest, error: Any, reaction: Reaction, recv_ns: int) -> None:
-        name, done = pending.message.DESCRIPTOR.name, reaction is Reaction.SUCCESS
-        match pending.purpose:
-            case Purpose.HISTORY:
-                self._errands.history_refused(pending, text(error.errorCode), self._walk.handshake.account, recv_ns)
-            case Purpose.DEPTH_RENEWAL if done or name == "ProtoOAUnsubscribeDepthQuotesReq":
-                self._depth_answered(pending, recv_ns)  # not subscribed (any more) is what was wanted
-            case Purpose.HANDSHAKE if done and name in REPEATABLE:
-                self._walk.depth_survived = self._walk.depth_survived or name == "ProtoOASubscribeDepthQuotesReq"
-                self._walk.advance(recv_ns)
-            case Purpose.HANDSHAKE if reaction is Reaction.CORRECT and name in DISPENSABLE:
-                self.counters["refusals_passed_over"] += 1
-                self._walk.advance(recv_ns)
-            case Purpose.SESSION_CHECK if done:
-                self.token.accepted()
-            case Purpose.HANDSHAKE | Purpose.DEPTH_RENEWAL | Purpose.SESSION_CHECK:
-                self._walk.turned_away(name, error, recv_ns)
-            case Purpose.SYMBOL_CHANGE:
-                self.counters["refusals_passed_over"] += 1
+                self._walk.account_lost("it had ended without a word", recv_ns, Phase.CATALOGUE)
 
     def _depth_answered(self, pending: PendingRequest, recv_ns: int) -> None:
         emptied = self._errands.depth_answered(pending, self._walk.handshake.account)
@@ -380,6 +328,13 @@ class Session:
     def _client_disconnected(self, event: Any, _message_id: str, _recv_ns: int) -> None:
         why = text(event.reason) or "no reason given"
         self._walk.wants_disconnect = f"the venue cancelled the application's session: {why}"
+
+    def _token_renewed(self, reply: Any, message_id: str, recv_ns: int) -> None:
+        if self._walk.has_asked_renewal(message_id):
+            self.requests.settle(message_id, Outcome.ANSWERED)
+            self._walk.token_renewed(reply, recv_ns)
+        else:
+            self.counters["unexpected"] += 1
 
     def _heartbeat(self, _event: Any, _message_id: str, _recv_ns: int) -> None:
         self.counters["heartbeats"] += 1

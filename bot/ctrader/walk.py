@@ -21,13 +21,15 @@ from bot.ctrader.plan import Fatal, SessionPlan
 from bot.ctrader.token import Refusal, SessionToken, TokenPair, TokenStep
 from bot.ctrader.translate import text
 from bot.engine.events import Event, ReadinessChanged
+from bot.execution.requests import CheckFeed
 
 _SECOND_NS = 1_000_000_000
 _LAST_S = 253_402_300_799  # the end of the year 9999, after which there are no dates to show
 ACCOUNT_LOSS_LIMIT, ACCOUNT_LOSS_WINDOW_NS = 3, 60 * _SECOND_NS
 # A maintenance announced for longer is asked after all the same: the announcement may be wrong.
 LONGEST_MAINTENANCE_NS = 12 * 3600 * _SECOND_NS
-CONNECTIONS_PAUSE_NS = 60 * _SECOND_NS
+CONNECTIONS_LIMIT = "CONNECTIONS_LIMIT_EXCEEDED"
+CONNECTIONS_PAUSE_NS = 15 * _SECOND_NS
 
 
 class Walk:
@@ -54,6 +56,7 @@ class Walk:
         self._errands = errands
         self._emit = emit
         self._counters = counters
+        self._renewal_ids: deque[str] = deque(maxlen=16)
         self._losses_ns: deque[int] = deque(maxlen=ACCOUNT_LOSS_LIMIT)
 
     @property
@@ -78,7 +81,7 @@ class Walk:
         """Enter a phase and pass through those that have nothing to ask."""
         while phase is not Phase.READY:
             self.phase = phase
-            if phase.needs_token and (self.token.is_awaited or self._is_renewing):
+            if phase.needs_token and (self.token.is_awaited or self.is_renewing):
                 self._tell(("refreshing_token",), now_ns)
                 return
             self._tell((TRANSITIONS[phase].reason,), now_ns)
@@ -123,13 +126,21 @@ class Walk:
         self._counters["account_losses"] += 1
         self._forget(now_ns, f"the account's session ended: {reason}", link_lives=True)
         self._tell(("account_disconnected",), now_ns)
-        self._losses_ns.append(now_ns)
+        if not self.is_renewing:  # a refresh ends the sessions of the old token, and its answer is on its way
+            self._losses_ns.append(now_ns)
         if len(self._losses_ns) == ACCOUNT_LOSS_LIMIT and now_ns - self._losses_ns[0] < ACCOUNT_LOSS_WINDOW_NS:
             # Asking again and again at once would only burn requests; a reconnect has a pause in it.
             self._losses_ns.clear()
             self.wants_disconnect = f"the account's session ended {ACCOUNT_LOSS_LIMIT} times within a minute: {reason}"
             return
         self.enter(phase, now_ns)
+
+    def check_feed(self, request: CheckFeed) -> None:
+        """Ask whether the account's session stands, or give the connection up: prices have stopped, nobody said why."""
+        if request.reconnect:
+            self.wants_disconnect = f"no prices for {request.quiet_s:.0f} s while a market is open"
+        elif not self._outbox.pending.any_of(Purpose.SESSION_CHECK):
+            self._outbox.send(Purpose.SESSION_CHECK, self.handshake.account_auth())
 
     def load_more_symbols(self, now_ns: int) -> None:
         """Go back for the details of a symbol that a position is held in since a moment ago."""
@@ -163,13 +174,13 @@ class Walk:
         code, description = text(error.errorCode), text(error.description)
         said = f"{code}: {description}" if description else code
         self.wants_disconnect = f"{name} was refused: {rule_for(code, description).meaning} ({said})"
-        if code == "CONNECTIONS_LIMIT_EXCEEDED":
+        if code == CONNECTIONS_LIMIT:
             self.retry_at_ns = now_ns + CONNECTIONS_PAUSE_NS
 
     def _forget(self, now_ns: int, why: str, *, link_lives: bool) -> None:
         if self.phase is Phase.READY:
             self.last_loss = why
-        if self._is_renewing and not link_lives:
+        if self.is_renewing and not link_lives:
             self.token.refusal = Refusal(why, is_final=False)
         self._errands.forget(now_ns, why, link_lives=link_lives)
 
@@ -180,17 +191,24 @@ class Walk:
         self.token.refusal = None
         refresh_token = self.token.pair.refresh_token
         if step.step == "lost" or (step.step == "renew" and refresh_token is None):
-            self.fatal = Fatal(3, step.text)
+            if self.token.need is not None:  # or it has come after all
+                self.fatal = Fatal(3, step.text)
         elif step.step == "use" and step.pair is not None:
             self.token.take(step.pair, renewed=step.renewed)
             self.token_changed(step.recv_ns)
         elif self.is_deaf or self.phase is Phase.APPLICATION_AUTH:
             self.token.refusal = Refusal("the connection was lost before the venue could be asked", is_final=False)
         else:
-            self._outbox.send(Purpose.TOKEN_RENEWAL, self.handshake.token_renewal(str(refresh_token)))
+            question = self.handshake.token_renewal(str(refresh_token))
+            self._renewal_ids.append(self._outbox.send(Purpose.TOKEN_RENEWAL, question))
+
+    def has_asked_renewal(self, message_id: str) -> bool:
+        """Return whether an id is that of one of our last renewals, answered or given up."""
+        return message_id in self._renewal_ids
 
     @property
-    def _is_renewing(self) -> bool:
+    def is_renewing(self) -> bool:
+        """Whether the venue has been asked for a new pair on this link, and has not answered."""
         return self._outbox.pending.any_of(Purpose.TOKEN_RENEWAL)
 
     def token_refused(self, why: str, now_ns: int, *, is_final: bool) -> None:
@@ -200,8 +218,9 @@ class Walk:
             self.enter(self.phase, now_ns)
 
     def token_renewed(self, reply: Any, now_ns: int) -> None:
-        """Take the venue's ProtoOARefreshTokenRes."""
-        pair = TokenPair(text(reply.accessToken), text(reply.refreshToken), now_ns + reply.expiresIn * _SECOND_NS)
+        """Take the venue's ProtoOARefreshTokenRes, late or not: the pair before is dead."""
+        expires_ns = now_ns + reply.expiresIn * _SECOND_NS if reply.expiresIn > 0 else None
+        pair = TokenPair(text(reply.accessToken), text(reply.refreshToken), expires_ns)
         self.token.fresh = pair
         self.token.take(pair, renewed=True)
         self.token_changed(now_ns)

@@ -18,7 +18,7 @@ class CannotGoOn(Exception):
 def check_access(facts: Facts) -> Script[None]:
     """Check the token, the account and its session.
 
-    Raises: CannotGoOn; EnquiryFailed (2) when orders are wanted on an account that is not known to be a demo.
+    Raises: CannotGoOn; EnquiryFailed (2) when orders or provocations are wanted on an account not known to be a demo.
     """
     findings, plan = facts.findings, facts.plan
     findings.check("connection", "ok", "connected; the certificate leads to a trusted root and names the host")
@@ -50,11 +50,11 @@ def check_access(facts: Facts) -> Script[None]:
         findings.check("kind", "unknown", text)
     else:
         findings.check("kind", "ok", f"a {account.kind} account in environment {plan.environment}", account.kind)
-    if plan.orders_tag is not None and account.kind != "demo":
-        raise EnquiryFailed(
-            EXIT_USAGE,
-            f"--demo-orders: account {account.account_id} is {kind_of(account)}, not demo; no order was sent",
-        )
+    wanted = {"--demo-orders": plan.orders_tag is not None, "--provoke": plan.provoke}
+    flags = " ".join(flag for flag, is_wanted in wanted.items() if is_wanted)
+    if flags and account.kind != "demo":
+        text = f"{flags}: account {account.account_id} is {kind_of(account)}, not demo; nothing of it was done"
+        raise EnquiryFailed(EXIT_USAGE, text)
     try:
         yield from log_in(account.account_id, plan.access_token)
     except EnquiryRefused as refused:

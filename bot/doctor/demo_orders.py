@@ -1,19 +1,24 @@
 """A few smallest orders on a demo account, to see how they are answered; whatever happens, nothing of them is left.
 
-How it works: a resting order far from the market is placed, amended and cancelled; then a market order is filled, its
-position grown, reduced and closed. Every order bears a label and ids of this examination alone. In a `finally`, orders
-and positions that bear them are looked up and ended until several looks in a row find none; a failure says so loudly.
+How it works: orders far from the market are placed, amended and cancelled; then a market order is filled, its position
+protected, hedged, grown, reduced and closed. Every order bears a label and ids of this examination alone. In a
+`finally`, orders and positions that bear them are looked up and ended until several looks in a row find none; a failure
+says so loudly.
 """
 
-from dataclasses import dataclass, field
 from typing import Any
 
 from bot.ctrader.enquiry import EnquiryRefused, Listen, Script
 from bot.ctrader.schema import enum
 from bot.ctrader.translate import open_positions
 from bot.ctrader.translate import text as readable
+from bot.doctor.exposure import ask_before, measure_both_sides, measure_on_top
 from bot.doctor.facts import Facts
-from bot.doctor.trial import Refused, Trial, try_order
+from bot.doctor.footprint import Footprint, attempt, new_order
+from bot.doctor.free_symbol import free_symbol
+from bot.doctor.protection import measure_omitted_leg, measure_relative_precision
+from bot.doctor.time_in_force import measure_time_in_force
+from bot.doctor.trial import Refused, Trial
 from bot.market.symbols import SymbolSpec
 
 CLEAN = "demo_orders_clean"
@@ -25,46 +30,13 @@ _PAUSE_S = 0.5
 _CLEAN_LOOKS, _CLEAN_LOOKS_IN_DOUBT = 2, 6
 
 
-@dataclass(slots=True)
-class Footprint:
-    """What this examination may have left at the venue. `is_dirty` until it is known that nothing is left."""
-
-    tag: str
-    is_dirty: bool = False
-    is_in_doubt: bool = False  # a request is under way, or was never answered
-    order_ids: set[int] = field(default_factory=set)
-    position_ids: set[int] = field(default_factory=set)
-    sent_count: int = 0
-
-    @property
-    def label(self) -> str:
-        """The label on every order of this examination."""
-        return f"microlev-doctor-{self.tag}"
-
-    def next_client_order_id(self) -> str:
-        """Return an id no other order has."""
-        self.sent_count += 1
-        return self.last_client_order_id
-
-    @property
-    def last_client_order_id(self) -> str:
-        """The id that was given out last."""
-        return f"doctor-{self.tag}-{self.sent_count}"
-
-    def note(self, trial: Trial) -> None:
-        """Remember what a trial has touched."""
-        orders, positions = trial.ids
-        self.order_ids |= orders
-        self.position_ids |= positions
-
-
 def measure_orders(facts: Facts, footprint: Footprint) -> Script[None]:
     """Run the trials on the first configured symbol that is free and has prices."""
     if facts.scope == "view":
         facts.findings.check("demo_orders", "unknown", "not tried: the token cannot trade")
         return
     (held,) = yield [facts.ask("Reconcile")]
-    spec = None if isinstance(held, EnquiryRefused) else _free_symbol(facts, held)
+    spec = None if isinstance(held, EnquiryRefused) else free_symbol(facts, held)
     if spec is None:
         text = "no configured symbol has prices, is open, and is free of positions and orders of the account"
         facts.findings.check("demo_orders", "unknown", f"not tried: {text}")
@@ -84,7 +56,11 @@ def measure_orders(facts: Facts, footprint: Footprint) -> Script[None]:
 
 def _trials(facts: Facts, spec: SymbolSpec, footprint: Footprint) -> Script[None]:
     facts.on_progress(f"a resting order on {spec.name}, far from the market")
-    yield from _rest_amend_cancel(facts, spec, footprint)
+    bid = (facts.stream(spec.symbol_id).bid_e5 or 0) / 1e5
+    limit = spec.round_price(bid * (1 - FAR_FRAC))
+    yield from _rest_amend_cancel(facts, spec, footprint, limit, spec.round_price(bid))
+    yield from measure_time_in_force(facts, spec, footprint, limit)
+    exposure = yield from ask_before(facts, spec)
     facts.on_progress(f"the smallest market order on {spec.name}")
     opened = yield from _market(facts, spec, footprint, "BUY", None)
     _tell_fill(facts, spec, opened)
@@ -92,38 +68,16 @@ def _trials(facts: Facts, spec: SymbolSpec, footprint: Footprint) -> Script[None
         facts.findings.seen("orders.market", None, f"not filled: {opened.sequence}")
         return
     position_id = opened.deals[-1].positionId
+    yield from measure_on_top(facts, exposure)
+    yield from measure_both_sides(facts, exposure, footprint)
+    yield from measure_omitted_leg(facts, spec, footprint, position_id)
     yield from _grow(facts, spec, footprint, position_id)
     yield from _reduce_by_order(facts, spec, footprint, position_id)
     yield from _close_by_request(facts, footprint, position_id)
-
-
-def _try(facts: Facts, footprint: Footprint, request: Any, *, ends: bool) -> Script[Trial]:
-    """Send a trading request as `try_order` does, and remember what it touched."""
-    footprint.is_in_doubt = True
-    try:
-        trial = yield from try_order(facts, request, ends=ends)
-    except Refused:
-        footprint.is_in_doubt = False
-        raise
-    footprint.is_in_doubt = False
-    footprint.note(trial)
-    return trial
+    yield from measure_relative_precision(facts, footprint)
 
 
 # -- the trials --------------------------------------------------------------------------------------------------------
-
-
-def _order(facts: Facts, spec: SymbolSpec, footprint: Footprint, kind: str, side: str, **fields: Any) -> Any:
-    return facts.ask(
-        "NewOrder",
-        symbolId=spec.symbol_id,
-        orderType=enum("ProtoOAOrderType")[kind],
-        tradeSide=enum("ProtoOATradeSide")[side],
-        volume=spec.min_volume_cents,
-        label=footprint.label,
-        clientOrderId=footprint.next_client_order_id(),
-        **fields,
-    )
 
 
 def _rest(facts: Facts, spec: SymbolSpec, footprint: Footprint, limit: float, profit: float) -> Script[Trial | None]:
@@ -132,18 +86,17 @@ def _rest(facts: Facts, spec: SymbolSpec, footprint: Footprint, limit: float, pr
     for extra in ({"takeProfit": profit}, {}):
         fields = {"limitPrice": limit, "timeInForce": good_till_cancel, **extra}
         try:
-            return (
-                yield from _try(facts, footprint, _order(facts, spec, footprint, "LIMIT", "BUY", **fields), ends=False)
-            )
+            order = new_order(facts, spec, footprint, "LIMIT", "BUY", **fields)
+            return (yield from attempt(facts, footprint, order, ends=False))
         except Refused as refused:
             facts.findings.seen("orders.resting.refused", refused.code, f"a resting order was refused: {refused}")
     return None
 
 
-def _rest_amend_cancel(facts: Facts, spec: SymbolSpec, footprint: Footprint) -> Script[None]:
-    bid = (facts.stream(spec.symbol_id).bid_e5 or 0) / 1e5
-    limit = spec.round_price(bid * (1 - FAR_FRAC))
-    placed = yield from _rest(facts, spec, footprint, limit, spec.round_price(bid))
+def _rest_amend_cancel(
+    facts: Facts, spec: SymbolSpec, footprint: Footprint, limit: float, profit: float
+) -> Script[None]:
+    placed = yield from _rest(facts, spec, footprint, limit, profit)
     if placed is None:
         return
     facts.findings.seen("orders.resting.events", placed.names, placed.sequence)
@@ -155,7 +108,7 @@ def _rest_amend_cancel(facts: Facts, spec: SymbolSpec, footprint: Footprint) -> 
     said = "comes back on the order" if came_back else "does not come back on the order"
     facts.findings.seen("orders.client_order_id_returned", came_back, f"clientOrderId {said}")
     yield from _amend(facts, spec, footprint, order_id, limit, had_profit)
-    cancelled = yield from _try(facts, footprint, facts.ask("CancelOrder", orderId=order_id), ends=True)
+    cancelled = yield from attempt(facts, footprint, facts.ask("CancelOrder", orderId=order_id), ends=True)
     facts.findings.seen("orders.cancel.events", cancelled.names, cancelled.sequence)
 
 
@@ -165,7 +118,7 @@ def _amend(
     """Amend price and volume, and see what becomes of the take profit that is not named."""
     name, moved = "orders.amend.omitted_field", spec.round_price(limit * 0.99)
     try:
-        amended = yield from _try(
+        amended = yield from attempt(
             facts,
             footprint,
             facts.ask("AmendOrder", orderId=order_id, limitPrice=moved, volume=spec.min_volume_cents),
@@ -187,7 +140,7 @@ def _amend(
 
 def _market(facts: Facts, spec: SymbolSpec, footprint: Footprint, side: str, position_id: int | None) -> Script[Trial]:
     fields = {} if position_id is None else {"positionId": position_id}
-    trial = yield from _try(facts, footprint, _order(facts, spec, footprint, "MARKET", side, **fields), ends=True)
+    trial = yield from attempt(facts, footprint, new_order(facts, spec, footprint, "MARKET", side, **fields), ends=True)
     return trial
 
 
@@ -261,7 +214,7 @@ def _close_by_request(facts: Facts, footprint: Footprint, position_id: int) -> S
     if not left:
         return
     request = facts.ask("ClosePosition", positionId=position_id, volume=abs(left[0].volume_cents))
-    closed = yield from _try(facts, footprint, request, ends=True)
+    closed = yield from attempt(facts, footprint, request, ends=True)
     facts.findings.seen("orders.close.events", closed.names, closed.sequence)
 
 
@@ -319,15 +272,3 @@ def _ours(reply: Any, footprint: Footprint) -> tuple[list[int], dict[int, int]]:
         if is_ours(p.label, p.position_id in footprint.position_ids)
     }
     return orders, positions
-
-
-def _free_symbol(facts: Facts, held: Any) -> SymbolSpec | None:
-    """Return a symbol on which an order of ours can touch nothing of anybody else's."""
-    taken = {entity.tradeData.symbolId for entity in (*held.position, *held.order)}
-    for spec in facts.specs:
-        stream = facts.stream(spec.symbol_id)
-        quoted = stream.bid_e5 is not None and stream.ask_e5 is not None
-        may_trade = spec.trading_mode == "ENABLED" and facts.open_now.get(spec.symbol_id) is not False
-        if quoted and may_trade and spec.symbol_id not in taken:
-            return spec
-    return None

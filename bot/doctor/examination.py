@@ -1,16 +1,19 @@
 """The whole examination in its order: access, lists, market data, margin, habits, and orders if they are wanted.
 
 How it works: each part notes its findings as it goes; a part that finds the ground gone ends the examination, what was
-found stays. It only reads, unless the plan has an `orders_tag`.
+found stays. It only reads, unless the plan has an `orders_tag` or tells to `provoke`. What may cost the session or the
+connection comes last.
 """
 
 from collections.abc import Callable
 
 from bot.ctrader.enquiry import EnquiryFailed, Script
 from bot.doctor.access import CannotGoOn, check_access, load_lists
-from bot.doctor.demo_orders import Footprint, measure_orders
+from bot.doctor.demo_orders import measure_orders
+from bot.doctor.excess import measure_excess
 from bot.doctor.facts import ExaminationPlan, Facts
 from bot.doctor.findings import EXIT_UNREACHABLE, Findings
+from bot.doctor.footprint import Footprint
 from bot.doctor.habits import (
     LEAST_IDLE_S,
     measure_duplicate_subscription,
@@ -20,7 +23,10 @@ from bot.doctor.habits import (
 )
 from bot.doctor.listing import check_symbols
 from bot.doctor.margin import check_margin
+from bot.doctor.second_connection import measure_second_connection
+from bot.doctor.silence import measure_silence
 from bot.doctor.streams import check_streams, listen, measure_depth, subscribe
+from bot.doctor.token_refresh import measure_refresh
 
 MARKET_S = 15.0
 """How much of a long listening the market gets; the rest is left idle, to see what the venue does then."""
@@ -37,7 +43,7 @@ class Examination:
     def script(self) -> Script[None]:
         """Examine; a script.
 
-        Raises: EnquiryFailed (2) when orders are wanted on an account not known to be a demo.
+        Raises: EnquiryFailed (2) when orders or provocations are wanted on an account not known to be a demo.
         """
         self.has_begun = True
         try:
@@ -62,7 +68,13 @@ class Examination:
         yield from measure_tick_data(facts)
         if plan.orders_tag is not None:
             yield from measure_orders(facts, self.footprint)
+        if plan.provoke:
+            yield from measure_second_connection(facts)
+            yield from measure_refresh(facts)
+            yield from measure_excess(facts)
         yield from measure_idle(facts, idle_s)
+        if plan.provoke:
+            yield from measure_silence(facts, plan.listen_s)
 
     def failed(self, failed: EnquiryFailed) -> None:
         """Note that the conversation ended before the examination did."""

@@ -12,6 +12,7 @@ from bot.ctrader.enquiry import Heard
 from bot.ctrader.granted_accounts import GrantedAccount
 from bot.ctrader.schema import message
 from bot.doctor.findings import Findings
+from bot.doctor.kept_token import KeepsToken
 from bot.market.symbols import SymbolSpec
 
 
@@ -20,7 +21,8 @@ class ExaminationPlan:
     """What is examined. `repr` shows no secret.
 
     Args: `trade` tells whether the config wants to send orders; `orders_tag` marks the orders of this examination and
-        is None when it may send none; `listen_s` bounds the listening.
+        is None when it may send none; `listen_s` bounds the listening; `provoke` allows what the venue may take amiss,
+        and `keeper` then keeps the token, None where it is not kept in a file.
     """
 
     access_token: str = field(repr=False)
@@ -32,6 +34,8 @@ class ExaminationPlan:
     listen_s: float
     start_ns: int
     orders_tag: str | None = None
+    provoke: bool = False
+    keeper: KeepsToken | None = field(default=None, repr=False)
 
 
 @dataclass(slots=True)
@@ -52,11 +56,13 @@ class Stream:
 class Facts:
     """Everything learned, shared by the parts of an examination.
 
-    `catalogue` holds the lists; `specs` the traded symbols that can be examined, `streams` what was heard by symbol id.
+    `catalogue` holds the lists; `specs` the traded symbols that can be examined, `streams` what was heard by symbol id;
+    `access_token` is the one that counts now.
     """
 
     def __init__(self, plan: ExaminationPlan, findings: Findings, on_progress: Callable[[str], None]) -> None:
         self.plan = plan
+        self.access_token = plan.access_token
         self.findings = findings
         self.on_progress = on_progress
         self.now_ns = plan.start_ns

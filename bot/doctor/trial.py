@@ -4,6 +4,7 @@ from typing import Any
 
 from bot.ctrader.enquiry import Answer, EnquiryRefused, Heard, Listen, Script, Timed
 from bot.ctrader.schema import enum
+from bot.ctrader.translate import text
 from bot.doctor.facts import Facts
 
 PATIENCE_S = 10.0
@@ -75,6 +76,12 @@ class Trial:
         positions = {event.position.positionId for event in executions if event.HasField("position")}
         positions |= {event.order.positionId for event in executions if event.HasField("order")}
         return orders - {0}, positions - {0}
+
+    @property
+    def rejection(self) -> EnquiryRefused | None:
+        """The refusal that came as an ORDER_REJECTED event; None without one."""
+        rejected = [event for name, _, event in self.events if name == "ORDER_REJECTED"]
+        return EnquiryRefused(text(rejected[0].errorCode), "", "the order was rejected") if rejected else None
 
     @property
     def sequence(self) -> str:

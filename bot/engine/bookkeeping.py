@@ -49,6 +49,10 @@ class Bookkeeping:
         """Take the venue's lists of orders and deals: unknown orders may be resolved by them."""
         lagging = lagging_positions(event, self._portfolio)
         self._portfolio.mark_seen(deal.deal_id for deal in event.deals if deal.position_id not in lagging)
+        for deal in event.deals:
+            # The event that would have told of this balance may have been lost; an older one is passed over.
+            if deal.balance is not None and deal.balance_version is not None:
+                self._portfolio.set_balance(deal.balance, deal.balance_version)
         self._orders.history(event, lagging)
 
     def executed(self, event: ev.ExecutionReported) -> None:
@@ -75,6 +79,7 @@ class Bookkeeping:
         assert event.deal is not None
         reduced = before.volume_cents * event.deal.volume_cents < 0
         ours = self._orders.is_ours(event.client_order_id, event.deal.order_id)
+        ours = ours or self._orders.may_close(event.deal.position_id)
         if reduced and self._portfolio.is_ours(before) and not ours:
             self._keep_hands_off(before.symbol_id)
 

@@ -23,6 +23,7 @@ from bot.engine.account_guard import AccountGuard
 from bot.engine.bookkeeping import Bookkeeping
 from bot.engine.decision import Decision, IntendedOrder
 from bot.engine.doubts import Doubts, market_doubts, restrictions
+from bot.engine.feed_watch import FeedWatch
 from bot.engine.market_hours import MarketHours
 from bot.engine.order_flow import OrderFlow
 from bot.engine.order_maker import OrderMaker
@@ -30,7 +31,7 @@ from bot.engine.prices import PriceBoard, Prices
 from bot.engine.readiness import Readiness
 from bot.engine.rows import NO_ROWS, decision_rows
 from bot.engine.settings import EngineSettings
-from bot.execution.requests import Request, ResubscribeDepth
+from bot.execution.requests import Request
 from bot.market.book import BookArrays
 from bot.market.evaluator import Evaluator, Features
 from bot.market.symbols import SymbolSpec
@@ -39,7 +40,6 @@ from bot.sizing.strategy import Strategy
 
 _SECOND = 1_000_000_000
 _TICK_NS = _SECOND // 4
-_RESUBSCRIBE_NS = 30 * _SECOND
 _REFERENCE_NS = 60 * _SECOND
 _REFERENCE_EQUITY_SHARE = 0.25  # the reference size is a resize of this much equity (models 2.3)
 
@@ -63,7 +63,7 @@ class Engine:
         self._restrictions: Doubts = {}
         self._evaluator: Evaluator | None = None
         self._reference_ns: int | None = None
-        self._resubscribed_ns: dict[int, int] = {}
+        self._feed_watch = FeedWatch()
         self._now_ns = 0
         self._valuation = Valuation(math.nan, np.empty(0), 0.0)
         choices = settings.symbols
@@ -221,7 +221,8 @@ class Engine:
         intended: list[IntendedOrder] = []
         if self._readiness.session_ready and (self._is_closing or not self._stopping):
             self._trade(prices, held, factors, targets, intended, requests, refused)
-        requests.extend(self._resubscriptions(prices, now_ns))
+        ready = self._readiness.session_ready
+        requests.extend(self._feed_watch.requests(prices, self._specs, self._traded, now_ns, ready=ready))
         rows = decision_rows(
             self._changed[: self._traded], self._evaluator.features, held, targets.goal, targets.target, factors
         )
@@ -338,19 +339,6 @@ class Engine:
         others += [f"closed_by_hand:{self._specs[self._index[i]].name}" for i in sorted(self._bookkeeping.hands_off)]
         others += [f"unpriced_position:{p.position_id}" for p in self._portfolio.unpriced()]
         return doubts | dict.fromkeys(others)
-
-    def _resubscriptions(self, prices: Prices, now_ns: int) -> list[Request]:
-        """Return a renewal of the depth subscription for each book in doubt, twice a minute at most."""
-        renewals: list[Request] = []
-        if not self._readiness.session_ready or not prices.doubtful.any():
-            return renewals
-        for s in np.flatnonzero(prices.doubtful[: self._traded]).tolist():
-            symbol_id = self._specs[s].symbol_id
-            last = self._resubscribed_ns.get(symbol_id)
-            if last is None or now_ns - last >= _RESUBSCRIBE_NS:
-                self._resubscribed_ns[symbol_id] = now_ns
-                renewals.append(ResubscribeDepth(symbol_id))
-        return renewals
 
 
 def _halted(breach: LossBreach) -> Refused:

@@ -114,6 +114,7 @@ class RequestRefused:
     order_id: int | None = None
     position_id: int | None = None
     outcome_unknown: bool = False  # the code leaves open whether the venue acted (TIMEOUT_ERROR, unknown codes)
+    retry_at_ns: int | None = None  # before when no request of this kind will leave: the venue has blocked it
     paper: bool = False
 
 

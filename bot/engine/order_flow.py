@@ -59,6 +59,7 @@ class OrderFlow:
         self._our_order_ids: set[int | None] = set()
         self._failures: dict[int, int] = {}  # refusals in a row, by symbol index
         self._pause_until_ns: dict[int, int] = {}
+        self._held_until_ns: dict[type, int] = {}  # by kind of request
         self._is_in_doubt = False
         self._doubt_asked_ns: int | None = None
 
@@ -96,6 +97,10 @@ class OrderFlow:
         if self._pause_until_ns.get(symbol_index, 0) > now_ns:
             return True
         return self._in_flight.busy(symbol_index, now_ns)
+
+    def is_held(self, request: PlaceOrder | ClosePosition, now_ns: int) -> bool:
+        """Return whether the venue blocks this kind of request, for every symbol."""
+        return self._held_until_ns.get(type(request), 0) > now_ns
 
     def has_open(self, symbol_id: int) -> bool:
         """Return whether an order of ours on this symbol has no final state yet."""
@@ -151,6 +156,13 @@ class OrderFlow:
     def is_ours(self, client_order_id: str | None, order_id: int | None) -> bool:
         """Return whether an order is, or was lately, one of this run's."""
         return client_order_id in self._ours or order_id in self._our_order_ids
+
+    def may_close(self, position_id: int) -> bool:
+        """Return whether a close of ours is on its way whose own order the venue has not named yet.
+
+        A close carries no id of ours: until the first event that answers it has come, any of its fills may be that one.
+        """
+        return any(o.position_id == position_id and o.order_id is None for o in self._in_flight.all())
 
     def pending_units(self, symbol_count: int) -> np.ndarray:
         """Return the signed volume of increases on their way, (S,) base units: what may fill at any moment."""
@@ -209,7 +221,10 @@ class OrderFlow:
         if order is not None:
             # What is gone at the venue is not what we hold: look it up instead of trying again.
             doubtful = event.outcome_unknown or event.error_code in _GONE
-            if not doubtful:
+            sent = self._sent.get(order.client_order_id)
+            if event.retry_at_ns is not None and sent is not None:
+                self._held_until_ns[type(sent.request)] = event.retry_at_ns
+            elif not doubtful:
                 self._pause(order.symbol_index, event.error_code, event.recv_ns)
             self._move(order, "unknown" if doubtful else "rejected", None, event.error_code, paper=event.paper)
 

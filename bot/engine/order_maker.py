@@ -97,7 +97,7 @@ class OrderMaker:
             f"{self._settings.run_id}-{self._next_order}",
             netted=view.netted,
         )
-        if planned is None:
+        if planned is None or self._orders.is_held(planned.request, now_ns):
             return None
         self._next_order += 1
         self._last_order_ns[spec.symbol_id] = now_ns

@@ -64,4 +64,15 @@ class ResubscribeDepth:
     symbol_id: int
 
 
-Request = PlaceOrder | ClosePosition | CancelOrder | ResolveOrders | ResubscribeDepth
+@dataclass(frozen=True, slots=True)
+class CheckFeed:
+    """No open market has had a price for `quiet_s` seconds: ask whether the session stands, or make a new connection.
+
+    Source: ProtoOAAccountAuthReq, which a session that stands answers with ALREADY_LOGGED_IN.
+    """
+
+    quiet_s: float
+    reconnect: bool
+
+
+Request = PlaceOrder | ClosePosition | CancelOrder | ResolveOrders | ResubscribeDepth | CheckFeed

@@ -263,7 +263,7 @@ class Driver:
             self._client.drop(self._session.wants_disconnect, self._retry_in_s(decision.now_ns))
         self._safe.look_for_token()
         if self._outcome is not None:
-            if self._engine.is_settled:
+            if self._engine.is_settled and not self._safe.awaits_token:
                 self._finish()
                 return
         elif not self._is_watched:
@@ -307,8 +307,7 @@ class Driver:
         if self.figures.ready_ns is None and self._outcome is None:
             limit = self._settings.connect_timeout_s
             why = self._last_trouble or f"the session stands at {self._session.phase.name.lower()}"
-            self._outcome = Outcome(EXIT_UNREACHABLE, f"not ready within {limit:g} s: {why}")
-            self._finish()
+            self.stop(Outcome(EXIT_UNREACHABLE, f"not ready within {limit:g} s: {why}"))
 
     @_guarded
     def _stop_is_late(self) -> None:
@@ -361,6 +360,8 @@ class Driver:
         if self._is_finishing:
             return
         self._is_finishing = True
+        if self._safe.awaits_token:
+            _log.error("the answer to a token refresh has not come; if the next start is refused, log in again")
         for client_order_id, change in self.figures.open_orders.items():
             _log.warn(
                 "order {id} on {symbol} has no final answer ({state}): look it up at the venue",

@@ -2,14 +2,15 @@
 
 How it works: `Enquirer` carries bytes between a `VenueClient` and an `Enquiry`, with one timer for whatever the enquiry
 has to do next. A link that cannot be made is tried again until `connect_timeout_s`; once the application is authorised
-there is one connection and no other. `enquire` runs the reactor around it and returns what the script returned.
+there is one connection and no other, unless the script wants a conversation `Beside` it: an `Enquirer` of its own holds
+that one, and it ends with this one. `enquire` runs the reactor around it and returns what the script returned.
 """
 
 import secrets
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, DeferredList
 from twisted.python.failure import Failure
 
 from bot.config import ClientSecrets, Config
@@ -28,6 +29,8 @@ STOP_LIMIT_S = 10.0
 """What a stopped script has to put in order what it left behind."""
 
 CLOSE_LIMIT_S = 2.0
+BESIDE_LIMIT_S = 60.0
+"""How long a conversation on a second connection may take."""
 
 Result = TypeVar("Result")
 
@@ -55,7 +58,9 @@ class Enquirer:
         self._now_ns = now_ns
         self._connect_timeout_s, self._timeout_s = connect_timeout_s, timeout_s
         self._tell = on_progress or (lambda text: None)
+        self._connect = connect
         self._client = connect(self)
+        self._beside: Enquirer | None = None
         self._reader = FrameReader()
         self._write: Callable[[bytes], None] | None = None
         self._calls: list[Any] = []
@@ -73,6 +78,8 @@ class Enquirer:
 
     def interrupt(self) -> None:
         """Stop for a person: the script may still put things in order. A second call ends it at once."""
+        if self._beside is not None:
+            self._beside.interrupt()
         self._stop(EnquiryFailed(EXIT_INTERRUPTED, "interrupted"))
 
     # -- told by the client -----------------------------------------------------------------------------------------
@@ -127,11 +134,27 @@ class Enquirer:
         if enquiry.is_over:
             self._close()
             return
+        beside = enquiry.take_beside()
+        if beside is not None:
+            self._hold_beside(beside)
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
         due_ns = enquiry.next_timeout_ns()
         if due_ns is not None:
             self._timer = self._reactor.callLater(max(0.0, (due_ns - self._now_ns()) / 1e9), self._due)
+
+    def _hold_beside(self, enquiry: Enquiry[Any]) -> None:
+        limit_s = self._connect_timeout_s
+        self._beside = Enquirer(
+            self._reactor, enquiry, self._connect, self._now_ns, connect_timeout_s=limit_s, timeout_s=BESIDE_LIMIT_S
+        )
+
+        def ended(outcome: Any) -> None:
+            self._beside = None
+            self._enquiry.beside_over(outcome.value if isinstance(outcome, Failure) else outcome, self._now_ns())
+            self._go_on()
+
+        self._beside.start().addBoth(ended)
 
     def _due(self) -> None:
         self._enquiry.handle_timeout(self._now_ns())
@@ -146,6 +169,8 @@ class Enquirer:
         self._stop(EnquiryFailed(EXIT_UNREACHABLE, f"not finished within {self._timeout_s:g} s"))
 
     def _stop(self, error: EnquiryFailed) -> None:
+        if self._is_closing:
+            return
         self._later(STOP_LIMIT_S, self._stop_is_late, error)
         self._enquiry.stop(error, self._now_ns())
         self._go_on()
@@ -171,7 +196,11 @@ class Enquirer:
                 limit.cancel()
             self._fire()
 
-        self._client.stop().addBoth(closed)
+        both = [self._client.stop()]
+        if self._beside is not None:
+            both.append(self._beside._finished)
+            self._beside.interrupt()
+        DeferredList(both).addBoth(closed)
 
     def _fire(self) -> None:
         error = self._enquiry.error

@@ -31,6 +31,11 @@ class Safekeeping:
             return Outcome(EXIT_FAILED, f"stopped before sending: {error}")
         return None
 
+    @property
+    def awaits_token(self) -> bool:
+        """Whether a new token is on its way: it would be lost with the run."""
+        return self._keeper is not None and self._keeper.is_asking
+
     def look_for_token(self) -> None:
         """Let the keeper see whether the session wants another token."""
         if self._keeper is not None:

@@ -23,11 +23,14 @@ from twisted.python.failure import Failure
 
 from bot.config import ConfigError
 from bot.config.token_file import Token, TokenLock, read_token_file, write_token_file
+from bot.ctrader.phases import Phase
 from bot.ctrader.session import Session
 from bot.ctrader.token import Need, TokenPair, TokenStep
 from bot.net.oauth import OAuthRefused
 
 BUSY_PAUSE_S = 0.5
+# A venue whose tokens do not live, or are not taken, must not be asked again and again: each time kills a pair.
+LEAST_BETWEEN_S = 30.0
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 5.0, 300.0
 _SECOND_NS = 1_000_000_000
 _log = Logger()
@@ -77,9 +80,10 @@ class TokenKeeper:
         self._tell = tell
         self._learn = learn
         self._lock = TokenLock(path)
-        self._is_asking = False
+        self._is_asking = self._is_over_http = False
         self._failures = 0
         self._socket_refusal: str | None = None
+        self._renewed_s: float | None = None
         self._later: Any = None
 
     def look(self) -> None:
@@ -97,8 +101,18 @@ class TokenKeeper:
                 self._refused(refusal.text, is_final=refusal.is_final)
         elif token.need is None:
             self._failures, self._socket_refusal = 0, None
-        elif not self._is_asking and self._later is None:
-            self._seek()
+        elif not self._is_asking and self._later is None and self._session.phase is not Phase.APPLICATION_AUTH:
+            # While the application is authenticated there is a connection, but nothing can be asked on it yet.
+            rest_s = 0.0 if self._renewed_s is None else self._renewed_s + LEAST_BETWEEN_S - self._reactor.seconds()
+            if rest_s > 0:
+                self._again(rest_s)
+            else:
+                self._seek()
+
+    @property
+    def is_asking(self) -> bool:
+        """Whether an answer is on its way that may hold a new pair: the run must not end before it has come."""
+        return self._is_asking and (self._is_over_http or self._session.is_renewing_token)
 
     def keep_fresh(self) -> None:
         """Put a pair that has come over the connection on disk; nothing when none has.
@@ -150,7 +164,7 @@ class TokenKeeper:
             self._lock.release()
             self._refused("there is no connection to ask on, and venue.oauth_url is not given", is_final=False)
         else:
-            self._is_asking = True
+            self._is_asking = self._is_over_http = True
             self._oauth.refresh(found.refresh_token).addCallbacks(self._came, self._failed)
 
     @property
@@ -160,7 +174,7 @@ class TokenKeeper:
         return self._session.can_renew_token and is_its_turn
 
     def _came(self, token: Token) -> None:
-        self._is_asking = False
+        self._is_asking = self._is_over_http = False
         try:
             self._keep(token)
         except ConfigError as error:
@@ -171,7 +185,7 @@ class TokenKeeper:
         self._step("use", token_pair(token), renewed=True)
 
     def _failed(self, failure: Failure) -> None:
-        self._is_asking = False
+        self._is_asking = self._is_over_http = False
         self._lock.release()
         text = str(failure.value)
         if self._socket_refusal is not None:
@@ -214,9 +228,8 @@ class TokenKeeper:
     def _keep(self, token: Token) -> None:
         self._learn_all(token)
         write_token_file(self._path, token)
-        end = token.expires_at
-        until = "" if end is None else time.strftime(" until %Y-%m-%d %H:%M UTC", time.gmtime(end))
-        _log.info("the access token was refreshed; the new one is valid{until}", until=until)
+        self._renewed_s = self._reactor.seconds()
+        _log.info("the access token was refreshed; the new one is valid{until}", until=_until(token.expires_at))
 
     def _learn_all(self, token: Token) -> None:
         for secret in (token.access_token, token.refresh_token):
@@ -237,6 +250,15 @@ class TokenKeeper:
             self.look()
 
         self._later = self._reactor.callLater(pause_s, seek)
+
+
+def _until(expires_at: float | None) -> str:
+    if expires_at is None:
+        return ", nobody says for how long"
+    try:
+        return time.strftime(" until %Y-%m-%d %H:%M UTC", time.gmtime(expires_at))
+    except (OverflowError, OSError, ValueError):
+        return " for longer than the calendar goes"
 
 
 def _epoch_s(expires_ns: int | None) -> float | None:

@@ -9,14 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scripted_venue import SECOND, build
 from standing import TRADING
-from test_transition_codes import LETTERS, SHAPES
+from test_transition_codes import CODES, LETTERS, SHAPES
 from test_translate import place, wire_deal, wire_order
 
 from bot.ctrader.correlation import Outcome
 from bot.ctrader.phases import Phase
 from bot.ctrader.ratelimit import is_historical
 from bot.ctrader.schema import envelope, payload_type
-from bot.engine.events import ExecutionReported, ReadinessChanged, RequestRefused
+from bot.engine.events import ExecutionReported, OrderHistoryListed, ReadinessChanged, RequestRefused
 from bot.execution.requests import CancelOrder, ClosePosition, ResolveOrders, ResubscribeDepth
 
 EURUSD = 11
@@ -68,6 +68,7 @@ def operations(codes: tuple[str, ...]) -> st.SearchStrategy[list[Step]]:
     act = st.one_of(
         st.tuples(st.just("drop"), st.sampled_from([0.0, 1.0, 30.0])),
         st.tuples(st.just("say"), contents(codes)),
+        st.tuples(st.just("lose the account"), st.integers(1, 4)),
         st.tuples(st.just("trade"), st.integers(1, 3)),
         st.tuples(st.just("burst"), st.integers(10, 70)),
         st.tuples(st.just("renew depth"), st.sampled_from([EURUSD, 12])),
@@ -108,6 +109,9 @@ class Case:
                     link.submit(ResolveOrders(link.now_ns - 5 * SECOND))
             case "drop":
                 link.drop(detail)
+            case "lose the account":
+                for _ in range(detail):
+                    link.give(envelope(ACCOUNT_END))
             case "say":
                 link.give(detail)
             case "token":
@@ -132,12 +136,30 @@ class Case:
         is_ready = link.run_until_ready(RECOVERY_S)
         assert is_ready or link.session.fatal is not None, (link.session.phase, link.session.wants_disconnect)
         link.run(320)
+        self.judge_errands()
         self.judge_books()
         self.judge_trades()
         judge_limits(link)
         judge_heartbeats(link)
         assert link.session.fatal is not None or link.session.ready
         assert len(link.session.requests) == 0, "nothing is waited for without an end"
+
+    def judge_errands(self) -> None:
+        """Judge that nothing of the past keeps a history or a renewal of depth from being asked for."""
+        link = self.link
+        asked, told = len(link.sent), len(link.told)
+        if link.session.fatal is None:
+            link.submit(ResolveOrders(link.now_ns - 5 * SECOND))
+            link.submit(ResubscribeDepth(EURUSD))
+            link.run(20)
+            assert any(isinstance(event, OrderHistoryListed) for _, event in link.told[told:])
+            assert "ProtoOASubscribeDepthQuotesReq" in {sent.name for sent in link.sent[asked:]}
+
+    def may_be_fatal(self) -> bool:
+        """Return whether mild faults can have come to an end: lies of a garbled reply, a new token refused at once."""
+        names = {sent.name for sent in self.link.sent}
+        is_refused = bool(self.link.refused_codes & set(CODES["T"].split()))
+        return bool(self.link.garbled_ids) or (is_refused and "ProtoOARefreshTokenReq" in names)
 
     def judge_books(self) -> None:
         link, requests = self.link, self.link.session.requests
@@ -196,16 +218,15 @@ def judge_heartbeats(link: FaultyLink) -> None:
 
 
 @given(operations(MILD))
-@settings(max_examples=60)
+@settings(max_examples=80)
 def test_no_fault_loses_or_doubles_an_outcome_and_ready_is_reached_again(steps: list[Step]) -> None:
     case = Case(steps)
     case.finish()
-    link = case.link
-    assert link.session.fatal is None or link.garbled_ids, link.session.fatal
+    assert case.link.session.fatal is None or case.may_be_fatal(), case.link.session.fatal
 
 
 @given(operations(GRAVE + MILD))
-@settings(max_examples=25)
+@settings(max_examples=15)
 def test_what_is_fatal_ends_the_conversation_with_every_trade_accounted_for(steps: list[Step]) -> None:
     case = Case(steps)
     case.finish()
@@ -218,11 +239,11 @@ def test_what_is_fatal_ends_the_conversation_with_every_trade_accounted_for(step
 
 @pytest.mark.slow
 @given(operations(MILD))
-@settings(max_examples=1_500)
+@settings(max_examples=600)
 def test_no_fault_loses_or_doubles_an_outcome_in_many_more_conversations(steps: list[Step]) -> None:
     case = Case(steps)
     case.finish()
-    assert case.link.session.fatal is None or case.link.garbled_ids
+    assert case.link.session.fatal is None or case.may_be_fatal(), case.link.session.fatal
 
 
 def test_the_judges_have_something_to_judge() -> None:

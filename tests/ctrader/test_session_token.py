@@ -226,10 +226,55 @@ def test_a_refresh_that_is_never_answered_is_told_and_may_be_tried_again() -> No
     venue = venue_with(good="another")
     venue.connect()
     venue.replies["ProtoOARefreshTokenReq"] = lambda r: []
-    venue.step("renew").wait(16)
+    venue.step("renew").wait(46)
     assert venue.session.token.refusal is not None
     assert not venue.session.token.refusal.is_final
     assert venue.session.wants_disconnect is None
+
+
+def test_an_answer_that_comes_too_late_is_taken_all_the_same() -> None:
+    venue = venue_with(good="another")
+    venue.connect()
+    venue.replies["ProtoOARefreshTokenReq"] = lambda r: []
+    venue.step("renew").wait(46)
+    assert venue.session.token.refusal is not None
+    (message_id,) = [message_id for name, message_id in venue.asked if name == "ProtoOARefreshTokenReq"]
+    venue.good = "access-2"
+    venue.tell(fresh_reply(), message_id)
+    venue.talk()
+    assert venue.session.token.fresh is not None
+    assert venue.session.ready
+    venue.step("lost", text="what an attempt on another way came to")
+    assert venue.session.fatal is None
+
+
+def test_an_answer_to_somebody_else_is_not_taken() -> None:
+    venue = venue_with().connect()
+    venue.tell(fresh_reply(), "other-7")
+    assert venue.session.token.pair.access_token == "the-access-token"
+    assert venue.session.counters["unexpected"] == 1
+
+
+def test_no_number_of_losses_drops_the_link_that_the_new_pair_comes_on() -> None:
+    venue = ready_at_the_end()
+    venue.replies["ProtoOARefreshTokenReq"] = lambda r: []
+    venue.step("renew")
+    for _ in range(5):
+        venue.tell(build("AccountsTokenInvalidatedEvent", ctidTraderAccountIds=[ACCOUNT]))
+        venue.tell(build("AccountDisconnectEvent"))
+        venue.talk()
+    assert venue.session.wants_disconnect is None
+    assert venue.session.is_renewing_token
+
+
+def test_an_end_that_is_no_time_is_unknown() -> None:
+    venue = ready_at_the_end()
+    reply = fresh_reply()
+    reply.expiresIn = -1
+    venue.replies["ProtoOARefreshTokenReq"] = lambda r: [reply]
+    venue.step("renew")
+    assert venue.session.token.pair.expires_ns is None
+    assert venue.session.token.need is None
 
 
 @pytest.mark.parametrize("phase", [Phase.CLOSED, Phase.APPLICATION_AUTH])

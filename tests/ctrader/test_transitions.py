@@ -14,7 +14,7 @@ from test_translate import place, wire_deal, wire_order, wire_position
 
 from bot.ctrader.phases import TRANSITIONS, Phase
 from bot.ctrader.schema import envelope, message
-from bot.ctrader.token import TokenPair, TokenStep
+from bot.ctrader.token import Need, TokenPair, TokenStep
 from bot.engine.events import RequestRefused
 from bot.execution.requests import CancelOrder, ClosePosition, ResolveOrders, ResubscribeDepth
 
@@ -84,11 +84,6 @@ EVENTS: list[tuple[str, list[Any], str]] = [
     ("a change of margin", [build("MarginChangedEvent", positionId=1, usedMargin=5)], ".... ..... ..."),
     ("a changed margin call", [build("MarginCallUpdateEvent", marginCall=margin_call())], ".... ..... ..."),
     ("a margin call", [build("MarginCallTriggerEvent", marginCall=margin_call())], ".... ..... ..."),
-    (
-        "tokens nobody asked for",
-        [build("RefreshTokenRes", accessToken="a", tokenType="b", expiresIn=9, refreshToken="r")],
-        ".... ..... ...",
-    ),
     ("a type nobody knows", [raw(2999, b"\xff")], ".... ..... ..."),
     ("a frame nobody can read", [UNREADABLE], ".... ..... ..."),
     ("three of them in a row", [UNREADABLE] * 3, ".xxx xxxxx xxx"),
@@ -154,6 +149,16 @@ def test_every_event_does_in_every_phase_what_the_table_says(phase: Phase) -> No
 
 
 @pytest.mark.parametrize("phase", COLUMNS)
+def test_tokens_that_nobody_asked_for_are_not_taken(phase: Phase) -> None:
+    venue, _ = standstill(phase, **RENEWABLE)
+    reply = build("RefreshTokenRes", accessToken="a", tokenType="b", expiresIn=9, refreshToken="r")
+    for message_id in (None, "another-1"):
+        assert effect(venue, lambda i=message_id: tell(venue, reply, i)) == "."
+    assert venue.session.token.pair.access_token == "the-access-token"
+    assert venue.session.token.fresh is None
+
+
+@pytest.mark.parametrize("phase", COLUMNS)
 def test_a_reply_to_nothing_or_of_another_kind_changes_nothing_but_a_counter(phase: Phase) -> None:
     venue, waiting = standstill(phase)
     expected = {message_id: name.removeprefix("ProtoOA").removesuffix("Req") + "Res" for name, message_id, _ in waiting}
@@ -213,6 +218,8 @@ def give(venue: Any, name: str) -> None:
             session.connection_lost(venue.now_ns, "cut")
         case "token":
             fields = dict([USE]).get(rest, {"text": "log in again"})
+            if rest == "lost":
+                session.token.need = Need.NOW
             session.token_step(TokenStep(venue.now_ns, rest, **fields))  # type: ignore[arg-type]
         case "submit":
             (request,) = [r for r in (*REQUESTS, *ERRANDS) if type(r).__name__ == rest]

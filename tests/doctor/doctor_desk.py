@@ -4,11 +4,12 @@ from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any
 
-from bot.ctrader.enquiry import Enquiry, EnquiryFailed
+from bot.ctrader.enquiry import Enquiry, EnquiryFailed, EnquiryRefused, failure_of
 from bot.ctrader.framing import FrameReader
 from bot.doctor.examination import Examination
 from bot.doctor.facts import ExaminationPlan
 from bot.doctor.findings import Check, Findings, Measurement
+from bot.doctor.kept_token import KeepsToken
 from bot.market.symbols import SymbolSpec
 from bot.sim.change import Change, Quote
 from bot.sim.entities import AccountSettings
@@ -67,6 +68,29 @@ def venue(
     return made
 
 
+class Talk:
+    """One connection of a visit: an enquiry and the venue's end of its link."""
+
+    def __init__(self, visit: "Visit", enquiry: Enquiry[Any]) -> None:
+        self._visit, self.enquiry = visit, enquiry
+        self.link, self._reader = visit.venue.connect(visit.now_ns), FrameReader()
+        enquiry.connection_made(visit.now_ns)
+
+    def carry(self) -> bool:
+        """Carry what there is in both directions; return whether there was anything."""
+        now_ns, ahead_ns = self._visit.now_ns, self._visit.ahead_ns
+        data = b"".join(self.enquiry.data_to_send(now_ns + ahead_ns))
+        if data:
+            self.link.receive(data, now_ns)
+        frames = self._reader.receive(self.link.data_to_send())
+        for frame in frames:
+            self.enquiry.receive_frame(frame, now_ns + ahead_ns)
+        if self.link.is_closed and self.enquiry.next_timeout_ns() is not None:
+            self.enquiry.connection_lost(now_ns + ahead_ns, "closed by the venue")
+            return True
+        return bool(frames or data)
+
+
 class Visit:
     """One examination. `between` is called at each step with the visit, to disturb it."""
 
@@ -81,45 +105,61 @@ class Visit:
         account_id: int | None = ACCOUNT,
         seconds: float = 3,
         orders: bool = False,
+        provoke: bool = False,
+        keeper: KeepsToken | None = None,
         between: Callable[["Visit"], None] = lambda visit: None,
         clock_ahead_s: float = 0.0,
     ) -> None:
         self.venue = examined
         self.now_ns = START
-        self._ahead_ns = round(clock_ahead_s * SECOND)
+        self.ahead_ns = round(clock_ahead_s * SECOND)
         self._between = between
         self.findings = Findings(lambda finding: None)
         plan = ExaminationPlan(
-            token, account_id, environment, trade, symbols, 0.05, seconds, START, TAG if orders else None
-        )
+            token, account_id, environment, trade, symbols, 0.05, seconds, START, TAG if orders else None,
+            provoke=provoke, keeper=keeper,
+        )  # fmt: skip
         self.examination = Examination(plan, self.findings, lambda text: None)
         self.enquiry: Enquiry[None] = Enquiry(self.examination.script(), "app", "secret", "visit")
 
     def run(self, limit_s: float = 400) -> "Visit":
         """Let it go to its end; raise what a script should not raise."""
-        link, reader = self.venue.connect(self.now_ns), FrameReader()
-        self.enquiry.connection_made(self.now_ns)
+        self.talks = [Talk(self, self.enquiry)]
         end_ns = self.now_ns + round(limit_s * SECOND)
         while not self.enquiry.is_over:
             assert self.now_ns < end_ns, "the examination does not end"
             self._between(self)
             self.venue.advance(self.now_ns)
-            data = b"".join(self.enquiry.data_to_send(self.now_ns + self._ahead_ns))
-            if data:
-                link.receive(data, self.now_ns)
-            frames = reader.receive(link.data_to_send())
-            for frame in frames:
-                self.enquiry.receive_frame(frame, self.now_ns + self._ahead_ns)
-            if frames or data:
+            carried = [talk.carry() for talk in self.talks]
+            if any(carried) or self._second():
                 continue
             due = [t for t in (self.venue.next_event_ns(),) if t is not None]
-            if (asked_ns := self.enquiry.next_timeout_ns()) is not None:
-                due.append(asked_ns - self._ahead_ns)
+            for talk in self.talks:
+                if (asked_ns := talk.enquiry.next_timeout_ns()) is not None:
+                    due.append(asked_ns - self.ahead_ns)
             self.now_ns = max(self.now_ns + 1, min(due))
-            self.enquiry.handle_timeout(self.now_ns + self._ahead_ns)
+            for talk in self.talks:
+                talk.enquiry.handle_timeout(self.now_ns + self.ahead_ns)
         if self.enquiry.error is not None and not isinstance(self.enquiry.error, EnquiryFailed):
             raise self.enquiry.error
         return self
+
+    def _second(self) -> bool:
+        """Begin the conversation that the examination wants beside its own, or end it; return whether it did."""
+        main, *others = self.talks
+        for talk in others:
+            if talk.enquiry.is_over:
+                self.talks.remove(talk)
+                talk.link.close()
+                error = talk.enquiry.error
+                refused = isinstance(error, EnquiryRefused)
+                outcome = failure_of(error) if refused else error if error is not None else talk.enquiry.result
+                main.enquiry.beside_over(outcome, self.now_ns + self.ahead_ns)
+                return True
+        wanted = main.enquiry.take_beside()
+        if wanted is not None:
+            self.talks.append(Talk(self, wanted))
+        return wanted is not None
 
     def check(self, name: str) -> Check:
         (found,) = [check for check in self.findings.checks if check.name == name]

@@ -12,10 +12,12 @@ from wired_bot import CLIENT, SECOND, START, TOKEN, WiredBot, bot_config, virtua
 from bot.app import replay_journal
 from bot.config import ConfigError
 from bot.config.token_file import Token, TokenLock, write_token_file
-from bot.ctrader.schema import payload_type
+from bot.ctrader.framing import frame
+from bot.ctrader.schema import envelope, message, payload_type
 from bot.net import token_keeper
 from bot.net.oauth import OAuthRefused, OAuthUnreachable
 from bot.net.outcome import EXIT_FAILED, Outcome
+from bot.sim.faults.link_faults import Latency
 from bot.sim.faults.reply_faults import Reject
 from bot.sim.faults.script import Fault, When
 from bot.sim.venue import Venue
@@ -272,10 +274,69 @@ def test_a_run_that_renews_its_token_is_replayed_bit_for_bit(tmp_path: Path, *, 
     venue = virtual_venue()
     pages = pages_of(venue, lambda: START)
     bot = bot_with_file(tmp_path, venue, pages, expires_in_s=-5 if over_http else 50, seconds=60)
-    bot.start().let(70)
+    if over_http:
+        bot.client.connect = lambda: None
+        bot.start().let(1)
+        del bot.client.connect
+        bot.client.connect()
+    else:
+        bot.start()
+    bot.let(70)
     assert bot.result == Outcome(0)
     assert len(pages.asked) == over_http
     assert refreshes(venue) == (not over_http)
     result = replay_journal(bot.journal_path)
     assert result.difference is None
     assert result.decisions == len(bot.decisions)
+
+
+def test_a_stop_waits_for_the_answer_that_holds_the_new_pair(tmp_path: Path) -> None:
+    venue = virtual_venue()
+    bot = bot_with_file(tmp_path, venue, Pages()).start()
+    bot.until(lambda: bot.is_ready)
+    venue.stage.fire(Latency(outbound_ns=3 * SECOND, inbound_ns=0), for_ns=60 * SECOND)
+    expire(bot)
+    bot.until(lambda: bot.run.session.is_renewing_token)
+    bot.driver.stop(Outcome(0))
+    bot.let(1)
+    assert bot.result is None
+    bot.let(8)
+    assert bot.result == Outcome(0)
+    assert refreshes(venue) == 1
+    assert in_file(tmp_path)["access_token"] == bot.run.session.token.pair.access_token != TOKEN.access_token
+
+
+def test_a_connection_that_is_given_up_in_the_same_breath_still_gives_the_new_pair(tmp_path: Path) -> None:
+    venue = virtual_venue()
+    bot = bot_with_file(tmp_path, venue, Pages()).start()
+    bot.until(lambda: bot.is_ready)
+    venue.stage.fire(Latency(outbound_ns=SECOND), for_ns=10 * SECOND)
+    expire(bot)
+    bot.until(lambda: bot.run.session.is_renewing_token)
+    bot.client.is_deaf = True
+    bot.let(2)
+    bot.client.is_deaf = False
+    answer = bot.client.link.data_to_send()
+    gone = message("ProtoOAClientDisconnectEvent")(reason="restart")
+    bot.driver.link_data(frame(envelope(gone)) + answer)
+    assert in_file(tmp_path)["access_token"] == bot.run.session.token.pair.access_token != TOKEN.access_token
+    bot.until(lambda: bot.is_ready)
+    assert refreshes(venue) == 1
+
+
+def test_a_venue_whose_tokens_do_not_live_is_asked_twice_a_minute_at_most(tmp_path: Path) -> None:
+    venue = virtual_venue()
+    bot = bot_with_file(tmp_path, venue, Pages(), expires_in_s=50).start()
+    venue.credentials.token_life_s = 1
+    bot.let(120)
+    assert 2 <= refreshes(venue) <= 4
+
+
+def test_a_token_that_lives_for_ages_is_stored_and_used(tmp_path: Path) -> None:
+    venue = virtual_venue()
+    pages = Pages(lambda _: succeed(Token("ages", "refresh-ages", 2.0**62)))
+    bot = bot_with_file(tmp_path, venue, pages, expires_in_s=-5)
+    bot.client.connect = lambda: None
+    bot.start().let(1)
+    assert bot.result is None
+    assert in_file(tmp_path)["access_token"] == "ages"
