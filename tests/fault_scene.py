@@ -26,7 +26,7 @@ from bot.sim.faults.script import Fault, When
 from bot.sim.request_log import Heard
 from bot.sim.snapshot import Snapshot, snapshot
 
-STEP_S = 1 / 32
+STEP_S = 1 / 16
 TRADES = ("ProtoOANewOrderReq", "ProtoOAClosePositionReq", "ProtoOACancelOrderReq", "ProtoOAAmendOrderReq")
 ORDER, CLOSE, EXECUTION = "ProtoOANewOrderReq", "ProtoOAClosePositionReq", "ProtoOAExecutionEvent"
 HANDSHAKE = (

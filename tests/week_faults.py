@@ -42,7 +42,7 @@ random:
     - {for: 15s, silence: {direction: inbound, fate: lost}}
     - {on_event: [ProtoOASpotEvent, ProtoOADepthEvent], duplicate: {gap: 300ms}}
     - {on_event: [ProtoOASpotEvent, ProtoOADepthEvent], reorder: }
-    - {on_event: ProtoOAExecutionEvent, duplicate: {gap: 5s}}
+    - {on_event: ProtoOAExecutionEvent, kind: ORDER_FILLED, duplicate: {gap: 40s}}
     - {on_event: ProtoOAExecutionEvent, reorder: }
     - {on_event: ProtoOAExecutionEvent, late: {by: 15s}}
     - {on_event: ProtoOAExecutionEvent, lose_event: }

@@ -70,12 +70,12 @@ def measure_second_connection(facts: Facts) -> Script[None]:
             (holds, view.holds_at_end), "neither"
         )
         seen(HOLDS, value, f"{second}, {first}, {events}")
-        _tell_stream(facts, view, heard)
+        tell_stream(facts, view, heard)
     if not holds:
         yield from restore_session(facts)
 
 
-def _tell_stream(facts: Facts, view: SecondView, heard: list[Heard]) -> None:
+def tell_stream(facts: Facts, view: SecondView, heard: list[Heard]) -> None:
     """Tell whether the first connection went on getting prices while the second got some."""
     if not facts.specs or view.logged_in_ns is None:
         facts.findings.seen(STREAM, None, "not seen: nothing was subscribed")

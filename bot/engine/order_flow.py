@@ -23,6 +23,8 @@ _SECOND = 1_000_000_000
 _ASK_AGAIN_NS = 10 * _SECOND
 _FIRST_PAUSE_NS, _LONGEST_PAUSE_NS = _SECOND, 60 * _SECOND
 _GONE = frozenset({"POSITION_NOT_FOUND", "POSITION_NOT_OPEN", "ORDER_NOT_FOUND", "ENTITY_NOT_FOUND"})
+# So often positions are compared with the venue's own while nothing happens: an event may have been lost.
+_LOOK_NS, _LOOK_CALM_NS = 60 * _SECOND, 30 * _SECOND
 _CLOCK_SLACK_NS = 60 * _SECOND  # the venue's clock may differ from ours when orders are looked up by time
 
 _STATE_OF_KIND = {
@@ -62,6 +64,8 @@ class OrderFlow:
         self._held_until_ns: dict[type, int] = {}  # by kind of request
         self._is_in_doubt = False
         self._doubt_asked_ns: int | None = None
+        self._looked_ns: int | None = None
+        self._active_ns = 0
 
     def sent(
         self,
@@ -186,6 +190,7 @@ class OrderFlow:
 
     def executed(self, event: ev.ExecutionReported) -> None:
         """Move the order an execution event speaks of, if it is ours."""
+        self._active_ns = event.recv_ns
         state = _STATE_OF_KIND.get(event.kind)
         order_id = event.order.order_id if event.order is not None else None
         order = self._in_flight.find(event.client_order_id, order_id)
@@ -230,6 +235,7 @@ class OrderFlow:
 
     def connection_lost(self) -> None:
         """Everything without a final answer may or may not have happened: unknown."""
+        self._looked_ns = None
         for order in self._in_flight.all():
             order.asked_ns = None
             if order.state != "unknown":
@@ -237,6 +243,8 @@ class OrderFlow:
 
     def history(self, event: ev.OrderHistoryListed, lagging: frozenset[int] = frozenset()) -> None:
         """Resolve unknown orders from the venue's own lists; an incomplete answer resolves nothing that it lacks.
+
+        The lists may be seconds behind what was executed: an order that they do not know is looked for once more.
 
         Args: `lagging` positions that the deals have and the reconcile has not: their orders stay unknown.
         """
@@ -255,11 +263,18 @@ class OrderFlow:
                 self._move(order, "accepted", found, None, paper=False)
                 order.sent_ns = event.recv_ns  # it lives: give it its time again
                 continue
-            elif event.complete:
+            elif event.complete and self._is_missing_for_good(order, event.recv_ns):
+                self._pause(order.symbol_index, None, event.recv_ns)
                 self._move(order, "resolved", None, None, paper=False)
+                continue  # it has settled between the two looks
             else:
                 continue  # asked again in a while
             self._in_flight.settle(order.symbol_index, event.recv_ns + self._settle_ns)
+
+    def _is_missing_for_good(self, order: OwnOrder, now_ns: int) -> bool:
+        if order.missed_ns is None:
+            order.missed_ns = now_ns
+        return now_ns - order.missed_ns >= self._settle_ns
 
     def _found(self, order: OwnOrder, event: ev.OrderHistoryListed) -> OrderSnapshot | None:
         """Return the venue's own record of an order: by client id, or for a close by position, volume and time."""
@@ -289,16 +304,30 @@ class OrderFlow:
             if order.state != "unknown" and now_ns - order.sent_ns >= self._timeout_ns:
                 self._move(order, "unknown", None, "ORDER_TIMEOUT", paper=False)
             if order.state == "unknown" and ready:
-                if order.asked_ns is None or now_ns - order.asked_ns >= _ASK_AGAIN_NS:
+                if self._is_to_be_asked_for(order, now_ns):
                     order.asked_ns = now_ns
                     earliest = order.sent_ns if earliest is None else min(earliest, order.sent_ns)
-        if self._is_in_doubt and ready:
-            asked = self._doubt_asked_ns
-            if asked is None or now_ns - asked >= _ASK_AGAIN_NS:
-                self._is_in_doubt, self._doubt_asked_ns = False, now_ns
-                earliest = now_ns if earliest is None else earliest
+        if ready and self._is_time_to_look(now_ns):
+            earliest = now_ns if earliest is None else earliest
         if earliest is not None:
+            self._looked_ns = now_ns
             yield ResolveOrders(from_ns=earliest - _CLOCK_SLACK_NS)
+
+    def _is_time_to_look(self, now_ns: int) -> bool:
+        if self._is_in_doubt and (self._doubt_asked_ns is None or now_ns - self._doubt_asked_ns >= _ASK_AGAIN_NS):
+            self._is_in_doubt, self._doubt_asked_ns = False, now_ns
+            return True
+        if self._looked_ns is None:
+            self._looked_ns = now_ns  # READY has just been reached, over a reconcile
+        is_open = not bool(self._hours.closed.all())  # nothing moves in closed markets
+        calm = is_open and not self._in_flight.all() and now_ns - self._active_ns >= _LOOK_CALM_NS
+        return calm and now_ns - self._looked_ns >= _LOOK_NS
+
+    def _is_to_be_asked_for(self, order: OwnOrder, now_ns: int) -> bool:
+        if order.asked_ns is None or now_ns - order.asked_ns >= _ASK_AGAIN_NS:
+            return True
+        is_waiting = order.missed_ns is None or order.asked_ns > order.missed_ns
+        return not is_waiting and order.missed_ns is not None and now_ns - order.missed_ns >= self._settle_ns
 
     # -- reporting ----------------------------------------------------------------------------------------------
 

@@ -32,6 +32,7 @@ class OwnOrder:
     order_id: int | None = None
     executed_cents: int = 0
     asked_ns: int | None = None  # when the venue was asked what became of it
+    missed_ns: int | None = None  # when its lists did not know it, for the first time
 
     @property
     def is_done(self) -> bool:

@@ -4,7 +4,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from fault_scene import CLOSE, EURUSD, ORDER, USDJPY, Scene
+from fault_scene import CLOSE, EURUSD, ORDER, USDJPY, Scene, slow
 
 from bot.sim.faults.venue_faults import (
     AccessRights,
@@ -20,7 +20,7 @@ FLAT = {"max_daily_loss_frac": 0.02, "max_drawdown_frac": 0.1}
 
 
 @pytest.mark.parametrize("action", ["close", "close_all"])
-@pytest.mark.parametrize("account_type", ["hedged", "netted"])
+@pytest.mark.parametrize("account_type", [slow("hedged"), "netted"])
 def test_what_the_owner_closes_stays_closed(action: str, account_type: str, tmp_path: Path) -> None:
     scene = Scene(tmp_path, account_type=account_type).trading()
     orders = len(scene.written(ORDER))

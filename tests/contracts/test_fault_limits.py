@@ -12,7 +12,7 @@ from bot.sim.faults.session_faults import Block, Rate
 SECOND = 1_000_000_000
 
 
-@pytest.mark.parametrize("extends", [False, True])
+@pytest.mark.parametrize("extends", [slow(False), True])
 @pytest.mark.parametrize("name", [ORDER, CLOSE])
 def test_a_blocked_order_is_not_sent_before_the_stated_end(name: str, extends: bool, tmp_path: Path) -> None:
     scene = Scene(tmp_path, symbols={"EURUSD": {}}).trading()
@@ -26,7 +26,7 @@ def test_a_blocked_order_is_not_sent_before_the_stated_end(name: str, extends: b
     assert [h.outcome for h in scene.heard(name)[tried:]] == ["BLOCKED_PAYLOAD_TYPE", "accepted"]
 
 
-@pytest.mark.parametrize("name", [ORDER, CLOSE])
+@pytest.mark.parametrize("name", [ORDER, slow(CLOSE)])
 def test_a_block_without_a_stated_end_is_tried_more_and_more_rarely(name: str, tmp_path: Path) -> None:
     scene = Scene(tmp_path, symbols={"EURUSD": {}}).trading()
     scene.fire(Block((name,), 28 * SECOND, tells_retry_after=False))
@@ -69,7 +69,7 @@ def test_a_list_that_is_blocked_keeps_the_order_unknown_until_it_comes(name: str
     assert answered.outcome == "accepted"
 
 
-@pytest.mark.parametrize("count_refused", [False, True])
+@pytest.mark.parametrize("count_refused", [slow(False), True])
 def test_a_venue_that_takes_fewer_requests_is_asked_more_slowly(count_refused: bool, tmp_path: Path) -> None:
     scene = Scene(tmp_path)
     scene.fire(Rate(requests_per_s=8, historical_per_s=1, count_refused=count_refused), for_s=300)

@@ -66,7 +66,7 @@ def test_a_jittery_network_changes_when_but_not_what(tmp_path: Path) -> None:
     assert scene.states().count("unknown") == 2, "only those of the line that breaks"
 
 
-@pytest.mark.parametrize("size", [1, 7, 1000])
+@pytest.mark.parametrize("size", [1, slow(7), slow(1000)])
 def test_messages_that_are_cut_anywhere_change_nothing(size: int, tmp_path: Path) -> None:
     scenes = []
     for cut in (False, True):
@@ -99,24 +99,24 @@ def test_what_the_network_joins_is_one_batch(tmp_path: Path) -> None:
     scene.check(replay=True)
 
 
-@pytest.mark.parametrize("direction", ["outbound", "both"])
-@pytest.mark.parametrize("fate", ["lost", "late"])
+@pytest.mark.parametrize("direction", [slow("outbound"), "both"])
+@pytest.mark.parametrize("fate", ["lost", slow("late")])
 def test_a_venue_that_falls_silent_is_left_after_a_minute(direction: str, fate: str, tmp_path: Path) -> None:
     scene = Scene(tmp_path).trading()
     began_s = scene.now_s
-    scene.fire(Silence(direction, fate), for_s=300).until(lambda: not scene.bot.is_ready, 90)
+    scene.fire(Silence(direction, fate), for_s=300).until(lambda: not scene.bot.is_ready, 90, 1 / 8)
     assert 59 <= scene.now_s - began_s <= 62
     assert "nothing received for 60 s" in scene.bot.client.calls[-1]
     scene.check()
 
 
-@pytest.mark.parametrize("direction", ["inbound", "outbound", "both"])
-@pytest.mark.parametrize("fate", ["lost", "late"])
+@pytest.mark.parametrize("direction", ["inbound", slow("outbound"), "both"])
+@pytest.mark.parametrize("fate", ["lost", slow("late")])
 def test_a_line_that_does_not_answer_for_an_order_is_left_sooner(direction: str, fate: str, tmp_path: Path) -> None:
     scene = Scene(tmp_path).trading()
     began_s = scene.now_s
     scene.on_request(ORDER, Silence(direction, fate), for_s=3600).grow()
-    scene.until(lambda: not scene.bot.is_ready, 90)
+    scene.until(lambda: not scene.bot.is_ready, 90, 1 / 8)
     assert scene.now_s - began_s <= 2 + 15 + 15 + 1, "the order, the lists, the reconcile"
     scene.check()
     # The order that silences the venue is heard itself; if it can still be answered, only the second one is lost.
@@ -140,7 +140,7 @@ def test_orders_that_vanish_on_their_way_are_looked_up_when_the_line_carries_aga
     assert scene.states().count("resolved") == (2 if fate == "lost" else 0)
 
 
-@pytest.mark.parametrize("seconds", [5, 25])
+@pytest.mark.parametrize("seconds", [5, slow(25)])
 def test_a_venue_that_does_not_read_gets_each_order_once(seconds: float, tmp_path: Path) -> None:
     scene = Scene(tmp_path).trading()
     before = len(scene.written(ORDER))
@@ -152,7 +152,7 @@ def test_a_venue_that_does_not_read_gets_each_order_once(seconds: float, tmp_pat
 
 
 @pytest.mark.parametrize("kind", ["ORDER_ACCEPTED", "ORDER_FILLED"])
-@pytest.mark.parametrize("gap_ns", [0, 3 * SECOND])
+@pytest.mark.parametrize("gap_ns", [slow(0), 3 * SECOND])
 def test_an_event_that_is_told_twice_counts_once(kind: str, gap_ns: int, tmp_path: Path) -> None:
     scene = Scene(tmp_path).on_event(EXECUTION, Duplicate(gap_ns), kind=kind, times=ALWAYS)
     scene.a_day().let(5).check(replay=gap_ns == 0)
@@ -169,7 +169,7 @@ def test_events_that_overtake_one_another_lead_to_the_same_positions(kind: str, 
 
 
 @pytest.mark.parametrize("kind", ["ORDER_ACCEPTED", "ORDER_FILLED"])
-@pytest.mark.parametrize("by_s", [1, 6])
+@pytest.mark.parametrize("by_s", [slow(1), 6])
 def test_an_event_that_comes_after_its_order_was_looked_up_is_harmless(kind: str, by_s: int, tmp_path: Path) -> None:
     scene = Scene(tmp_path).on_event(EXECUTION, Late(by_s * SECOND), kind=kind, times=4)
     scene.trading().grow().let(10).shrink().let(10).check(replay=by_s == 6)

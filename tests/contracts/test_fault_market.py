@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from fault_scene import CLOSE, EURUSD, ORDER, TRADES, USDJPY, Scene
+from fault_scene import CLOSE, EURUSD, ORDER, TRADES, USDJPY, Scene, slow
 
 from bot.sim.faults.venue_faults import (
     CloseMarket,
@@ -50,7 +50,7 @@ def test_a_holiday_sends_nothing(tmp_path: Path) -> None:
     [
         ("CLOSE_ONLY_MODE", True),
         ("DISABLED_WITH_PENDINGS_EXECUTION", False),
-        ("DISABLED_WITHOUT_PENDINGS_EXECUTION", False),
+        pytest.param("DISABLED_WITHOUT_PENDINGS_EXECUTION", False, marks=pytest.mark.slow),
     ],
 )
 def test_a_trading_mode_is_kept(mode: str, may_reduce: bool, tmp_path: Path) -> None:
@@ -77,7 +77,7 @@ def test_a_crossed_book_is_not_grown_on(tmp_path: Path) -> None:
     scene.let(13).until(scene.is_invested).check(replay=True)
 
 
-@pytest.mark.parametrize("side", ["both", "bid", "ask"])
+@pytest.mark.parametrize("side", [slow("both"), "bid", "ask"])
 @pytest.mark.parametrize("wish", ["grow", "shrink"])
 def test_no_order_is_sent_into_an_empty_side(wish: str, side: str, tmp_path: Path) -> None:
     scene = Scene(tmp_path).trading()
@@ -109,7 +109,7 @@ def test_quotes_that_stop_are_not_grown_on(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "what", [CloseMarket(), CrossedBook(), EmptyBook(), StopQuotes()], ids=lambda w: type(w).__name__
+    "what", [slow(CloseMarket()), CrossedBook(), EmptyBook(), slow(StopQuotes())], ids=lambda w: type(w).__name__
 )
 def test_a_dry_run_trusts_no_more_than_a_real_one(what: object, tmp_path: Path) -> None:
     scene = Scene(tmp_path, trade=False, strategy={"name": "constant", "base_leverage": 3}).start()
@@ -119,6 +119,6 @@ def test_a_dry_run_trusts_no_more_than_a_real_one(what: object, tmp_path: Path) 
     scene.fire(what, for_s=20, symbol="EURUSD").let(8).grow().let(5)
     grown = [o for d in scene.bot.decisions for o in d.intended if o.symbol == "EURUSD"]
     assert len(grown) <= 2, "the first, and one that the closed market refuses"
-    scene.let(40)
+    scene.let(20)
     assert not scene.heard(ORDER) and not scene.account.positions
     scene.replayed()

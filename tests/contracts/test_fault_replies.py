@@ -9,11 +9,11 @@ from bot.sim.faults.link_faults import LoseEvent
 from bot.sim.faults.reply_faults import NoReply, PartialFill, Reject
 from bot.sim.faults.script import ALWAYS
 
-SHAPES = ["error_res", "common", "order_error", "execution"]
+SHAPES = [slow("error_res"), slow("common"), "order_error", "execution"]
 UNLISTED = "A_CODE_OF_TOMORROW"
 
 
-@pytest.mark.parametrize("request_", ["ignored", "executed"])
+@pytest.mark.parametrize("request_", ["ignored", slow("executed")])
 @pytest.mark.parametrize("name", EVERY_REQUEST)
 def test_any_request_may_stay_without_an_answer(name: str, request_: str, tmp_path: Path) -> None:
     scene = Scene(tmp_path).on_request(name, NoReply(request_))
@@ -43,7 +43,9 @@ def test_an_order_without_an_answer_is_unknown_in_time_and_looked_up(name: str, 
     asked = len(scene.written(name))
     scene.until(scene.is_calm)
     assert len(scene.written(name)) == asked, "it was not sent again before the venue had answered"
-    assert len(scene.heard("ProtoOAOrderListReq")) == len(scene.heard("ProtoOADealListReq")) == 1
+    # What no list knows may only be missing yet: it is looked for twice before it counts as never done.
+    looks = len(scene.heard("ProtoOAOrderListReq"))
+    assert looks == len(scene.heard("ProtoOADealListReq")) == (2 if what == "ignored" else 1)
     scene.until(scene.is_invested).check(replay=True)
     assert scene.states()[-1] == "filled"
     assert len(scene.written(name)) == asked + (what == "ignored"), "done once, whichever it was"
@@ -51,7 +53,7 @@ def test_an_order_without_an_answer_is_unknown_in_time_and_looked_up(name: str, 
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("name", [ORDER, CLOSE])
+@pytest.mark.parametrize("name", [ORDER, slow(CLOSE)])
 def test_a_refused_order_is_tried_again_after_pauses_that_double(name: str, shape: str, tmp_path: Path) -> None:
     scene = Scene(tmp_path, symbols={"EURUSD": {}}).trading()
     scene.on_request(name, Reject("NOT_ENOUGH_MONEY", shape), times=5)
@@ -85,7 +87,7 @@ def test_a_code_that_nobody_knows_leaves_an_order_unknown(name: str, shape: str,
 
 
 @pytest.mark.parametrize("code", ["MARKET_CLOSED", slow("SYMBOL_HAS_HOLIDAY"), slow("TRADING_DISABLED")])
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("shape", ["execution", slow("order_error")])
 def test_a_refusal_that_says_closed_is_not_repeated_for_a_minute(code: str, shape: str, tmp_path: Path) -> None:
     scene = Scene(tmp_path, symbols={"EURUSD": {}})
     scene.on_request(ORDER, Reject(code, shape)).start().let(58, 1 / 8)

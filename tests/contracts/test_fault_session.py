@@ -53,6 +53,7 @@ def test_an_order_that_was_on_its_way_is_looked_up(end: Any, tmp_path: Path) -> 
     assert orders + 2 <= len(scene.written(ORDER)) <= orders + 3
 
 
+@pytest.mark.slow
 def test_a_session_that_ends_all_the_time_is_asked_for_with_pauses(tmp_path: Path) -> None:
     scene = Scene(tmp_path).trading()
     scene.on_request("ProtoOASubscribeDepthQuotesReq", AccountDisconnect(), times=12)
@@ -94,7 +95,7 @@ def test_a_token_that_cannot_be_renewed_ends_the_run_and_says_what_to_do(tmp_pat
 
 
 @pytest.mark.parametrize("shape", ["error_res", "common"])
-@pytest.mark.parametrize("connections", ["accepted", "refused"])
+@pytest.mark.parametrize("connections", ["accepted", slow("refused")])
 @pytest.mark.parametrize("name", [ORDER, "ProtoOASymbolByIdReq"])
 def test_maintenance_is_waited_for_until_its_stated_end(
     name: str, connections: str, shape: str, tmp_path: Path
@@ -131,8 +132,8 @@ def test_refused_connections_at_the_start_end_the_run_in_time(tmp_path: Path) ->
     assert scene.bot.result.exit_code == 4  # type: ignore[union-attr]
 
 
-@pytest.mark.parametrize("away", [NotRoutable(), ServerUnreachable()], ids=["not_routable", "server_unreachable"])
-@pytest.mark.parametrize("trades", [False, True])
+@pytest.mark.parametrize("away", [NotRoutable(), ServerUnreachable()], ids=repr)
+@pytest.mark.parametrize("trades", [slow(False), True])
 def test_a_trading_server_that_is_away_is_asked_again_until_it_is_back(away: Any, trades: bool, tmp_path: Path) -> None:
     scene = Scene(tmp_path).trading()
     scene.fire(away, for_s=40)

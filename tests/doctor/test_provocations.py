@@ -7,9 +7,10 @@ import pytest
 from doctor_desk import ACCOUNT, SECOND, START, Talk, Visit, venue
 from test_demo_orders import kind
 
-from bot.ctrader.enquiry import EnquiryFailed
+from bot.ctrader.enquiry import EnquiryFailed, Heard
 from bot.ctrader.schema import message, payload_type
 from bot.doctor.excess import MOST_PROBING_S
+from bot.doctor.second_connection import SecondView, tell_stream
 from bot.sim.entities import Refused
 from bot.sim.rate_limits import RateLimits
 
@@ -203,6 +204,14 @@ def test_a_second_connection_that_takes_the_session_away_and_the_first_gets_it_b
     assert visit.seen("second_connection.first_stream").value == "lost"
     assert visit.check("session_restored").result == "ok"
     assert visit.seen("excess.GetTrendbarsReq").value["codes"] == ["REQUEST_FREQUENCY_EXCEEDED"], "it went on after it"
+
+
+def test_prices_that_came_before_the_second_was_in_do_not_count() -> None:
+    visit = provoked(venue())
+    facts, spot = visit.examination.facts, message("ProtoOASpotEvent")(ctidTraderAccountId=ACCOUNT, symbolId=1)
+    for at_ns, spot_count, seen in ((50, 5, "lost"), (150, 5, "kept"), (50, 1, None)):
+        tell_stream(facts, SecondView(logged_in_ns=100, spot_count=spot_count), [Heard(at_ns, spot, None)])
+        assert getattr(visit.findings.all[-1], "value", "") == seen
 
 
 def test_a_second_connection_that_is_not_let_in() -> None:

@@ -98,6 +98,11 @@ class Desk:
         self.decisions.append(decision)
         return decision
 
+    def answer_history(self, orders: tuple[OrderSnapshot, ...] = (), positions: tuple[Position, ...] = ()) -> Decision:
+        """Let the venue answer what became of our orders: a reconcile, then its lists."""
+        history = ev.OrderHistoryListed(self.now_ns, 0, orders, (), complete=True)
+        return self.hear(ev.Reconciled(self.now_ns, positions, ()), history)
+
     def wait(self, seconds: float) -> Decision:
         """Let time pass, second by second, as the driver's timer does; return the last decision."""
         end = self.now_ns + round(seconds * SECOND)

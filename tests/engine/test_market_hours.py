@@ -13,7 +13,7 @@ from bot.account.position import Position
 from bot.engine import events as ev
 from bot.engine.decision import Decision
 from bot.engine.settings import SymbolChoice
-from bot.execution.requests import ClosePosition, PlaceOrder, ResubscribeDepth
+from bot.execution.requests import CheckFeed, ClosePosition, PlaceOrder, Request, ResolveOrders, ResubscribeDepth
 from bot.market.delta import END_SPOT, SPOT_ASK, SPOT_BID, delta_rows
 from bot.market.symbols import Holiday, SymbolSpec
 from bot.sizing.leverage import LeverageLimits
@@ -83,7 +83,7 @@ def test_a_weekend_passes_without_an_order_a_halt_or_a_second_refusal_and_tradin
     assert desk.lines("refused")[0].reason == CLOSED
     assert [d.state for d in desk.decisions if d.state][reports:] == [], "one state for the whole weekend"
     assert (desk.engine.trading, desk.engine.valuation.equity) == ("active", equity + 10_000)
-    assert not [r for r in desk.lines("requests") if not isinstance(r, PlaceOrder | ClosePosition)]
+    assert not [r for r in asked(desk) if not isinstance(r, PlaceOrder | ClosePosition)]
     desk.go_to("2026-11-22T22:00:30", step_s=0.25)
     assert desk.reasons() == ("stale_quote:EURUSD", "stale_quote:USDJPY")
     assert len(desk.lines("intended")) == orders, "open, and not a quote yet"
@@ -111,7 +111,7 @@ def test_quotes_of_a_closed_market_are_listened_to_and_not_traded_on() -> None:
     desk = HourlyDesk("2026-11-21T12:00:00", FX)
     assert not desk.begin().requests
     desk.go_to("2026-11-21T12:01:00", "EURUSD", step_s=1)
-    assert not desk.lines("requests")
+    assert not asked(desk)
     assert desk.reasons() == ("market_closed:EURUSD",)
 
 
@@ -120,7 +120,7 @@ def test_a_quote_from_just_before_the_opening_is_not_one_of_the_open_market() ->
     desk.begin()
     desk.go_to("2026-11-22T21:59:59", "EURUSD", step_s=1)
     desk.go_to("2026-11-22T22:00:03", step_s=0.25)
-    assert not desk.lines("requests")
+    assert not asked(desk)
     assert desk.quote().requests
 
 
@@ -157,6 +157,11 @@ def test_a_closed_symbol_does_not_spoil_the_equity_on_which_an_open_one_grows(ye
     assert ("conversion_rate" in {r.check for r in desk.lines("refused")}) is not grows
 
 
+def asked(desk: Desk) -> list[Request]:
+    """Return what was asked, but for the looks that are taken from time to time in an open market."""
+    return [r for r in desk.lines("requests") if not isinstance(r, ResolveOrders | CheckFeed)]
+
+
 def spot(desk: Desk, mid_e5: int) -> Decision:
     """Let a spot price arrive that the book does not follow."""
     rows = [(SPOT_BID, 0, 0, mid_e5 - 1, 0), (SPOT_ASK, 0, 0, mid_e5 + 1, 0), (END_SPOT, 0, 0, 0, 0)]
@@ -170,7 +175,7 @@ def test_a_book_left_in_doubt_is_not_renewed_while_its_market_is_closed(spec: Sy
     desk.now_ns = stamp("2026-11-20T22:00:00")
     spot(desk, 111_000)
     desk.go_to("2026-11-20T22:01:45", step_s=1)
-    assert desk.lines("requests") == [ResubscribeDepth(1)] * renewals
+    assert asked(desk) == [ResubscribeDepth(1)] * renewals
     assert ("book_health:EURUSD" in desk.reasons()) is bool(renewals)
 
 
@@ -316,13 +321,13 @@ def test_it_counts_as_closed_until_a_quote_comes_after_the_pause() -> None:
     desk.go_to("2026-11-23T12:00:58", "EURUSD", step_s=1)
     desk.go_to("2026-11-23T13:00:00", step_s=10)
     assert desk.reasons() == ("market_closed:EURUSD",)
-    assert len(desk.lines("requests")) == 1
+    assert len(asked(desk)) == 1
     assert desk.quote().requests
     assert desk.reasons() == ()
     desk.fill(desk.decisions[-1])
     desk.now_ns += 2 * SECOND
     desk.pay("10000", version=2)
-    (request,) = desk.quote().requests or desk.lines("requests")[-1:]
+    (request,) = desk.quote().requests or asked(desk)[-1:]
     desk.hear(ev.RequestRefused(desk.now_ns, request.client_order_id, "MARKET_CLOSED"))
     assert "13:01:" in desk.texts()[0], "a fill in between: the pause is a minute again"
 
@@ -339,7 +344,7 @@ def test_a_refusal_at_the_end_of_the_hours_waits_for_the_opening_and_no_longer(s
     desk.go_to("2026-11-20T22:03:00", "EURUSD")  # it closed, and still there are quotes
     desk.go_to("2026-11-22T22:00:01")
     assert desk.texts() == ("no fresh quote for EURUSD; it may only be reduced",)
-    assert len(desk.lines("requests")) == 1
+    assert len(asked(desk)) == 1
     assert desk.quote().requests
 
 

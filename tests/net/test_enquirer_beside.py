@@ -88,8 +88,11 @@ def test_a_time_limit_of_the_first_ends_the_other_as_well(bench: Bench) -> None:
     def script() -> Any:
         yield Beside(other())
 
+    late: list[int] = []
+    bench.reactor.callLater(10, lambda: (late.append(1), bench.reactor.stop()))  # the other's own limit is far longer
     with pytest.raises(EnquiryFailed, match=r"within 0\.2 s"):
         enquire(loaded(bench), CLIENT, script(), reactor=bench.reactor, timeout_s=0.2)
+    assert late == []
     assert server._clients == []
 
 
