@@ -52,6 +52,7 @@ def run_live(
     exit_on_halt: bool,
     watch: Callable[[Run], Sequence[Callable[[Decision], None]]],
     summarise: Callable[[Run, Any], dict[str, Any]],
+    ended: Callable[[Run, str], None] = lambda run, text: None,
     journal_directory: Path | None = None,
     reactor: Any = None,
     client: ClientSecrets | None = None,
@@ -60,7 +61,8 @@ def run_live(
     """Run the bot against a venue until it is over; return the exit code and a line for a code that is not 0.
 
     Args: `others` are run beside the first, each with its own account, engine and ledger, on the same connection;
-        `watch` is asked once a run for the functions that see every Decision; `summarise` is called at its end;
+        `watch` is asked once a run for the functions that see every Decision; `summarise` is called at its end, and
+        `ended` with its line, empty when all is well, which may be long before the others end;
         `reactor` is a running-to-be Twisted reactor, None takes the process's own.
     Raises: ConfigError for what cannot start.
     """
@@ -117,7 +119,8 @@ def run_live(
             has_server = venue.environment != "simulator" or venue.oauth_url is not None
             oauth = OAuthClient(reactor, oauth_base(config), venue.ca_file, client) if has_server else None
             path = config.credentials.token_file
-            return TokenKeeper(reactor, path, run.session, oauth, driver.now_ns, driver.token_step, driver.learn_secret)
+            told = driver.token_step, driver.learn_secret
+            return TokenKeeper(reactor, path, run.session, oauth, driver.now_ns, *told, name=driver.name)
 
         return Driver(
             reactor,
@@ -133,7 +136,12 @@ def run_live(
             keep_token=keep_token if renewable else None,
             watchers=list(watch(run)),
             summarise=lambda finished: summarise(run, finished),
+            name=f"account {run.config.account.id}: " if others else "",
         )
+
+    def told(outcome: Outcome, run: Run) -> Outcome:
+        ended(run, outcome.text)
+        return outcome
 
     drivers = [drive(run) for run in runs]
 
@@ -142,7 +150,12 @@ def run_live(
             driver.stop(Outcome(EXIT_INTERRUPTED, "interrupted"))
 
     ends: list[tuple[bool, Any]] = run_task(
-        reactor, lambda: DeferredList([driver.start() for driver in drivers], consumeErrors=True), stop_all
+        reactor,
+        lambda: DeferredList(
+            [driver.start().addCallback(told, run) for driver, run in zip(drivers, runs, strict=True)],
+            consumeErrors=True,
+        ),
+        stop_all,
     )
     for is_outcome, end in ends:
         if not is_outcome:

@@ -38,7 +38,6 @@ HISTORIES = ("ProtoOAOrderListReq", "ProtoOADealListReq")
 EVERY_REQUEST = (*HANDSHAKE, ORDER, CLOSE, *HISTORIES)
 """Every kind of request that `a_day` makes the bot send and whose answer matters."""
 
-WANTED = {"EURUSD": 3.0, "USDJPY": 1.5}
 EURUSD, USDJPY = 1, 2
 
 
@@ -248,10 +247,14 @@ class Scene:
         assert result.difference is None
         assert result.decisions == len(self.bot.decisions)
 
+    def holds_the_truth(self) -> bool:
+        """Whether the bot's positions are the venue's at this moment."""
+        held = {p.position_id: p.volume_cents for p in self.bot.run.engine.portfolio.positions()}
+        return held == {p.position_id: p.signed_volume_cents for p in self.truth.positions}
+
     def _same_account(self, *, same_margin: bool) -> None:
         truth, engine = self.truth, self.bot.run.engine
-        held = {p.position_id: p.volume_cents for p in engine.portfolio.positions()}
-        assert held == {p.position_id: p.signed_volume_cents for p in truth.positions}
+        assert self.holds_the_truth()
         assert not [order for order in truth.orders if order.label == "microlev"]
         assert float(engine.portfolio.balance or -1) == truth.balance / 10**truth.money_digits
         assert engine.valuation.equity == pytest.approx(truth.equity / 10**truth.money_digits, abs=0.05)
@@ -335,6 +338,11 @@ class Scene:
 def slow(parameter: Any) -> Any:
     """One of many parameters of a test: the fast suite goes without it."""
     return pytest.param(parameter, marks=pytest.mark.slow)
+
+
+_TELLING = (*HANDSHAKE[:1], *HANDSHAKE[2:3], *HANDSHAKE[5:8], ORDER, CLOSE, HISTORIES[1])
+GRID = [name if name in _TELLING else slow(name) for name in EVERY_REQUEST]
+"""Every request as a parameter; the fast suite goes without those that are much like another."""
 
 
 def gaps(times: list[float]) -> list[float]:

@@ -35,6 +35,11 @@ def run_and_show(
         screens[run.run_id] = Screen(json=json, account=account)
         return screens[run.run_id].watch(run)
 
+    def ended(run: Run, text: str) -> None:
+        screens[run.run_id].finish()
+        if len(configs) > 1:
+            typer.echo(f"account {run.config.account.id}: {text or 'done'}", err=True)
+
     try:
         code, text = run_live(
             *configs,
@@ -43,11 +48,12 @@ def run_and_show(
             exit_on_halt=exit_on_halt,
             watch=watch,
             summarise=lambda run, driver: screens[run.run_id].summarise(run, driver),
+            ended=ended,
             journal_directory=journal_directory,
         )
     finally:
         for screen in screens.values():
             screen.finish()  # whatever happened: a live table hides the cursor
-    if code and text:
+    if code and text and len(configs) == 1:
         typer.echo(text, err=True)
     return code

@@ -48,16 +48,17 @@ class Screen:
         return self.summary
 
     def finish(self) -> None:
-        """Show the summary, if the run came as far as to have one."""
+        """Show the summary, if the run came as far as to have one; once."""
+        summary, self.summary = self.summary, None
         try:
             if self._table is not None:
                 self._table.close()
-            if self.summary is None:
+            if summary is None:
                 return
             if self._lines is not None:
-                self._lines.write_summary(self.summary)
+                self._lines.write_summary(summary)
             else:
-                print(in_words(self.summary), flush=True)
+                print(in_words(summary), flush=True)
         except BrokenPipeError:
             write_into_nothing()
 

@@ -15,6 +15,7 @@ from bot.ctrader.errors import MAINTENANCE, Reaction, rule_for
 from bot.ctrader.handshake import DISPENSABLE, REPEATABLE
 from bot.ctrader.outbox import Outbox
 from bot.ctrader.phases import Phase
+from bot.ctrader.symbol_changes import SymbolChanges
 from bot.ctrader.translate import text
 from bot.ctrader.walk import CONNECTIONS_LIMIT, Walk
 
@@ -29,12 +30,14 @@ class Rejections:
         walk: Walk,
         outbox: Outbox,
         errands: Errands,
+        changes: SymbolChanges,
         counters: Counter[str],
         depth_done: Callable[[PendingRequest, int], None],
     ) -> None:
         self._walk = walk
         self._outbox = outbox
         self._errands = errands
+        self._changes = changes
         self._counters = counters
         self._depth_done = depth_done
 
@@ -103,6 +106,7 @@ class Rejections:
                 self._walk.turned_away(name, error, recv_ns)
             case Purpose.SYMBOL_CHANGE:
                 self._counters["refusals_passed_over"] += 1
+                self._changes.refused(name, error, reaction, recv_ns)
 
     def _without_request(self, error: Any, message_id: str, recv_ns: int) -> None:
         self._counters["errors_without_request"] += 1

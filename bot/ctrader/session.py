@@ -27,6 +27,7 @@ from bot.ctrader.plan import Fatal, HandshakeRefused, SessionPlan
 from bot.ctrader.ratelimit import Budget
 from bot.ctrader.rejections import Rejections
 from bot.ctrader.schema import payload_type
+from bot.ctrader.symbol_changes import SymbolChanges
 from bot.ctrader.token import SessionToken, TokenStep
 from bot.ctrader.translate import text
 from bot.ctrader.walk import Walk
@@ -51,7 +52,10 @@ class Session:
         self._errands = Errands(self._outbox, self._emit)
         self._walk = Walk(plan, self._outbox, self._errands, self._emit, self.counters)
         self._feed = MarketFeed(self.counters)
-        self._rejections = Rejections(self._walk, self._outbox, self._errands, self.counters, self._depth_answered)
+        self._changes = SymbolChanges(self._walk, self._outbox, self._emit)
+        self._rejections = Rejections(
+            self._walk, self._outbox, self._errands, self._changes, self.counters, self._depth_answered
+        )
         self._events: list[Event] = []
         self._malformed_in_a_row = 0
         self._renewal_number = payload_type("ProtoOARefreshTokenRes")
@@ -263,16 +267,13 @@ class Session:
                 for event in self._walk.handshake.accept(content, pending.key, recv_ns):
                     self._emit(event)
                 self._walk.advance(recv_ns)
+                self._changes.ask()
             case Purpose.HISTORY:
                 self._errands.history_answered(pending, content, self._walk.handshake.account, recv_ns)
             case Purpose.DEPTH_RENEWAL:
                 self._depth_answered(pending, recv_ns)
             case Purpose.SYMBOL_CHANGE:
-                events, questions = self._walk.handshake.refresh(content, recv_ns)
-                for event in events:
-                    self._emit(event)
-                for body, key in questions:
-                    self._outbox.send(Purpose.SYMBOL_CHANGE, body, key)
+                self._changes.answered(pending, content, recv_ns)
             case Purpose.SESSION_CHECK:
                 # It was opened anew, so the one before had ended without a word, and its subscriptions with it.
                 self.token.accepted()
@@ -313,9 +314,8 @@ class Session:
             self._emit(self._walk.handshake.trader_changed(event.trader, recv_ns))
 
     def _symbol_changed(self, event: Any, _message_id: str, _recv_ns: int) -> None:
-        known = [i for i in event.symbolId if i in self._walk.handshake.catalogue.details]
-        if self._is_ours(event) and known and self.phase.has_symbols:
-            self._outbox.send(Purpose.SYMBOL_CHANGE, *self._walk.handshake.ask_symbols(known))
+        if self._is_ours(event):
+            self._changes.noted(event.symbolId)
 
     def _account_disconnected(self, event: Any, _message_id: str, recv_ns: int) -> None:
         if self._is_ours(event):

@@ -73,7 +73,7 @@ class Driver:
     """One run. `start` connects; the Deferred it returns fires with the Outcome when everything is put away.
 
     Args: `connect` builds the client for a listener; `paper` is there in a dry run, `ledger` when orders are sent,
-        `keep_token` builds the keeper of a token that may be renewed.
+        `keep_token` builds the keeper of a token that may be renewed; `name` starts lines in the log.
     """
 
     def __init__(
@@ -92,7 +92,9 @@ class Driver:
         keep_token: Callable[["Driver"], TokenKeeper] | None = None,
         watchers: Sequence[Callable[[Decision], None]] = (),
         summarise: Callable[["Driver"], dict[str, Any]] = lambda driver: {},
+        name: str = "",
     ) -> None:
+        self.name = name
         self._reactor = reactor
         self._settings = settings
         self._session = session
@@ -106,7 +108,7 @@ class Driver:
         self._client = connect(self)
         keeper = keep_token(self) if keep_token is not None else None
         self._safe = Safekeeping(engine, session.plan.run_id, ledger, keeper)
-        self._outages = OutageLog()
+        self._outages = OutageLog(name)
         self._reader = FrameReader()
         self._write: Callable[[bytes], None] | None = None
         self._timer: Any = None
@@ -225,7 +227,7 @@ class Driver:
 
     def _trouble(self, text: str) -> None:
         if text != self._last_trouble:
-            _log.warn("{text}", text=text)
+            _log.warn("{name}{text}", name=self.name, text=text)
         self._last_trouble = text
 
     # -- after each input ---------------------------------------------------------------------------------------

@@ -8,9 +8,10 @@ _log = Logger()
 
 
 class OutageLog:
-    """Watches the readiness of a run."""
+    """Watches the readiness of a run. Args: `name` starts each line; several runs share a log."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "") -> None:
+        self._name = name
         self._was_ready = False
         self._lost_ns: int | None = None
         self.count = 0
@@ -23,7 +24,9 @@ class OutageLog:
         if not state.ready:
             self.count += 1
             self._lost_ns = now_ns
-            _log.warn("not ready any more: {why}", why=why)
+            _log.warn("{name}not ready any more: {why}", name=self._name, why=why)
         elif self._lost_ns is not None:
-            _log.info("ready again after {seconds:.2f} s", seconds=(now_ns - self._lost_ns) / 1e9)
+            _log.info(
+                "{name}ready again after {seconds:.2f} s", name=self._name, seconds=(now_ns - self._lost_ns) / 1e9
+            )
             self._lost_ns = None

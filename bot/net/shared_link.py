@@ -2,8 +2,9 @@
 
 How it works: the link is made when the first seat starts, and closed when the last one stops. Every seat is told of the
 link's life; of its bytes it gets the frames that are for its account, as one delivery, so that a batch stays a batch.
-A seat that wants the link dropped drops it for all: a link that is dead or refused is so for everybody. The runs share
-one budget of requests (`bot.ctrader.ratelimit.Budget`), which is given to their sessions.
+A seat that wants the link dropped is told that it is down, and some time later that it is up again: what ails one
+account is not to cost the others theirs. When all seats are out the link itself is dropped. The runs share one budget
+of requests (`bot.ctrader.ratelimit.Budget`), which is given to their sessions.
 """
 
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from twisted.internet.defer import Deferred, succeed
 from bot.ctrader.framing import FrameReader, FrameTooLong, frame
 from bot.ctrader.routing import recipients
 from bot.ctrader.session import Session
-from bot.net.client import LinkListener, VenueClient
+from bot.net.client import LONGEST_RETRY_S, LinkListener, VenueClient, retry_delay_s
 
 
 class Seat:
@@ -49,10 +50,12 @@ class Seat:
 
 
 class SharedLink:
-    """The link and its seats. Args: `connect` builds the client for a listener; `reactor` gives turns."""
+    """The link and its seats. Args: `connect` builds the client for a listener; `reactor` gives turns and pauses."""
 
     def __init__(self, reactor: Any, connect: Callable[[LinkListener], VenueClient]) -> None:
         self._reactor = reactor
+        self._out: dict[Seat, int] = {}  # seats that are out, and how often in a row
+        self._returns: dict[Seat, Any] = {}
         self._client = connect(self)
         self._seats: list[Seat] = []
         self._reader = FrameReader()
@@ -74,6 +77,8 @@ class SharedLink:
 
     def left(self, seat: Seat) -> "Deferred[None]":
         """A seat is left."""
+        if seat in self._returns:
+            self._returns.pop(seat).cancel()
         if seat in self._seats:
             self._seats.remove(seat)
             if not self._seats:
@@ -81,13 +86,27 @@ class SharedLink:
         return succeed(None)
 
     def drop(self, seat: Seat, reason: str, retry_in_s: float) -> None:
-        """A seat wants the link dropped; one that has left has no say."""
-        if seat in self._seats or not self._seats:
+        """A seat wants the link dropped; one that has left, or is out, has no say."""
+        if not self._seats or self._seats == [seat]:
             self._client.drop(reason, retry_in_s)
+        elif seat in self._seats and seat not in self._returns and self._write is not None:
+            self._out[seat] = self._out.get(seat, 0) + 1
+            pause_s = max(retry_in_s, retry_delay_s(self._out[seat], lambda: 0.0))
+            self._returns[seat] = self._reactor.callLater(pause_s, self._welcome, seat)
+            self._reactor.callLater(0, seat.listener.link_down, reason)
+            if len(self._returns) == len(self._seats):
+                self._client.drop(reason, retry_in_s)
 
     def _welcome(self, seat: Seat) -> None:
+        self._returns.pop(seat, None)
         if seat in self._seats and self._write is not None:
+            self._reactor.callLater(LONGEST_RETRY_S, self._forgive, seat, self._out.get(seat, 0))
             seat.listener.link_up(self._write)
+
+    def _forgive(self, seat: Seat, count: int) -> None:
+        # It has lasted: the next pause is a short one again.
+        if seat not in self._returns and self._out.get(seat) == count:
+            del self._out[seat]
 
     # -- the link (LinkListener) ------------------------------------------------------------------------------------
 
@@ -105,7 +124,7 @@ class SharedLink:
         except FrameTooLong as error:
             self._client.drop(str(error))
             return
-        seats = list(self._seats)
+        seats = [seat for seat in self._seats if seat not in self._returns]
         parts: list[list[bytes]] = [[] for _ in seats]
         for body in bodies:
             for i in recipients(body, seats):
@@ -115,10 +134,13 @@ class SharedLink:
                 seat.listener.link_data(b"".join(frames))
 
     def link_down(self, reason: str) -> None:
-        """Tell everybody that the connection is gone."""
+        """Tell everybody that the connection is gone; those who are out know, and come back with the rest."""
         self._write = None
         for seat in list(self._seats):
-            seat.listener.link_down(reason)
+            if seat in self._returns:
+                self._returns.pop(seat).cancel()
+            else:
+                seat.listener.link_down(reason)
 
     def link_untrusted(self, text: str) -> None:
         """Tell everybody that the peer did not prove who it is."""

@@ -59,7 +59,8 @@ class TokenKeeper:
     """Keeps the token of one run.
 
     Args: `oauth` is None where there is no OAuth server to ask; `tell` injects a step into the run; `now_ns` is the
-        run's clock; `learn` is told every secret that is new, so that nothing stores it by mistake.
+        run's clock; `learn` is told every secret that is new, so that nothing stores it by mistake;
+        `name` starts its lines in the log.
     """
 
     def __init__(
@@ -71,6 +72,8 @@ class TokenKeeper:
         now_ns: Callable[[], int],
         tell: Callable[[TokenStep], None],
         learn: Callable[[str], None] = lambda secret: None,
+        *,
+        name: str = "",
     ) -> None:
         self._reactor = reactor
         self._path = path
@@ -79,6 +82,7 @@ class TokenKeeper:
         self._now_ns = now_ns
         self._tell = tell
         self._learn = learn
+        self._name = name
         self._lock = TokenLock(path)
         self._is_asking = self._is_over_http = False
         self._failures = 0
@@ -152,7 +156,7 @@ class TokenKeeper:
         if found.access_token != used.access_token:
             self._lock.release()
             self._learn_all(found)
-            _log.info("another process has refreshed the access token; using that one")
+            _log.info("{name}somebody else has refreshed the access token; using that one", name=self._name)
             self._step("use", token_pair(found))
         elif found.refresh_token is None:
             self._lock.release()
@@ -204,7 +208,8 @@ class TokenKeeper:
         self._lock.release()
         self._failures += 1
         pause_s = min(FIRST_PAUSE_S * 2.0 ** (self._failures - 1), LONGEST_PAUSE_S)
-        _log.warn("the access token could not be refreshed: {why}; again in {s:.0f} s", why=text, s=pause_s)
+        said = "{name}the access token could not be refreshed: {why}; again in {s:.0f} s"
+        _log.warn(said, name=self._name, why=text, s=pause_s)
         self._again(pause_s)
 
     def _changed_in_file(self) -> bool:
@@ -217,7 +222,8 @@ class TokenKeeper:
     def _give_up(self, why: str) -> None:
         if self._session.token.need is Need.AHEAD:
             # It still works; a person has until its end to log in again, and is told every five minutes.
-            _log.error("the access token expires soon and cannot be refreshed: {why}. Log in again.", why=why)
+            said = "{name}the access token expires soon and cannot be refreshed: {why}. Log in again."
+            _log.error(said, name=self._name, why=why)
             self._again(LONGEST_PAUSE_S)
             return
         text = (
@@ -229,7 +235,8 @@ class TokenKeeper:
         self._learn_all(token)
         write_token_file(self._path, token)
         self._renewed_s = self._reactor.seconds()
-        _log.info("the access token was refreshed; the new one is valid{until}", until=_until(token.expires_at))
+        said = "{name}the access token was refreshed; the new one is valid{until}"
+        _log.info(said, name=self._name, until=_until(token.expires_at))
 
     def _learn_all(self, token: Token) -> None:
         for secret in (token.access_token, token.refresh_token):

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fault_scene import CLOSE, EURUSD, EVERY_REQUEST, EXECUTION, ORDER, Scene, gaps, slow
+from fault_scene import CLOSE, EURUSD, EXECUTION, GRID, ORDER, Scene, gaps, slow
 from wired_bot import START
 
 from bot.sim.faults.link_faults import (
@@ -28,13 +28,14 @@ MS, SECOND = 1_000_000, 1_000_000_000
 
 
 @pytest.mark.parametrize("when", [slow("before"), "after_execution", slow("after_reply")])
-@pytest.mark.parametrize("name", EVERY_REQUEST)
+@pytest.mark.parametrize("name", GRID)
 def test_a_line_that_breaks_at_any_request_is_made_again_and_nothing_is_done_twice(
     name: str, when: str, tmp_path: Path
 ) -> None:
     scene = Scene(tmp_path).on_request(name, Drop(when, abort=when == "before"))
     scene.a_day().check(replay=name in (ORDER, CLOSE))
     assert scene.has_struck(Drop, 2)
+    assert "CONNECTION_LOST" in scene.codes(), "unknown from the moment of the break"
 
 
 def test_a_line_that_breaks_again_and_again_is_asked_less_and_less_often(tmp_path: Path) -> None:
@@ -159,6 +160,28 @@ def test_an_event_that_is_told_twice_counts_once(kind: str, gap_ns: int, tmp_pat
     assert scene.has_struck(Duplicate, 4)
     deals = [order for order, state in scene.bot.states if state == "filled"]
     assert len(deals) == len(set(deals))
+
+
+def test_a_fill_that_is_told_again_after_the_next_one_changes_nothing(tmp_path: Path) -> None:
+    scene = Scene(tmp_path).on_event(EXECUTION, Duplicate(3 * SECOND), kind="ORDER_FILLED", times=4)
+    scene.trading().grow().let(1)
+    for _ in range(6 * 16):
+        assert scene.let(1 / 16).holds_the_truth()
+    assert scene.has_struck(Duplicate, 4)
+    scene.check()
+
+
+def test_a_fill_that_comes_after_its_order_was_looked_up_and_the_next_was_filled_changes_nothing(
+    tmp_path: Path,
+) -> None:
+    scene = Scene(tmp_path).trading()
+    scene.on_event(EXECUTION, Late(8 * SECOND), kind="ORDER_FILLED", times=2).grow().let(4)
+    assert scene.states().count("unknown") == 2 and scene.is_invested()
+    scene.grow().let(3)
+    assert scene.is_invested()
+    for _ in range(4 * 16):
+        assert scene.let(1 / 16).holds_the_truth()
+    scene.check()
 
 
 @pytest.mark.parametrize("kind", ["ORDER_ACCEPTED", "ORDER_FILLED"])

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from fault_scene import CLOSE, EVERY_REQUEST, EXECUTION, ORDER, Scene, gaps, slow
+from fault_scene import CLOSE, EXECUTION, GRID, ORDER, Scene, gaps, slow
 
 from bot.sim.faults.link_faults import LoseEvent
 from bot.sim.faults.reply_faults import NoReply, PartialFill, Reject
@@ -14,7 +14,7 @@ UNLISTED = "A_CODE_OF_TOMORROW"
 
 
 @pytest.mark.parametrize("request_", ["ignored", slow("executed")])
-@pytest.mark.parametrize("name", EVERY_REQUEST)
+@pytest.mark.parametrize("name", GRID)
 def test_any_request_may_stay_without_an_answer(name: str, request_: str, tmp_path: Path) -> None:
     scene = Scene(tmp_path).on_request(name, NoReply(request_))
     scene.a_day().check(replay=name in (ORDER, CLOSE))
@@ -25,7 +25,7 @@ def test_any_request_may_stay_without_an_answer(name: str, request_: str, tmp_pa
 @pytest.mark.parametrize(
     "code", [UNLISTED, *map(slow, ["CANT_ROUTE_REQUEST", "TIMEOUT_ERROR", "ACCOUNT_NOT_AUTHORIZED"])]
 )
-@pytest.mark.parametrize("name", EVERY_REQUEST)
+@pytest.mark.parametrize("name", GRID)
 def test_any_request_may_be_refused_with_any_code(name: str, code: str, shape: str, tmp_path: Path) -> None:
     scene = Scene(tmp_path).on_request(name, Reject(code, shape))
     scene.a_day().check()

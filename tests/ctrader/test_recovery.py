@@ -11,6 +11,7 @@ from scripted_venue import (
     ready_venue,
     trader,
 )
+from standing import answer, standstill
 from test_handshake import HANDSHAKE, at, unready
 
 from bot.ctrader.phases import Phase
@@ -192,3 +193,31 @@ def test_a_reply_of_another_kind_under_our_id_is_not_taken(phase: Phase) -> None
     )
     assert venue.session.phase is phase
     assert venue.session.counters["unexpected"] == 1
+
+
+def test_changes_that_come_while_one_is_asked_for_are_asked_for_together() -> None:
+    venue = ready_venue()
+    before = len(venue.requests)
+    for symbol_id in (11, 12, 11, 12, 13):
+        venue.tell(build("SymbolChangedEvent", symbolId=[symbol_id]))
+    venue.talk()
+    asked = [sorted(r.symbolId) for r in venue.requests[before:]]
+    assert asked == [[11], [11, 12, 13]]
+
+
+def test_a_change_between_the_details_and_their_use_is_not_missed() -> None:
+    venue, waiting = standstill(Phase.CHAIN_DETAILS)
+    venue.tell(build("SymbolChangedEvent", symbolId=[11]))
+    for asked in waiting:
+        answer(venue, asked)
+    venue.talk()
+    assert venue.session.ready
+    assert [11] in [list(r.symbolId) for r in venue.requests if r.DESCRIPTOR.name == "ProtoOASymbolByIdReq"]
+
+
+def test_a_traded_symbol_that_is_gone_makes_the_session_read_everything_again() -> None:
+    venue = ready_venue()
+    venue.replies["ProtoOASymbolByIdReq"] = lambda r: [build("SymbolByIdRes")]
+    venue.tell(build("SymbolChangedEvent", symbolId=[11]))
+    venue.talk()
+    assert venue.session.wants_disconnect == "the broker gives no details of EURUSD any more; reading all again"

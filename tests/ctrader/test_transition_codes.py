@@ -61,7 +61,7 @@ READY = {
     "reconcile": "t t t t s b x F w x",
     "unsubscribe": "a a a a s b x F w x",  # not subscribed any more is what was wanted: it goes on to subscribe
     "subscribe": ". x x x s b x F w x",
-    "symbol": ". . . . s b x F w x",  # what was known of it stays
+    "symbol": ". x x . s b x F w x",  # what was known may not be true any more: all is read again on a new connection
     "session": ". x x x s b x F w x",
     "token": ". . . . s . . . . .",  # the search for a token tells its own end
 }

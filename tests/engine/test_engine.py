@@ -240,7 +240,7 @@ def test_an_order_that_the_lists_learn_of_late_is_found_and_not_doubled() -> Non
 
 
 def test_positions_are_compared_with_the_venue_s_own_once_a_minute_while_nothing_happens() -> None:
-    desk = Desk(base_leverage=0.05)
+    desk = Desk()
     desk.begin(position(1_800_000))
     for _ in range(300):
         desk.now_ns += SECOND

@@ -139,3 +139,38 @@ def test_both_together_keep_to_the_limits_of_one_connection(pair: Pair) -> None:
     assert log.max_in_window(1_000_000_000, historical=False) <= 50
     assert log.max_in_window(1_000_000_000, historical=True) <= 5
     assert sum(heard.payload_type == payload_type("ProtoOAApplicationAuthReq") for heard in log) == 8
+
+
+def test_an_account_that_is_lost_again_and_again_costs_the_other_nothing(pair: Pair) -> None:
+    states: list[bool] = []
+    for _ in range(12):
+        pair.venue.stage.fire(AccountDisconnect(), account_id=ONE)
+        pair.let(0.5)
+        states.append(pair.bots[1].is_ready)
+    assert all(states)
+    assert pair.bots[1].driver.figures.connections == 1
+    assert pair.bots[0].driver.figures.connections > 1
+    assert len({heard.link_number for heard in pair.venue.stage.request_log}) == 1
+    pair.let(40)
+    assert pair.are_ready == [True, True]
+
+
+def test_a_link_that_both_give_up_is_dropped(pair: Pair) -> None:
+    for account in (ONE, OTHER):
+        for _ in range(3):
+            pair.venue.stage.fire(AccountDisconnect(), account_id=account)
+            pair.let(1 / 16)
+    pair.let(10)
+    assert pair.are_ready == [True, True]
+    assert len({heard.link_number for heard in pair.venue.stage.request_log}) == 2
+
+
+def test_one_that_stops_while_it_is_out_ends_at_once(pair: Pair) -> None:
+    for _ in range(3):
+        pair.venue.stage.fire(AccountDisconnect(), account_id=ONE)
+        pair.let(1 / 16)
+    assert pair.are_ready == [False, True]
+    pair.bots[0].driver.stop(Outcome(0))
+    pair.let(15)
+    assert pair.bots[0].result == Outcome(0)
+    assert pair.bots[1].is_ready
