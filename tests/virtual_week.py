@@ -11,6 +11,7 @@ Chance has one source, the seed: the same seed gives the same week, to the last 
 import gc
 import hashlib
 import sys
+from array import array
 from collections import Counter
 from decimal import Decimal
 from pathlib import Path
@@ -63,7 +64,7 @@ MOST_TOO_MUCH = 1.6
 
 _MOST_AT_ONCE = 10_000
 _TOKEN_LIFE_S = 2_628_000
-_OPAQUE = (ModuleType, FunctionType, BuiltinFunctionType, type, Clock, Venue, WeekLink)
+_OPAQUE = (array, ModuleType, FunctionType, BuiltinFunctionType, type, Clock, Venue, WeekLink)
 
 
 def week_config(folder: Path, strategy: str) -> Config:
@@ -369,7 +370,10 @@ class VirtualWeek:
     # -- memory -----------------------------------------------------------------------------------------------------
 
     def bot_bytes(self) -> int:
-        """Return the size of everything that can be reached from the bot, the venue and what is in modules aside."""
+        """Return the size of everything that can be reached from the bot, the venue and what is in modules aside.
+
+        Its samples of latency, two arrays of a stated size at most, are left out: they take days to fill.
+        """
         gc.collect()
         seen: set[int] = {id(self), id(self.outages), id(self.witness), id(self.plan)}
         waiting: list[Any] = [self.driver, self.run_parts]

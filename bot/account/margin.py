@@ -6,10 +6,12 @@ Source: ProtoOATrader.leverageInCents, totalMarginCalculationType; ProtoOADynami
 Algo reference. Accounts of limited risk (guaranteed stops) are not modelled: margin is then unknown.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
+from bot.account.position import Position
 
 Tiers = Sequence[tuple[float, float]]
 
@@ -54,6 +56,20 @@ class MarginRules:
         if self.calculation == "NET":
             return abs(long_margin - short_margin)
         return max(long_margin, short_margin)
+
+
+def stated_margin(rules: MarginRules, positions: Iterable[Position]) -> float:
+    """Return the margin that the venue itself states for positions, in deposit currency; 0 where it states none.
+
+    Whether a stated margin of a hedged symbol has been reduced for its other side already is not documented: the two
+    sides are joined by the account's rule, which never makes too much of it.
+    """
+    sides: dict[int, list[float]] = {}
+    for position in positions:
+        if position.used_margin is not None:
+            of_symbol = sides.setdefault(position.symbol_id, [0.0, 0.0])
+            of_symbol[position.volume_cents < 0] += float(position.used_margin)
+    return sum(rules.symbol_margin(*both) for both in sides.values())
 
 
 def used_margin(

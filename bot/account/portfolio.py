@@ -164,6 +164,13 @@ class Portfolio:
             return
         self._refresh()
 
+    def state_margin(self, position_id: int, used_margin: Decimal) -> None:
+        """Take the margin that the venue states for a position; nothing for one that is not open."""
+        held = self._venue.get(position_id)
+        if held is not None:
+            self._venue[position_id] = replace(held, used_margin=used_margin)
+            self._refresh()
+
     # -- what follows -------------------------------------------------------------------------------------------
 
     @property

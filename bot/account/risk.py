@@ -85,6 +85,7 @@ class RiskView:
     pending_units: np.ndarray | None = None
     access_rights: str = "FULL_ACCESS"
     closings: tuple[str | None, ...] = ()  # why the market of a symbol is closed, in words; None where it is not
+    margin_factor: float = 1.0  # how many times more margin the broker asks for than its own rules say
 
     def used_margin(self, symbol_index: int = 0, change_units: float = 0.0, *, reduces: bool = False) -> float:
         """Return used margin after a signed change of our position in a symbol; NaN when it cannot be computed.
@@ -99,7 +100,7 @@ class RiskView:
                 for i in np.flatnonzero(self.pending_units).tolist():
                     self._trade(long_units, short_units, i, float(self.pending_units[i]), reduces=False)
             self._trade(long_units, short_units, symbol_index, change_units, reduces=reduces)
-        return used_margin(
+        return self.margin_factor * used_margin(
             self.margin_rules, long_units, short_units, self.unit_notional, self.unit_notional_usd, self.tiers
         )
 

@@ -29,7 +29,7 @@ from bot.ctrader.rejections import Rejections
 from bot.ctrader.schema import payload_type
 from bot.ctrader.symbol_changes import SymbolChanges
 from bot.ctrader.token import SessionToken, TokenStep
-from bot.ctrader.translate import text
+from bot.ctrader.translate import margin_stated, text
 from bot.ctrader.walk import Walk
 from bot.engine.events import Event, RequestRefused, SymbolsLoaded
 from bot.execution.requests import CheckFeed, Request, ResolveOrders, ResubscribeDepth
@@ -69,6 +69,7 @@ class Session:
                 ("ProtoOAErrorRes", self._rejections.take),
                 ("ProtoErrorRes", self._rejections.take),
                 ("ProtoOATraderUpdatedEvent", self._trader_updated),
+                ("ProtoOAMarginChangedEvent", self._margin_changed),
                 ("ProtoOASymbolChangedEvent", self._symbol_changed),
                 ("ProtoOAAccountDisconnectEvent", self._account_disconnected),
                 ("ProtoOAAccountsTokenInvalidatedEvent", self._token_invalidated),
@@ -312,6 +313,10 @@ class Session:
         # Before the asset list has come the deposit asset has no name, and the trader's own reply is on its way.
         if self._is_ours(event) and self._walk.handshake.catalogue.asset_names:
             self._emit(self._walk.handshake.trader_changed(event.trader, recv_ns))
+
+    def _margin_changed(self, event: Any, _message_id: str, recv_ns: int) -> None:
+        if self._is_ours(event):
+            self._emit(margin_stated(event, recv_ns))
 
     def _symbol_changed(self, event: Any, _message_id: str, _recv_ns: int) -> None:
         if self._is_ours(event):

@@ -12,7 +12,7 @@ from google.protobuf.message import Message
 from bot.account.account import AccountState
 from bot.account.position import Deal, Position
 from bot.ctrader.schema import enum, message
-from bot.engine.events import ExecutionReported
+from bot.engine.events import ExecutionReported, MarginStated
 from bot.execution.orders import OrderSnapshot
 from bot.execution.requests import CancelOrder, ClosePosition, PlaceOrder
 from bot.market.symbols import DAY_S, Holiday, SymbolSpec
@@ -152,6 +152,11 @@ def leverage_tiers(leverage: Any) -> tuple[tuple[float, float], ...]:
     in_hundredths = all(tier.leverage >= 10_000 for tier in leverage.tiers)
     scale = 100 if in_hundredths else 1
     return tuple(sorted((tier.volume / 100, tier.leverage / scale) for tier in leverage.tiers))
+
+
+def margin_stated(event: Any, recv_ns: int) -> MarginStated:
+    """Return the new margin of a position. Source: ProtoOAMarginChangedEvent."""
+    return MarginStated(recv_ns, event.positionId, money(event.usedMargin, _digits(event)))
 
 
 def position(entity: Any) -> Position | None:

@@ -2,12 +2,13 @@
 
 import math
 from collections import deque
+from dataclasses import replace
 
 import numpy as np
 
 from bot.account.account import AccountState
 from bot.account.loss import LossBreach, LossGuard
-from bot.account.margin import MarginRules
+from bot.account.margin import MarginRules, stated_margin
 from bot.account.portfolio import Portfolio, Valuation
 from bot.account.risk import RiskView
 from bot.engine.prices import PriceBoard, Prices
@@ -19,6 +20,7 @@ _SECOND = 1_000_000_000
 _CHECK_EVERY_NS = _SECOND // 4
 _MINUTE_NS = 60 * _SECOND
 _EXPLAIN_WITHIN_NS = 2 * _SECOND
+_MARGIN_DRIFT = 0.05
 
 
 class AccountGuard:
@@ -114,7 +116,7 @@ class AccountGuard:
         exposed = (long_units > 0) | (short_units > 0)
         # Equity that rests on a stale conversion is not known well enough to add risk to it.
         equity = math.nan if np.isnan(fresh_rates[exposed]).any() else valuation.equity
-        return RiskView(
+        view = RiskView(
             ready=ready,
             trading=self.trading,
             equity=equity,
@@ -137,6 +139,11 @@ class AccountGuard:
             access_rights=self._access_rights,
             closings=closings,
         )
+        by_rules = view.used_margin()
+        stated = stated_margin(self._margin_rules, self._portfolio.positions())
+        # A little more is the price having moved since the broker last computed it.
+        is_more = 0 < by_rules * (1 + _MARGIN_DRIFT) < stated
+        return replace(view, margin_factor=stated / by_rules) if is_more else view
 
     def is_due(self, now_ns: int) -> bool:
         """Return whether `check` should look now: a few times a second, and after every change of the account."""

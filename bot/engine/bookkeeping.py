@@ -74,6 +74,11 @@ class Bookkeeping:
         self._orders.executed(event)
         self._guard.changed()
 
+    def margin_stated(self, event: ev.MarginStated) -> None:
+        """Take what margin the broker asks for a position from now on."""
+        self._portfolio.state_margin(event.position_id, event.used_margin)
+        self._guard.changed()
+
     def _notice_foreign_close(self, event: ev.ExecutionReported, before: Position) -> None:
         """Keep away from a symbol after somebody else, or the venue itself, reduced a position of ours in it."""
         assert event.deal is not None

@@ -156,6 +156,8 @@ class Engine:
                 self._guard.account_loaded(event.account, event.recv_ns)
             case ev.SymbolsLoaded():
                 self._symbols_loaded(event)
+            case ev.MarginStated():
+                self._bookkeeping.margin_stated(event)
             case ev.LeverageTiersLoaded():
                 self._guard.tiers_loaded(event.leverage_id, event.tiers)
             case ev.Reconciled():

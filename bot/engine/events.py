@@ -119,6 +119,15 @@ class RequestRefused:
 
 
 @dataclass(frozen=True, slots=True)
+class MarginStated:
+    """The broker changed the margin of a position. Units: deposit currency. Source: ProtoOAMarginChangedEvent."""
+
+    recv_ns: int
+    position_id: int
+    used_margin: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class OrderHistoryListed:
     """The answer to `ResolveOrders`: orders and deals since `from_ns`; a `Reconciled` comes just before it."""
 
@@ -146,6 +155,7 @@ Event = (
     | ReadinessChanged
     | ExecutionReported
     | RequestRefused
+    | MarginStated
     | OrderHistoryListed
     | CommandGiven
 )

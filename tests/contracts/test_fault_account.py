@@ -120,7 +120,6 @@ def test_margins_that_rise_by_the_table_bring_a_reduction_within_ten_seconds(tmp
     scene.check(replay=True)
 
 
-@pytest.mark.xfail(reason="ProtoOAMarginChangedEvent is not read yet", raises=AssertionError)
 def test_margins_that_rise_on_open_positions_bring_a_reduction_within_ten_seconds(tmp_path: Path) -> None:
     scene = Scene(tmp_path, risk={"max_margin_use_frac": 0.1}).trading()
     scene.fire(MarginChange(20)).let(10)

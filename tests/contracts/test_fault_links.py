@@ -60,6 +60,7 @@ def test_an_order_that_travels_for_too_long_is_unknown_and_not_sent_again(side: 
     assert scene.states().count("unknown") == 2
 
 
+@pytest.mark.slow
 def test_a_jittery_network_changes_when_but_not_what(tmp_path: Path) -> None:
     scene = Scene(tmp_path)
     scene.fire(Latency(100 * MS, 100 * MS, 300 * MS), for_s=40)
@@ -85,6 +86,7 @@ def test_messages_that_are_cut_anywhere_change_nothing(size: int, tmp_path: Path
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.slow
 def test_segments_that_trickle_are_put_together(tmp_path: Path) -> None:
     scene = Scene(tmp_path)
     scene.fire(Split(50, 2 * MS), for_s=4)

@@ -28,6 +28,7 @@ def test_a_market_that_stops_is_asked_once_and_then_left_alone(tmp_path: Path) -
     scene.let(60, 1 / 8).until(scene.is_invested, 120, 1 / 8).check(replay=True)
 
 
+@pytest.mark.slow
 def test_every_market_that_stops_ends_nothing(tmp_path: Path) -> None:
     scene = Scene(tmp_path).trading()
     scene.fire(CloseMarket()).let(30).fire(OpenMarket()).grow().until(scene.is_invested).check()

@@ -53,7 +53,7 @@ def test_an_order_without_an_answer_is_unknown_in_time_and_looked_up(name: str, 
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("name", [ORDER, slow(CLOSE)])
+@pytest.mark.parametrize("name", [slow(ORDER), CLOSE])
 def test_a_refused_order_is_tried_again_after_pauses_that_double(name: str, shape: str, tmp_path: Path) -> None:
     scene = Scene(tmp_path, symbols={"EURUSD": {}}).trading()
     scene.on_request(name, Reject("NOT_ENOUGH_MONEY", shape), times=5)

@@ -132,7 +132,7 @@ def test_refused_connections_at_the_start_end_the_run_in_time(tmp_path: Path) ->
     assert scene.bot.result.exit_code == 4  # type: ignore[union-attr]
 
 
-@pytest.mark.parametrize("away", [NotRoutable(), ServerUnreachable()], ids=repr)
+@pytest.mark.parametrize("away", [slow(NotRoutable()), ServerUnreachable()], ids=repr)
 @pytest.mark.parametrize("trades", [slow(False), True])
 def test_a_trading_server_that_is_away_is_asked_again_until_it_is_back(away: Any, trades: bool, tmp_path: Path) -> None:
     scene = Scene(tmp_path).trading()
