@@ -2,7 +2,6 @@
 
 import math
 from collections import deque
-from dataclasses import replace
 
 import numpy as np
 
@@ -30,6 +29,7 @@ class AccountGuard:
     def __init__(self, settings: EngineSettings, portfolio: Portfolio) -> None:
         self.is_halted = False
         self.shrink = 1.0
+        self._margin_factor = 1.0
         self.account: AccountState | None = None
         self._settings = settings
         self._portfolio = portfolio
@@ -116,7 +116,7 @@ class AccountGuard:
         exposed = (long_units > 0) | (short_units > 0)
         # Equity that rests on a stale conversion is not known well enough to add risk to it.
         equity = math.nan if np.isnan(fresh_rates[exposed]).any() else valuation.equity
-        view = RiskView(
+        return RiskView(
             ready=ready,
             trading=self.trading,
             equity=equity,
@@ -138,12 +138,8 @@ class AccountGuard:
             pending_units=pending_units,
             access_rights=self._access_rights,
             closings=closings,
+            margin_factor=self._margin_factor,
         )
-        by_rules = view.used_margin()
-        stated = stated_margin(self._margin_rules, self._portfolio.positions())
-        # A little more is the price having moved since the broker last computed it.
-        is_more = 0 < by_rules * (1 + _MARGIN_DRIFT) < stated
-        return replace(view, margin_factor=stated / by_rules) if is_more else view
 
     def is_due(self, now_ns: int) -> bool:
         """Return whether `check` should look now: a few times a second, and after every change of the account."""
@@ -159,7 +155,12 @@ class AccountGuard:
         self._checked_ns = now_ns
         self.shrink = 1.0
         if view.long_units.any() or view.short_units.any():
-            use = view.used_margin() / equity if equity > 0 else math.nan
+            by_rules = view.used_margin() / view.margin_factor
+            stated = stated_margin(self._margin_rules, self._portfolio.positions())
+            # A little more is the price having moved since the broker last computed it.
+            is_more = 0 < by_rules * (1 + _MARGIN_DRIFT) < stated
+            self._margin_factor = stated / by_rules if is_more else 1.0
+            use = by_rules * self._margin_factor / equity if equity > 0 else math.nan
             limit = self._settings.risk_limits.max_margin_use_frac
             if use > limit:
                 self.shrink = limit / use

@@ -1,6 +1,7 @@
 """Margin: the published example, tiers dollar by dollar, the three ways to join two sides, and what is unknown."""
 
 import math
+from decimal import Decimal
 from fractions import Fraction
 
 import numpy as np
@@ -8,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.account.margin import MarginRules, used_margin
+from bot.account.margin import MarginRules, stated_margin, used_margin
+from bot.account.position import Position
 
 TIERS = ((1_000_000.0, 500.0), (5_000_000.0, 200.0))
 
@@ -68,3 +70,12 @@ def test_an_unknown_price_matters_only_where_something_is_held() -> None:
     assert math.isnan(used_margin(rules, long_units, short_units, price, usd, tiers))
     nothing = np.zeros(3)
     assert used_margin(rules, nothing, nothing, price, usd, tiers) == 0.0
+
+
+@pytest.mark.parametrize(("rule", "joined"), [("MAX", 70.0 + 5.0), ("SUM", 100.0 + 5.0), ("NET", 40.0 + 5.0)])
+def test_what_the_broker_states_is_joined_by_its_own_rule(rule: str, joined: float) -> None:
+    held = [(1, 1, 40), (2, 1, 30), (3, -1, 30), (4, -1, None)]
+    positions = [Position(i, 1, sign, 1.0, used_margin=None if m is None else Decimal(m)) for i, sign, m in held]
+    positions.append(Position(9, 2, -1, 1.0, used_margin=Decimal(5)))
+    assert stated_margin(MarginRules(100, rule), positions) == joined
+    assert stated_margin(MarginRules(100, rule), []) == 0
