@@ -19,7 +19,6 @@ from bot.assembly import Run, assemble, journalled_token, new_run_id, open_journ
 from bot.config import Config, check_live, check_supported, check_together, client_secrets, load_token
 from bot.config.secrets import ClientSecrets, Token
 from bot.config.token_file import write_token_file
-from bot.ctrader.ratelimit import Budget
 from bot.engine.decision import Decision
 from bot.engine.rows import decision_rows
 from bot.execution.paper import PaperVenue
@@ -74,8 +73,7 @@ def run_live(
     client = client or client_secrets(config)
     renewable = token is None and config.credentials.access_token is None
     token = token or load_token(config)
-    budget = Budget()
-    runs = [assemble(each, client, token, new_run_id(), renewable=renewable, budget=budget) for each in configs]
+    runs = [assemble(each, client, token, new_run_id(), renewable=renewable, sharers=len(configs)) for each in configs]
     if reactor is None:
         from twisted.internet import reactor
     from twisted.internet.defer import DeferredList
@@ -83,9 +81,9 @@ def run_live(
     from bot.net.address import venue_address
     from bot.net.client import LinkListener, VenueClient
     from bot.net.clock import run_clock
-    from bot.net.driver import Driver, DriverSettings
+    from bot.net.driver import Driver
     from bot.net.oauth import OAuthClient, oauth_base
-    from bot.net.outcome import EXIT_INTERRUPTED, Outcome
+    from bot.net.outcome import EXIT_INTERRUPTED, DriverSettings, Outcome
     from bot.net.shared_link import SharedLink
     from bot.net.single_task import run_task
     from bot.net.token_keeper import TokenKeeper
@@ -119,7 +117,7 @@ def run_live(
             has_server = venue.environment != "simulator" or venue.oauth_url is not None
             oauth = OAuthClient(reactor, oauth_base(config), venue.ca_file, client) if has_server else None
             path = config.credentials.token_file
-            told = driver.token_step, driver.learn_secret
+            told = driver.session_step, driver.learn_secret
             return TokenKeeper(reactor, path, run.session, oauth, driver.now_ns, *told, name=driver.name)
 
         return Driver(
@@ -280,7 +278,14 @@ def replay_journal(
             first = str(error).splitlines()[0]
             raise JournalError(f"{path}: its config does not fit version {__version__}: {first}") from None
         token, renewable = journalled_token(header)
-        run = assemble(config, ClientSecrets("***", "***"), token, str(header["run_id"]), renewable=renewable)
+        run = assemble(
+            config,
+            ClientSecrets("***", "***"),
+            token,
+            str(header["run_id"]),
+            renewable=renewable,
+            sharers=int(header.get("sharers", 1)),
+        )
         warm_up()
         watchers = list(watch(run))
 

@@ -17,7 +17,6 @@ from bot.account.risk import RiskLimits
 from bot.config import Config, ConfigError
 from bot.config.secrets import ClientSecrets, Token
 from bot.ctrader.pipeline import Pipeline
-from bot.ctrader.ratelimit import Budget
 from bot.ctrader.redact import MARKER
 from bot.ctrader.session import Session, SessionPlan
 from bot.engine.decision import Decision
@@ -132,12 +131,12 @@ def assemble(
     run_id: str,
     *,
     renewable: bool = False,
-    budget: Budget | None = None,
+    sharers: int = 1,
 ) -> Run:
     """Return session, engine and pipeline of a run, joined and idle.
 
-    Args: `renewable` says that the token comes from its file, where another may be found or put; `budget` is shared
-        by the accounts on one connection.
+    Args: `renewable` says that the token comes from its file, where another may be found or put; `sharers` is how
+        many accounts share the connection.
     """
     plan = SessionPlan(
         client_id=client.client_id,
@@ -151,8 +150,9 @@ def assemble(
         run_id=run_id,
         token_expires_ns=token.expires_ns,
         renewable=renewable,
+        sharers=sharers,
     )
-    session, engine = Session(plan, budget), Engine(engine_settings(config, run_id))
+    session, engine = Session(plan), Engine(engine_settings(config, run_id))
     return Run(config, session, engine, Pipeline(session, engine, orders_to_venue=plan.trade), run_id)
 
 
@@ -166,6 +166,7 @@ def journal_header(config: Config, plan: SessionPlan) -> dict[str, Any]:
         "mode": config.mode,
         "symbols": list(config.symbols),
         "config": _replayable(config),
+        "sharers": plan.sharers,
         "token": {
             "renewable": plan.renewable,
             "can_refresh": plan.refresh_token is not None,

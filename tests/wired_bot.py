@@ -20,13 +20,13 @@ from bot.config import Config
 from bot.config.secrets import ClientSecrets, Token
 from bot.config.token_file import read_token_file
 from bot.ctrader.framing import FrameReader
-from bot.ctrader.ratelimit import Budget
+from bot.ctrader.ratelimit import KindHeld
 from bot.ctrader.schema import message, message_for
 from bot.engine.decision import Decision
 from bot.execution.paper import PaperVenue
 from bot.net.client import LONGEST_RETRY_S, retry_delay_s
-from bot.net.driver import Driver, DriverSettings
-from bot.net.outcome import Outcome
+from bot.net.driver import Driver
+from bot.net.outcome import DriverSettings, Outcome
 from bot.net.token_keeper import TokenKeeper
 from bot.sim.entities import AccountSettings
 from bot.sim.market import open_market
@@ -122,6 +122,8 @@ class WiredClient:
         self._lose("stopped")
         return succeed(None)
 
+    def held(self, held: KindHeld) -> None: ...
+
     def drop(self, reason: str, retry_in_s: float = 0.0) -> None:
         self.calls.append(f"drop: {reason}")
         self._not_before_s = self._clock.seconds() + retry_in_s
@@ -205,7 +207,7 @@ class WiredBot:
         token: Token = TOKEN,
         oauth: Any = None,
         clock: Clock | None = None,
-        budget: Budget | None = None,
+        sharers: int = 1,
     ) -> None:
         self.config = config or bot_config(folder)
         self.clock = clock or Clock()
@@ -216,7 +218,7 @@ class WiredBot:
         # With `oauth` (False: without HTTP) the token is that of the config's token file, and kept valid.
         if oauth is not None:
             token = read_token_file(self.config.credentials.token_file)
-        self.run = assemble(self.config, CLIENT, token, run_id, renewable=oauth is not None, budget=budget)
+        self.run = assemble(self.config, CLIENT, token, run_id, renewable=oauth is not None, sharers=sharers)
         if self.config.mode == "trade":
             open_ledger(self.run)
         else:
@@ -256,7 +258,7 @@ class WiredBot:
 
     def _keeper(self, driver: Driver, oauth: Any) -> TokenKeeper:
         path = self.config.credentials.token_file
-        told = driver.token_step, driver.learn_secret
+        told = driver.session_step, driver.learn_secret
         return TokenKeeper(self.clock, path, self.run.session, oauth or None, self.now_ns, *told)
 
     def now_ns(self) -> int:

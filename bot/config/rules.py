@@ -87,12 +87,18 @@ def check_supported(config: Config) -> list[str]:
     return warnings
 
 
+MOST_TOGETHER = 5
+
+
 def check_together(configs: Sequence[Config]) -> None:
     """Refuse configs that cannot run side by side on one connection.
 
     Raises: ConfigError when they name different venues or credentials, or one account twice.
     """
     first = configs[0]
+    if len(configs) > MOST_TOGETHER:
+        text = f"{len(configs)} configs are too many for one connection: it has 5 history requests a second to share"
+        raise first.error_at("account.id", f"{text}; run at most {MOST_TOGETHER} together")
     for number, config in enumerate(configs):
         if config.venue != first.venue:
             raise config.error_at("venue", "differs from that of the first config; one connection has one venue")

@@ -4,7 +4,7 @@ from google.protobuf.message import Message
 
 from bot.ctrader.correlation import Correlation, Outcome, PendingRequest, Purpose, TradeRequest
 from bot.ctrader.framing import frame
-from bot.ctrader.ratelimit import SECOND_NS, Budget, Importance, is_historical
+from bot.ctrader.ratelimit import SECOND_NS, Budget, Importance, KindHeld, is_historical
 from bot.ctrader.schema import envelope, message, payload_type
 from bot.ctrader.send_queue import Outgoing, SendQueue
 from bot.execution.requests import PlaceOrder
@@ -19,9 +19,10 @@ GROWTH_LIFE_NS, REDUCTION_LIFE_NS = 1 * SECOND_NS, 5 * SECOND_NS
 class Outbox:
     """The sending side of a session and its clock. Message ids and limits outlive connections; requests do not."""
 
-    def __init__(self, run_id: str, budget: Budget | None = None) -> None:
+    def __init__(self, run_id: str, sharers: int = 1) -> None:
         self.pending = Correlation(run_id)
-        self._budget = budget if budget is not None else Budget()
+        self._budget = Budget(sharers)
+        self._holds: list[KindHeld] = []
         self._queue = SendQueue(self._budget)
         self._heard_ns = 0
         self._sent_ns: int | None = None  # until the first request has left: not even a heartbeat precedes it
@@ -68,7 +69,20 @@ class Outbox:
 
     def hold(self, body: Message, now_ns: int, retry_after_s: int) -> None:
         """Keep this kind of request back: the venue has blocked it. 0 seconds: it did not say for how long."""
-        self._budget.hold(payload_type(body.DESCRIPTOR.name), now_ns, retry_after_s)
+        number = payload_type(body.DESCRIPTOR.name)
+        self._budget.hold(number, now_ns, retry_after_s)
+        until_ns = self._budget.held_until_ns(number, now_ns)
+        if until_ns is not None:
+            self._holds.append(KindHeld(now_ns, number, until_ns))
+
+    def take_holds(self) -> list[KindHeld]:
+        """Return the blocks since the last call, for the other accounts on the connection."""
+        holds, self._holds = self._holds, []
+        return holds
+
+    def held_elsewhere(self, held: KindHeld) -> None:
+        """Keep a kind of request back that another account has been told is blocked."""
+        self._budget.held_elsewhere(held)
 
     def slow_down(self, body: Message, now_ns: int, retry_after_s: int) -> None:
         """Send nothing for a while that counts as this request does: the venue says we are too fast."""

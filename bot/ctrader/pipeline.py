@@ -13,6 +13,7 @@ Invariant: the Decisions depend on the sequence of these calls and on nothing el
 from collections.abc import Iterable, Sequence
 from typing import Generic, Protocol, TypeVar
 
+from bot.ctrader.ratelimit import KindHeld
 from bot.ctrader.session import Session
 from bot.ctrader.token import TokenStep
 from bot.engine.events import Event
@@ -79,11 +80,13 @@ class Pipeline(Generic[D]):
         self._session.handle_timeout(now_ns)
         return self._decide(now_ns)
 
-    def inject(self, events: Iterable[Event | TokenStep], now_ns: int) -> D:
-        """Take events from this side: commands of a person, fills of the paper venue, news of the access token."""
+    def inject(self, events: Iterable[Event | TokenStep | KindHeld], now_ns: int) -> D:
+        """Take events from this side: commands of a person, paper fills, news of the token and of other accounts."""
         for event in events:
             if isinstance(event, TokenStep):
                 self._session.token_step(event)
+            elif isinstance(event, KindHeld):
+                self._session.kind_held(event)
             else:
                 self._engine.receive(event)
         return self._decide(now_ns)

@@ -10,6 +10,7 @@ class SessionPlan:
     `symbols` are the traded names as in the config, in this order. `run_id` starts every message id and must be new in
     each process. `trade` demands a token with the trade scope. `account_id` None takes the first account of the grant.
     `renewable` says that the token comes from a file, where another may be found or put; `token_expires_ns` is UTC.
+    `sharers` is how many accounts share the connection, this one included.
     """
 
     client_id: str
@@ -23,6 +24,7 @@ class SessionPlan:
     run_id: str
     token_expires_ns: int | None = None
     renewable: bool = False
+    sharers: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,16 @@
 How it works: `SlidingWindow` remembers its last `limit` send times; one more may leave when the oldest of them is out
 of the window. A token bucket that starts full would let twice its size through within a second; this cannot.
 A `Budget` joins the windows that one message has to fit in, and the blocks the venue has put on kinds of requests.
+Several accounts on one connection have a budget each, an equal share of the limits: what one does can then be decided
+again from its own journal, without knowing what the others did.
 Source: 50 requests/s, historical ones 5/s. All history calls are taken as historical: which of them count is not
-documented. Whether limits are per connection or per application is not either, so a budget outlives a connection and
-is shared by every account on it. The limits a minute are the platform's for its own robots; that they bind the Open
+documented. Whether limits are per connection or per application is not either, so a budget outlives a connection.
+The limits a minute are the platform's for its own robots; that they bind the Open
 API is not documented, and a bot that finds out by being blocked finds out too late.
 """
 
 from collections import deque
+from dataclasses import dataclass
 from enum import IntEnum
 from types import MappingProxyType
 
@@ -17,6 +20,8 @@ from bot.ctrader.schema import payload_type
 
 SECOND_NS = 1_000_000_000
 GENERAL_LIMIT, HISTORICAL_LIMIT = 50, 5
+# Each account on a connection needs a share of either limit.
+MOST_SHARERS = 5
 # Of the general limit, what only risk reductions may use: there is always room to get out.
 RESERVED_FOR_REDUCTIONS = 5
 # 5 % longer than the venue's second: the network may squeeze two bursts together on their way.
@@ -85,13 +90,28 @@ class SlidingWindow:
         self._sent_ns.append(now_ns)
 
 
-class Budget:
-    """The limits of one connection, or of several accounts on one: windows, and blocks by payload type."""
+@dataclass(frozen=True, slots=True)
+class KindHeld:
+    """The venue has blocked a kind of request of another account on this connection, until `until_ns`."""
 
-    def __init__(self) -> None:
-        self._general = SlidingWindow(GENERAL_LIMIT)
-        self._historical = SlidingWindow(HISTORICAL_LIMIT)
-        self._minutes = {payload_type(name): SlidingWindow(limit, MINUTE_NS) for name, limit in MINUTE_LIMITS.items()}
+    recv_ns: int
+    payload_type: int
+    until_ns: int
+
+
+class Budget:
+    """The limits of one account on a connection: windows, and blocks by payload type.
+
+    Args: `sharers` is how many accounts there are on the connection, this one included; at most `MOST_SHARERS`.
+    """
+
+    def __init__(self, sharers: int = 1) -> None:
+        self._general = SlidingWindow(GENERAL_LIMIT // sharers)
+        self._reserve = RESERVED_FOR_REDUCTIONS // sharers
+        self._historical = SlidingWindow(HISTORICAL_LIMIT // sharers)
+        self._minutes = {
+            payload_type(name): SlidingWindow(limit // sharers, MINUTE_NS) for name, limit in MINUTE_LIMITS.items()
+        }
         self._held_until_ns: dict[int, int] = {}
         self._slowed_until_ns: dict[bool, int] = {}  # by whether the requests are historical
         self._strikes: dict[object, tuple[int, int]] = {}  # count, end of the last pause
@@ -100,7 +120,7 @@ class Budget:
         """Return when a message of a payload type may leave; a time gone by means now."""
         reducing = importance is Importance.REDUCTION
         limits = [
-            self._general.free_ns(0 if reducing else RESERVED_FOR_REDUCTIONS),
+            self._general.free_ns(0 if reducing else self._reserve),
             self._held_until_ns.get(number),
         ]
         if importance is Importance.HISTORICAL:
@@ -125,6 +145,11 @@ class Budget:
         self._held_until_ns[number] = max(until_ns, self._held_until_ns.get(number, until_ns))
         if not retry_after_s:
             self._strikes[number] = self._strikes[number][0], self._held_until_ns[number]
+
+    def held_elsewhere(self, held: KindHeld) -> None:
+        """Keep a payload type back that another account has been told is blocked."""
+        known_ns = self._held_until_ns.get(held.payload_type, held.until_ns)
+        self._held_until_ns[held.payload_type] = max(held.until_ns, known_ns)
 
     def slow_down(self, number: int, now_ns: int, retry_after_s: int) -> None:
         """Pause everything that counts against the limit which this payload type has broken, reductions aside."""

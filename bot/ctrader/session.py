@@ -24,7 +24,7 @@ from bot.ctrader.orders import refused
 from bot.ctrader.outbox import INBOUND_LIMIT_NS, Outbox
 from bot.ctrader.phases import Phase
 from bot.ctrader.plan import Fatal, HandshakeRefused, SessionPlan
-from bot.ctrader.ratelimit import Budget
+from bot.ctrader.ratelimit import KindHeld
 from bot.ctrader.rejections import Rejections
 from bot.ctrader.schema import payload_type
 from bot.ctrader.symbol_changes import SymbolChanges
@@ -40,15 +40,12 @@ MALFORMED_LIMIT = 3
 
 
 class Session:
-    """One account on one venue, over as many connections as it takes.
+    """One account on one venue, over as many connections as it takes."""
 
-    Args: `budget` is shared by the sessions of several accounts on one connection; None makes one of its own.
-    """
-
-    def __init__(self, plan: SessionPlan, budget: Budget | None = None) -> None:
+    def __init__(self, plan: SessionPlan) -> None:
         self.plan = plan
         self.counters: Counter[str] = Counter()
-        self._outbox = Outbox(plan.run_id, budget)
+        self._outbox = Outbox(plan.run_id, plan.sharers)
         self._errands = Errands(self._outbox, self._emit)
         self._walk = Walk(plan, self._outbox, self._errands, self._emit, self.counters)
         self._feed = MarketFeed(self.counters)
@@ -235,6 +232,14 @@ class Session:
     def token_step(self, step: TokenStep) -> None:
         """Take what was found out about the token that is wanted."""
         self._walk.token_step(step)
+
+    def kind_held(self, held: KindHeld) -> None:
+        """Take that another account on this connection was told of a block."""
+        self._outbox.held_elsewhere(held)
+
+    def take_holds(self) -> list[KindHeld]:
+        """Return the blocks this session was told of since the last call."""
+        return self._outbox.take_holds()
 
     def events(self) -> list[Event]:
         """Return what happened since the last call, in order."""

@@ -1,4 +1,5 @@
-"""The inputs that do not come from the wire, as JSON for the journal and back: commands, paper fills, token steps.
+"""The inputs that do not come from the wire, as JSON for the journal and back: commands, paper fills, token
+steps, blocks that another account on the connection was told of.
 
 Of a token only its end is kept: a marker stands for the rest, and nothing that is decided depends on it.
 """
@@ -10,6 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from bot.account.position import Deal
+from bot.ctrader.ratelimit import KindHeld
 from bot.ctrader.redact import MARKER
 from bot.ctrader.token import TokenPair, TokenStep
 from bot.engine.events import CommandGiven, Event, ExecutionReported
@@ -19,7 +21,7 @@ from bot.journal.format import JournalError
 _MONEY = ("commission", "gross_profit", "swap", "close_commission", "balance")
 
 
-def encode_inputs(events: Sequence[Event | TokenStep]) -> bytes:
+def encode_inputs(events: Sequence[Event | TokenStep | KindHeld]) -> bytes:
     """Return events as JSON; money is written as text, so that it reads back to the digit.
 
     Raises: TypeError for an event that is not an input of this side.
@@ -27,7 +29,7 @@ def encode_inputs(events: Sequence[Event | TokenStep]) -> bytes:
     return json.dumps([_plain(event) for event in events], separators=(",", ":")).encode()
 
 
-def _plain(event: Event | TokenStep) -> dict[str, Any]:
+def _plain(event: Event | TokenStep | KindHeld) -> dict[str, Any]:
     if isinstance(event, TokenStep):
         return {
             "token": event.step,
@@ -37,6 +39,8 @@ def _plain(event: Event | TokenStep) -> dict[str, Any]:
             "renewed": event.renewed,
             "text": event.text,
         }
+    if isinstance(event, KindHeld):
+        return {"held": event.payload_type, "ns": event.recv_ns, "until_ns": event.until_ns}
     if isinstance(event, CommandGiven):
         return {"command": event.command, "ns": event.recv_ns}
     if not isinstance(event, ExecutionReported) or not event.paper:
@@ -54,7 +58,7 @@ def _plain(event: Event | TokenStep) -> dict[str, Any]:
     }
 
 
-def decode_inputs(payload: bytes) -> list[Event | TokenStep]:
+def decode_inputs(payload: bytes) -> list[Event | TokenStep | KindHeld]:
     """Return the events of an INPUT record.
 
     Raises: JournalError when the payload is not what `encode_inputs` writes.
@@ -65,7 +69,9 @@ def decode_inputs(payload: bytes) -> list[Event | TokenStep]:
         raise JournalError(f"an INPUT record cannot be read: {error!r}") from None
 
 
-def _event(plain: dict[str, Any]) -> Event | TokenStep:
+def _event(plain: dict[str, Any]) -> Event | TokenStep | KindHeld:
+    if "held" in plain:
+        return KindHeld(plain["ns"], plain["held"], plain["until_ns"])
     if "token" in plain:
         pair = None
         if plain["token"] == "use":

@@ -23,6 +23,7 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from bot.ctrader.ratelimit import KindHeld
 from bot.net.trust import trust_roots
 
 FIRST_RETRY_S, LONGEST_RETRY_S = 0.7, 30.0
@@ -59,6 +60,9 @@ class Connection(TypingProtocol):
 
     def drop(self, reason: str, retry_in_s: float = 0.0) -> None:
         """Close the link at once; a new one is made after a pause, of `retry_in_s` at least."""
+
+    def held(self, held: KindHeld) -> None:
+        """Tell whoever shares the connection that the venue blocks a kind of request."""
 
 
 def retry_delay_s(failed_attempts: int, jitter: Callable[[], float]) -> float:
@@ -150,6 +154,9 @@ class VenueClient:
         stopped: Deferred[None] = Deferred()
         self._service.stopService().addBoth(lambda _: stopped.callback(None))
         return stopped
+
+    def held(self, held: KindHeld) -> None:
+        """Nobody else is on this connection."""
 
     def drop(self, reason: str, retry_in_s: float = 0.0) -> None:
         """Close the link at once, unsent bytes and all; a new one is made after a pause, of `retry_in_s` at least."""

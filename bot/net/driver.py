@@ -12,7 +12,6 @@ of ours ends the run with its traceback. Whatever the venue does, a run that is 
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import wraps
 from typing import Any
 
@@ -23,6 +22,7 @@ from twisted.python.failure import Failure
 from bot.ctrader.framing import FrameReader, FrameTooLong
 from bot.ctrader.phases import Phase
 from bot.ctrader.pipeline import Pipeline
+from bot.ctrader.ratelimit import KindHeld
 from bot.ctrader.redact import redact_frame
 from bot.ctrader.session import Session
 from bot.ctrader.token import TokenStep
@@ -37,7 +37,7 @@ from bot.journal.writer import JournalWriter
 from bot.net.client import Connection
 from bot.net.figures import RunFigures
 from bot.net.outage_log import OutageLog
-from bot.net.outcome import EXIT_DONE, EXIT_HALTED, EXIT_UNREACHABLE, Outcome
+from bot.net.outcome import EXIT_DONE, EXIT_HALTED, EXIT_UNREACHABLE, DriverSettings, Outcome
 from bot.net.paper_fills import paper_events
 from bot.net.safekeeping import Safekeeping
 from bot.net.token_keeper import TokenKeeper
@@ -58,15 +58,6 @@ def _guarded(method: Callable[..., None]) -> Callable[..., None]:
             self._crash(Failure())
 
     return call
-
-
-@dataclass(frozen=True, slots=True)
-class DriverSettings:
-    """How a run begins and ends. Units: seconds; `seconds` counts from the first READY, None for no end."""
-
-    connect_timeout_s: float
-    seconds: float | None
-    exit_on_halt: bool
 
 
 class Driver:
@@ -151,8 +142,8 @@ class Driver:
             self.inject([CommandGiven(self._now_ns(), "stop")])
 
     @_guarded
-    def token_step(self, step: TokenStep) -> None:
-        """Feed news of the access token to the session."""
+    def session_step(self, step: TokenStep | KindHeld) -> None:
+        """Feed news of the access token, or of another account's block, to the session."""
         if not self._is_finishing:
             self.inject([step])
 
@@ -161,7 +152,7 @@ class Driver:
         if self._journal is not None:
             self._journal.add_secrets([secret.encode()])
 
-    def inject(self, events: Sequence[Event | TokenStep]) -> None:
+    def inject(self, events: Sequence[Event | TokenStep | KindHeld]) -> None:
         """Feed events from this side to the engine, and to the session."""
         now = self._now_ns()
         self._handle(self._pipeline.inject(events, now), inputs=events)
@@ -232,7 +223,7 @@ class Driver:
 
     # -- after each input ---------------------------------------------------------------------------------------
 
-    def _handle(self, decision: Decision, inputs: Sequence[Event | TokenStep] | None = None) -> None:
+    def _handle(self, decision: Decision, inputs: Sequence[Event | TokenStep | KindHeld] | None = None) -> None:
         failure = self._safe.keep(decision)
         if failure is None and self._write is not None:
             data = self._pipeline.data_to_send()
@@ -264,6 +255,8 @@ class Driver:
         if self._session.wants_disconnect is not None and self._write is not None:
             self._client.drop(self._session.wants_disconnect, self._retry_in_s(decision.now_ns))
         self._safe.look_for_token()
+        for held in self._session.take_holds():
+            self._client.held(held)
         if self._outcome is not None:
             if self._engine.is_settled and not self._safe.awaits_token:
                 self._finish()

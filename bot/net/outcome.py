@@ -1,4 +1,4 @@
-"""How a run ends: the exit codes of the contract that a run itself decides, and one line for a person."""
+"""How a run begins and ends: its limits, the exit codes that it decides itself, and one line for a person."""
 
 from dataclasses import dataclass
 
@@ -11,3 +11,12 @@ class Outcome:
 
     exit_code: int
     text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DriverSettings:
+    """How a run begins and ends. Units: seconds; `seconds` counts from the first READY, None for no end."""
+
+    connect_timeout_s: float
+    seconds: float | None
+    exit_on_halt: bool

@@ -3,25 +3,33 @@
 How it works: the link is made when the first seat starts, and closed when the last one stops. Every seat is told of the
 link's life; of its bytes it gets the frames that are for its account, as one delivery, so that a batch stays a batch.
 A seat that wants the link dropped is told that it is down, and some time later that it is up again: what ails one
-account is not to cost the others theirs. When all seats are out the link itself is dropped. The runs share one budget
-of requests (`bot.ctrader.ratelimit.Budget`), which is given to their sessions.
+account is not to cost the others theirs. When all seats are out the link itself is dropped. Each session keeps to its
+share of the limits; a block that one is told of is told to all.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred, succeed
 
 from bot.ctrader.framing import FrameReader, FrameTooLong, frame
+from bot.ctrader.ratelimit import KindHeld
 from bot.ctrader.routing import recipients
 from bot.ctrader.session import Session
 from bot.net.client import LONGEST_RETRY_S, LinkListener, VenueClient, retry_delay_s
 
 
+class SharesLink(LinkListener, Protocol):
+    """Who sits on a shared link: it is told what the others learn of the limits, too."""
+
+    def session_step(self, step: KindHeld) -> None:
+        """The venue blocks a kind of request of another account."""
+
+
 class Seat:
     """One run's place on a shared link; to its driver it is a `VenueClient`."""
 
-    def __init__(self, link: "SharedLink", listener: LinkListener, session: Session) -> None:
+    def __init__(self, link: "SharedLink", listener: SharesLink, session: Session) -> None:
         self._link = link
         self._session = session
         self.listener = listener
@@ -45,8 +53,12 @@ class Seat:
         return self._link.left(self)
 
     def drop(self, reason: str, retry_in_s: float = 0.0) -> None:
-        """Close the link for everybody; it is made again."""
+        """Be out for a while; when all are, the link is made anew."""
         self._link.drop(self, reason, retry_in_s)
+
+    def held(self, held: KindHeld) -> None:
+        """Tell the others that the venue blocks a kind of request."""
+        self._link.held(self, held)
 
 
 class SharedLink:
@@ -61,7 +73,7 @@ class SharedLink:
         self._reader = FrameReader()
         self._write: Callable[[bytes], None] | None = None
 
-    def seat(self, listener: LinkListener, session: Session) -> Seat:
+    def seat(self, listener: SharesLink, session: Session) -> Seat:
         """Return a seat, not yet taken."""
         return Seat(self, listener, session)
 
@@ -96,6 +108,12 @@ class SharedLink:
             self._reactor.callLater(0, seat.listener.link_down, reason)
             if len(self._returns) == len(self._seats):
                 self._client.drop(reason, retry_in_s)
+
+    def held(self, seat: Seat, held: KindHeld) -> None:
+        """A seat was told that a kind of request is blocked: it is for everybody."""
+        for other in self._seats:
+            if other is not seat:
+                self._reactor.callLater(0, other.listener.session_step, held)
 
     def _welcome(self, seat: Seat) -> None:
         self._returns.pop(seat, None)

@@ -30,6 +30,8 @@ class FedClient:
 
     def drop(self, reason: str, retry_in_s: float = 0.0) -> None: ...
 
+    def held(self, held: Any) -> None: ...
+
 
 def feed(path: Path, bot: WiredBot) -> WiredBot:
     """Drive a bot through a journal: the clock goes to each record's time, and what came from outside comes again."""

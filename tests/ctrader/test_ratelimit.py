@@ -13,6 +13,7 @@ from bot.ctrader.ratelimit import (
     RESERVED_FOR_REDUCTIONS,
     Budget,
     Importance,
+    KindHeld,
     is_historical,
 )
 from bot.ctrader.schema import payload_type
@@ -191,15 +192,24 @@ def test_too_fast_pauses_everything_but_reductions() -> None:
     assert {int(out.message_id) for out in queue.take(3 * SECOND)} == {ORDER, TRADER}
 
 
-@pytest.mark.parametrize("number", [TRADER, DEALS])
-def test_accounts_that_share_a_budget_share_its_limits(number: int) -> None:
-    budget = Budget()
-    one, other = SendQueue(budget), SendQueue(budget)
-    for _ in range(GENERAL_LIMIT):
-        one.put(item(number))
-        other.put(item(number))
-    limit = HISTORICAL_LIMIT if number == DEALS else GENERAL_LIMIT - RESERVED_FOR_REDUCTIONS
-    assert len(one.take(0)) + len(other.take(0)) == limit
+@pytest.mark.parametrize("sharers", [1, 2, 3, 5])
+def test_accounts_that_share_a_connection_keep_its_limits_together(sharers: int) -> None:
+    queues, sent, now = [SendQueue(Budget(sharers)) for _ in range(sharers)], [], 0
+    for queue in queues:
+        for i in range(24):
+            queue.put(item([CLOSE, TRADER, DEALS][i % 3]))
+    while due := [d for queue in queues if (d := queue.next_ns()) is not None]:
+        now = max(now, min(due))
+        sent += [(now, out.payload_type) for queue in queues for out in queue.take(now)]
+    assert len(sent) == 24 * sharers
+    assert most_within([t for t, _ in sent], SECOND) <= GENERAL_LIMIT
+    assert most_within([t for t, number in sent if number == DEALS], SECOND) <= HISTORICAL_LIMIT
+
+
+def test_a_block_of_another_account_is_kept_as_ones_own() -> None:
+    budget = Budget(2)
+    budget.held_elsewhere(KindHeld(0, TRADER, 5 * SECOND))
+    assert budget.held_until_ns(TRADER, 0) == 5 * SECOND
 
 
 def test_a_message_can_be_taken_back() -> None:

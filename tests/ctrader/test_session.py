@@ -1,5 +1,7 @@
 """READY and after: market data, trades, their echoes, histories, and whatever else may come over the wire."""
 
+from decimal import Decimal
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,6 +14,7 @@ from bot.ctrader.schema import envelope, message
 from bot.ctrader.session import Session
 from bot.engine.events import (
     ExecutionReported,
+    MarginStated,
     MarketDataChanged,
     RequestRefused,
 )
@@ -386,10 +389,16 @@ def test_no_bytes_at_all_raise(frames: list[bytes], data: st.DataObject) -> None
 
 def test_a_dispensable_event_is_counted_as_unexpected() -> None:
     venue = ready_venue()
-    venue.tell(build("MarginChangedEvent", positionId=1, usedMargin=5))
+    venue.tell(build("TrailingSLChangedEvent", positionId=1, orderId=2, stopPrice=1.0, utcLastUpdateTimestamp=3))
     venue.tell(build("ExecutionEvent", executionType=9, position=wire_position(tradeData=trade_data())))
     assert venue.session.counters["unexpected"] == 1
     assert venue.told()[0].kind == "swap"
+
+
+def test_a_change_of_margin_is_told_in_money() -> None:
+    venue = ready_venue()
+    venue.tell(build("MarginChangedEvent", positionId=1, usedMargin=51_234, moneyDigits=3))
+    assert venue.told() == [MarginStated(venue.now_ns, 1, Decimal("51.234"))]
 
 
 def test_text_that_is_not_utf8_is_read_as_far_as_it_can_be() -> None:

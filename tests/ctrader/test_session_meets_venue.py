@@ -120,7 +120,8 @@ def test_a_resting_order_is_placed_and_cancelled(wire: Wire) -> None:
 
 
 def test_a_refused_order_comes_back_under_our_id(wire: Wire) -> None:
-    (refusal,) = wire.ask(order("odd-1", symbol_id=wire.session._walk.handshake.catalogue.traded_ids[1], volume_cents=7))
+    symbol_id = wire.session._walk.handshake.catalogue.traded_ids[1]
+    (refusal,) = wire.ask(order("odd-1", symbol_id=symbol_id, volume_cents=7))
     assert isinstance(refusal, RequestRefused)
     assert (refusal.client_order_id, refusal.error_code) == ("odd-1", "TRADING_BAD_VOLUME")
 

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from wired_bot import CLIENT, RUN_ID, START, STEP_S, TOKEN, WiredBot, WiredClient, bot_config
 
-from bot.ctrader.ratelimit import Budget
+from bot.app import replay_journal
 from bot.ctrader.schema import payload_type
 from bot.net.outcome import Outcome
 from bot.net.shared_link import SharedLink
 from bot.sim.entities import AccountSettings
-from bot.sim.faults.session_faults import AccountDisconnect
+from bot.sim.faults.session_faults import AccountDisconnect, Block
 from bot.sim.market import open_market
 from bot.sim.venue import Venue
 
@@ -37,7 +37,6 @@ class Pair:
 
     def __init__(self, tmp_path: Path) -> None:
         self.venue = venue_of_two()
-        budget = Budget()
         links: list[SharedLink] = []
         clients: list[WiredClient] = []
         bots: list[WiredBot] = []
@@ -58,9 +57,7 @@ class Pair:
             config = bot_config(folder, trade=True, account={"id": account})
             clock = bots[0].clock if bots else None
             bots.append(
-                WiredBot(
-                    folder, config, self.venue, client=seat, run_id=f"{RUN_ID}{number}", clock=clock, budget=budget
-                )
+                WiredBot(folder, config, self.venue, client=seat, run_id=f"{RUN_ID}{number}", clock=clock, sharers=2)
             )
         self.bots = bots
         self.client = clients[0]
@@ -174,3 +171,29 @@ def test_one_that_stops_while_it_is_out_ends_at_once(pair: Pair) -> None:
     pair.let(15)
     assert pair.bots[0].result == Outcome(0)
     assert pair.bots[1].is_ready
+
+
+def test_a_block_that_one_is_told_of_is_kept_by_both(pair: Pair) -> None:
+    block_ns = 4_000_000_000
+    reconcile, log = payload_type("ProtoOAReconcileReq"), pair.venue.stage.request_log
+    pair.venue.stage.fire(Block(("ProtoOAReconcileReq",), block_ns))
+    pair.client.drop("cut")
+    pair.let(3)
+    assert pair.are_ready == [False, False]
+    pair.let(10)
+    assert pair.are_ready == [True, True]
+    first = next(heard.received_ns for heard in log if heard.outcome == "BLOCKED_PAYLOAD_TYPE")
+    during = [h for h in log if h.payload_type == reconcile and first < h.received_ns < first + block_ns]
+    assert len(during) <= 1, "at most the one that had left before the other was told"
+
+
+def test_each_journal_is_decided_again_without_the_other(pair: Pair) -> None:
+    pair.client.drop("cut")
+    pair.let(5)
+    for bot in pair.bots:
+        bot.driver.stop(Outcome(0))
+    pair.let(3)
+    for bot in pair.bots:
+        result = replay_journal(bot.journal_path)
+        assert result.difference is None
+        assert result.decisions == len(bot.decisions)
