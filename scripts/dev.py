@@ -1,7 +1,7 @@
 """Set the project up and run it: `python scripts/dev.py demo`, `python scripts/dev.py test`. Python 3.11+ and pip only.
 
     demo [ARGS…]      the bot against its own embedded venue: microlev demo ARGS
-    test [ARGS…]      the fast tests; ARGS go to pytest
+    test [ARGS…]      the fast tests, on all cores; ARGS go to pytest (`-n 0` for one core, as a debugger needs)
     check [ARGS…]     everything CI checks: scripts/check ARGS
     microlev ARGS…    any microlev command
     run -- ARGS…      any program of the environment: python, pytest, mypy …
@@ -31,6 +31,7 @@ STAMP = VENV / "microlev-stamp"
 LEAST_PYTHON = (3, 11)
 UV_VERSION = "0.13.9"
 LEAST_UV = (0, 5)
+PARALLEL = ("-n", "auto", "--maxprocesses", "8", "--dist", "worksteal")
 BIN = "Scripts" if os.name == "nt" else "bin"
 EXE = ".exe" if os.name == "nt" else ""
 PYTHON = VENV / BIN / f"python{EXE}"
@@ -157,7 +158,7 @@ def command_for(name: str, rest: list[str]) -> list[str]:
     if name == "microlev":
         return [microlev, *rest]
     if name == "test":
-        return [python, "-m", "pytest", "-m", "not slow", *rest]
+        return [python, "-m", "pytest", *PARALLEL, "-m", "not slow", *rest]
     if name == "check":
         return [python, str(ROOT / "scripts" / "check"), *rest]
     program, *rest = rest[1:] if rest[:1] == ["--"] else rest

@@ -32,9 +32,10 @@ def test_demo_and_microlev_are_the_command_with_its_arguments(dev: ModuleType) -
     assert dev.command_for("microlev", ["check", "x.yaml"]) == [microlev, "check", "x.yaml"]
 
 
-def test_the_fast_tests_are_measured_when_they_run_whole(dev: ModuleType) -> None:
-    assert dev.command_for("test", [])[1:] == ["-m", "pytest", "-m", "not slow"]
-    assert dev.command_for("test", ["-k", "book"])[1:] == ["-m", "pytest", "-m", "not slow", "-k", "book"]
+def test_the_fast_tests_run_on_every_core_and_take_more_arguments(dev: ModuleType) -> None:
+    begin = ["-m", "pytest", *dev.PARALLEL, "-m", "not slow"]
+    assert dev.command_for("test", [])[1:] == begin
+    assert dev.command_for("test", ["-n", "0"])[1:] == [*begin, "-n", "0"]
 
 
 def test_run_takes_any_program_of_the_environment(dev: ModuleType) -> None:

@@ -40,12 +40,12 @@ def _roots_in(path: Path) -> Any:
     try:
         text = path.read_bytes()
     except OSError as error:
-        raise TrustUnavailable(f"venue.ca_file: cannot read {path}: {error.strerror}") from None
+        raise TrustUnavailable(f"cannot read {path}: {error.strerror}") from None
     marker = b"-----BEGIN CERTIFICATE-----"
     blocks = [marker + block for block in text.split(marker)[1:]]
     if not blocks:
-        raise TrustUnavailable(f"venue.ca_file: {path} holds no certificate in PEM form")
+        raise TrustUnavailable(f"{path} holds no certificate in PEM form")
     try:
         return trustRootFromCertificates([Certificate.loadPEM(block) for block in blocks])
     except (crypto.Error, ValueError) as error:
-        raise TrustUnavailable(f"venue.ca_file: {path} holds a certificate that cannot be read: {error}") from None
+        raise TrustUnavailable(f"{path} holds a certificate that cannot be read: {error}") from None
