@@ -47,7 +47,7 @@ HOUR_S, DAY_S = 3_600, 86_400
 QUIET_S = 240.0
 """After the last fault the bot must be READY and agree with the venue in all things within this time."""
 
-HOP_S, BUSY_S = 2.0, 20.0
+HOP_S, BUSY_S = 4.0, 20.0
 """In dull times the clock goes on by `HOP_S`, as under a reactor that is busy elsewhere; after a fault, for `BUSY_S` at
 least, and with any order on its way, it stops at everything that is due. A bot decides four times a second, and a week
 of that takes a quarter of an hour."""
@@ -150,7 +150,7 @@ class VirtualWeek:
         self.witness = Witness(lambda: session.ready)
 
         def keeper(driver: Driver) -> TokenKeeper:
-            return TokenKeeper(self.clock, path, session, self.pages, self.now_ns, driver.token_step)
+            return TokenKeeper(self.clock, path, session, self.pages, self.now_ns, driver.session_step)
 
         def link(driver: Driver) -> WeekLink:
             return WeekLink(self.clock, driver, self.venue, self.now_ns, Random(f"{self.seed}/link"), self.witness)

@@ -11,6 +11,7 @@ from wired_bot import CLIENT, SECOND
 
 from bot.config.token_file import Token
 from bot.ctrader.framing import FrameReader
+from bot.ctrader.ratelimit import KindHeld
 from bot.net.client import LONGEST_RETRY_S, retry_delay_s
 from bot.net.driver import Driver
 from bot.net.oauth import OAuthRefused
@@ -52,6 +53,9 @@ class WeekLink:
         if self.link is not None:
             # A transport tells of its end on a later turn, never from within the call.
             self._clock.callLater(0, self._lose, reason)
+
+    def held(self, held: KindHeld) -> None:
+        """Nobody else is on this connection."""
 
     def pump(self) -> None:
         """Carry to the bot what the venue has to say, segment by segment, and the end of the connection."""

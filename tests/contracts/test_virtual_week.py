@@ -70,10 +70,11 @@ def test_the_same_seed_gives_the_same_week_to_the_last_decision(tmp_path: Path, 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("account_type", "strategy", "seed"), [("netted", "liquidity-weighted", 1), ("hedged", "constant", 2)]
+    ("account_type", "strategy", "seed", "least_fills"),
+    [("netted", "liquidity-weighted", 1, 5_000), ("hedged", "constant", 2, 250)],
 )
 def test_a_week_with_a_thousand_faults_leaves_nothing_behind(
-    account_type: str, strategy: str, seed: int, tmp_path: Path, weeks: list[VirtualWeek]
+    account_type: str, strategy: str, seed: int, least_fills: int, tmp_path: Path, weeks: list[VirtualWeek]
 ) -> None:
     week = VirtualWeek(tmp_path, seed, until_s=7 * DAY_S, account_type=account_type, strategy=strategy)
     weeks.append(week)
@@ -90,6 +91,7 @@ def test_a_week_with_a_thousand_faults_leaves_nothing_behind(
     missing = {name for name in week.planned_kinds if not week.fired[name]}
     assert not missing, "these faults never struck"
     assert week.driver.figures.connections >= 300
-    assert week.changes["filled"] >= 500 and week.changes["unknown"] >= 40 and week.witness.blocked_count >= 10
+    assert week.changes["filled"] >= least_fills, "too little has been traded to prove anything"
+    assert week.changes["unknown"] >= 25 and week.witness.blocked_count >= 10
     assert week.audits >= 3_000 and week.books_audited >= 2_000
     assert {"market_closed:EURUSD", "market_closed:USDJPY"} <= week.reasons_seen
