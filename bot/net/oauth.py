@@ -1,9 +1,10 @@
 """The OAuth server, as a client sees it: where consent is given, and how a code or a refresh token becomes a token.
 
 How it works: one HTTPS GET a call, verified as the venue's link is (chain and host name, `venue.ca_file` or the
-system's roots), no redirect followed, at most 64 kB and 15 s. Plain HTTP is for loopback alone, where the embedded
-venue serves it. The protocol wants secrets in the query; so no URL goes into a log or an error, and what the server
-says is shown only after every secret of ours has been taken out of it.
+system's roots), no redirect followed, at most 64 kB and 45 s: the answer to a refresh is the only place where the new
+pair is, and the old one is dead by then. Plain HTTP is for loopback alone, where the embedded venue serves it. The
+protocol wants secrets in the query; so no URL goes into a log or an error, and what the server says is shown only after
+every secret of ours has been taken out of it.
 
 Exception
 ├── OAuthRefused        the server said no: asking again with the same code or token cannot help
@@ -40,7 +41,7 @@ from bot.net.trust import trust_roots
 
 BASE = "https://openapi.ctrader.com"
 SCOPES = ("trading", "accounts")
-REQUEST_TIMEOUT_S = 15.0
+REQUEST_TIMEOUT_S = 45.0
 MAX_BODY_BYTES = 65_536
 
 _LONGEST_SAID = 200

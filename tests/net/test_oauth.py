@@ -195,13 +195,13 @@ def test_any_bytes_end_in_one_of_the_two_errors(body: bytes) -> None:
 
 
 @pytest.mark.parametrize("part", ["", "HTTP/1.1 200 X\r\nContent-Length: 5\r\n\r\n{"])
-def test_a_server_that_falls_silent_is_given_up_after_15_s(part: str) -> None:
+def test_a_server_that_falls_silent_is_given_up_after_45_s(part: str) -> None:
     wire = Wire().exchange()
     wire.protocol.dataReceived(part.encode())
-    wire.reactor.advance(14.9)
+    wire.reactor.advance(44.9)
     assert wire.results == []
     wire.reactor.advance(0.2)
-    assert "no answer within 15 s" in str(wire.error(OAuthUnreachable))
+    assert "no answer within 45 s" in str(wire.error(OAuthUnreachable))
     assert wire.transport.disconnecting
 
 
