@@ -38,7 +38,7 @@ def parse_faults(text: str, name: str) -> FaultFile:
     """
     if all(line.strip() in ("", "---") or line.lstrip().startswith("#") for line in text.splitlines()):
         raise ConfigError(f"{name}:1: faults: is missing; the file is empty")
-    tree, source = read_tree(text, name, {})
+    tree, source = read_tree(text, name, {}, what="faults")
     problems: dict[Key, str] = {}
     try:
         file = FaultFile.model_validate(tree)

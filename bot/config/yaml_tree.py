@@ -27,11 +27,11 @@ class FromEnvironment(str):
 
 
 def read_tree(
-    text: str, name: str, environ: Mapping[str, str], *, may_be_unset: Collection[Key] = ()
+    text: str, name: str, environ: Mapping[str, str], *, may_be_unset: Collection[Key] = (), what: str = "config"
 ) -> tuple[dict[str, Any], ConfigSource]:
     """Return the mapping that a YAML text holds, and where its keys stand.
 
-    Args: `name` is shown in errors; `environ` answers `${NAME}`; a key of `may_be_unset` is null when its variable
+    Args: `name` and `what` it is are shown in errors; `environ` answers `${NAME}`; a key of `may_be_unset` is null when its variable
         is not set.
     Raises: ConfigError for text that is not YAML, not one mapping, has a key twice, or names a missing variable.
     """
@@ -41,16 +41,16 @@ def read_tree(
         if root is None:
             raise ConfigError(f"{name}:1: config: is empty; it needs at least `symbols`")
         if not isinstance(root, yaml.MappingNode):
-            raise ConfigError(f"{name}:{root.start_mark.line + 1}: config: should be `key: value` lines")
+            raise ConfigError(f"{name}:{root.start_mark.line + 1}: {what}: should be `key: value` lines")
         tree = _Reader(source, environ, may_be_unset).mapping(root, (), ())
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"{name}:{mark.line + 1 if mark else 1}"
-        raise ConfigError(f"{where}: config: is not valid YAML: {error.problem or error.context}") from None
+        raise ConfigError(f"{where}: {what}: is not valid YAML: {error.problem or error.context}") from None
     except RecursionError:
-        raise ConfigError(f"{name}:1: config: is nested too deeply") from None
+        raise ConfigError(f"{name}:1: {what}: is nested too deeply") from None
     except yaml.YAMLError as error:
-        raise ConfigError(f"{name}:1: config: is not valid YAML: {error}") from None
+        raise ConfigError(f"{name}:1: {what}: is not valid YAML: {error}") from None
     return tree, source
 
 
