@@ -31,8 +31,8 @@ def read_tree(
 ) -> tuple[dict[str, Any], ConfigSource]:
     """Return the mapping that a YAML text holds, and where its keys stand.
 
-    Args: `name` and `what` it is are shown in errors; `environ` answers `${NAME}`; a key of `may_be_unset` is null when its variable
-        is not set.
+    Args: `name` and `what` it is are shown in errors; `environ` answers `${NAME}`; a key of `may_be_unset` is null when
+        its variable is not set.
     Raises: ConfigError for text that is not YAML, not one mapping, has a key twice, or names a missing variable.
     """
     source = ConfigSource(name)
