@@ -20,8 +20,6 @@ from bot.ctrader.schema import payload_type
 
 SECOND_NS = 1_000_000_000
 GENERAL_LIMIT, HISTORICAL_LIMIT = 50, 5
-# Each account on a connection needs a share of either limit.
-MOST_SHARERS = 5
 # Of the general limit, what only risk reductions may use: there is always room to get out.
 RESERVED_FOR_REDUCTIONS = 5
 # 5 % longer than the venue's second: the network may squeeze two bursts together on their way.
@@ -102,10 +100,13 @@ class KindHeld:
 class Budget:
     """The limits of one account on a connection: windows, and blocks by payload type.
 
-    Args: `sharers` is how many accounts there are on the connection, this one included; at most `MOST_SHARERS`.
+    Args: `sharers` is how many accounts there are on the connection, this one included.
+    Raises: ValueError for more than the smallest limit can be shared among.
     """
 
     def __init__(self, sharers: int = 1) -> None:
+        if not 1 <= sharers <= HISTORICAL_LIMIT:
+            raise ValueError(f"{HISTORICAL_LIMIT} history requests a second cannot be shared by {sharers} accounts")
         self._general = SlidingWindow(GENERAL_LIMIT // sharers)
         self._reserve = RESERVED_FOR_REDUCTIONS // sharers
         self._historical = SlidingWindow(HISTORICAL_LIMIT // sharers)

@@ -206,6 +206,12 @@ def test_accounts_that_share_a_connection_keep_its_limits_together(sharers: int)
     assert most_within([t for t, number in sent if number == DEALS], SECOND) <= HISTORICAL_LIMIT
 
 
+@pytest.mark.parametrize("sharers", [0, HISTORICAL_LIMIT + 1])
+def test_a_limit_cannot_be_shared_into_nothing(sharers: int) -> None:
+    with pytest.raises(ValueError, match="cannot be shared"):
+        Budget(sharers)
+
+
 def test_a_block_of_another_account_is_kept_as_ones_own() -> None:
     budget = Budget(2)
     budget.held_elsewhere(KindHeld(0, TRADER, 5 * SECOND))

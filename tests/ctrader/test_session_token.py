@@ -101,13 +101,15 @@ def test_without_a_token_file_a_bad_token_is_fatal_at_once() -> None:
     assert venue.session.fatal.exit_code == 3
 
 
-def test_the_end_of_the_token_is_seen_a_day_ahead_and_trading_goes_on_meanwhile() -> None:
+def test_the_end_of_the_token_is_seen_a_day_ahead() -> None:
     venue = venue_with().connect()
     assert isinstance(venue, TokenVenue)
     assert venue.session.ready
     due_ns = START + 29 * DAY
     venue.session.handle_timeout(due_ns - 1)
     assert venue.session.token.need is None
+    venue.session.handle_timeout(due_ns)
+    assert venue.session.token.need is Need.AHEAD
 
 
 def ready_at_the_end(**changes: Any) -> TokenVenue:
