@@ -5,7 +5,12 @@ In a depth message deletions come before insertions. This is the form the compil
 may write without building an object an event.
 """
 
+from typing import Any
+
 import numpy as np
+
+Record = Any
+"""One record of a structured array in compiled code: numba knows its fields, mypy does not."""
 
 # Row kinds. A spot message may move one side only; a depth row names its side by its kind.
 SPOT_BID, SPOT_ASK, DEPTH_DELETE, DEPTH_BID, DEPTH_ASK, END_SPOT, END_DEPTH, CLEAR_BOOK = range(8)

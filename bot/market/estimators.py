@@ -1,284 +1,294 @@
-"""The estimators: one message into the order flow, one symbol into its features, as compiled loops over the symbols.
+"""One batch of delta rows into books and features: the compiled loop over messages and symbols.
 
-How it works: `receive` applies the rows of one batch to the books; order flow is added at the end of every message,
-everything else is computed once per symbol that changed. All state is struct-of-arrays with the symbol as the axis.
-The formulas are those of `features.py`, which the tests hold against these.
+How it works: `receive` applies the rows to the books; order flow is booked at the end of every message; everything else
+is computed once for each symbol that changed. Then every symbol's clocks are looked at: ten times a second the guarded
+imbalance, once a second what is usual, volatility, impact regression and resilience; the crisis level whenever a symbol
+changed and ten times a second without. The formulas are those of `features.py`, which the tests hold against these.
 
-Missing: a feature that cannot be computed is NaN; it never turns into 0. Flow is suspended while the book is crossed.
+Missing: a feature that cannot be computed is NaN; it never turns into 0.
 """
 
 import math
-from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 
 from bot.market import book
-from bot.market.book import ASK, BID, BookArrays
-from bot.market.delta import CLEAR_BOOK, END_DEPTH, END_SPOT
+from bot.market.book import ASK, BID
+from bot.market.clocks import look_at_clocks
+from bot.market.crisis import spread_contagion
+from bot.market.delta import CLEAR_BOOK, DEPTH_ASK, DEPTH_BID, END_DEPTH, END_SPOT, SPOT_ASK, SPOT_BID, Record
+from bot.market.flow import (
+    add_revision,
+    depth_flow,
+    end_of_message,
+    note_lifetime,
+    refreshes_per_s,
+    touch_flow,
+)
+from bot.market.liquidity import (
+    BPS,
+    E5,
+    TURNOVER_SHARE,
+    capacity_units,
+    depth_within,
+    impact_bps,
+    slope,
+    square_root_bps,
+    walk_cost_bps,
+)
+from bot.market.smoothing import average, decay
+from bot.market.state import (
+    LOG_COST,
+    LOG_RATIO,
+    SPREAD,
+    TOUCH_SIZE,
+    U_COST,
+    U_GAP,
+    U_SIZE,
+    U_SPREAD,
+    WEIGHTED_SIZE,
+)
+from bot.market.usual import learn
 
-_BPS = 1e4
-_E5 = 1e5
-
-# Rows of the time-aware averages (models 1.1).
-_SPREAD, _TOUCH_SIZE, _LOG_COST, _LOG_RATIO = range(4)
-
-
-class Features(NamedTuple):
-    """What the evaluator knows of each symbol, all (S,) float64 and NaN where unknown.
-
-    `bid ask mid spread_bps` come from the spot stream; everything of depth from the book. `bid_depth_units` and
-    `ask_depth_units` rest within `depth_distance` (price) of the book's mid; `obi` is the distance-weighted imbalance,
-    in [-1, 1]; `ofi` the decayed best-level order flow over the average size at the touch; `buy_cost_bps` and
-    `sell_cost_bps` the walk-the-book cost of `reference_units` against mid, extrapolated beyond the last level;
-    `round_trip_bps` their sum; `liquidity_ratio` is exp(smoothed ln LR) with LR the usual cost over the present cost.
-    """
-
-    bid: np.ndarray
-    ask: np.ndarray
-    mid: np.ndarray
-    spread_bps: np.ndarray
-    depth_bid: np.ndarray
-    depth_ask: np.ndarray
-    depth_distance: np.ndarray
-    bid_depth_units: np.ndarray
-    ask_depth_units: np.ndarray
-    weighted_mid: np.ndarray
-    obi: np.ndarray
-    ofi: np.ndarray
-    reference_units: np.ndarray
-    buy_cost_bps: np.ndarray
-    sell_cost_bps: np.ndarray
-    round_trip_bps: np.ndarray
-    liquidity_ratio: np.ndarray
-
-
-class State(NamedTuple):
-    """What the estimators remember. Averages are (4, S); the rest (S,). Times are ns, -1 where nothing was seen yet."""
-
-    mean: np.ndarray
-    previous: np.ndarray
-    average_ns: np.ndarray
-    flow: np.ndarray
-    flow_ns: np.ndarray
-    old_key: np.ndarray  # (2, S) best level at the end of the last message
-    old_size: np.ndarray  # (2, S)
-    old_known: np.ndarray  # (S,) there was a last message since the book was cleared
-    spot_ns: np.ndarray
-    depth_ns: np.ndarray
-    first_ns: np.ndarray
-    crossed_ns: np.ndarray
-    apart_ns: np.ndarray  # since when depth and spot disagree
-    pip: np.ndarray
-
-
-@njit(cache=True)
-def _average(state: State, row: int, s: int, x: float, now_ns: int, half_life_s: float) -> float:
-    """Move one time-aware average to `now_ns` and remember `x` as the value that holds from here on (models 1.1)."""
-    if not math.isfinite(x):
-        return float(state.mean[row, s])
-    last = state.average_ns[row, s]
-    if last < 0:
-        state.mean[row, s] = x
-    else:
-        dt = max(now_ns - last, 0) / 1e9
-        if dt > 20 * half_life_s:
-            state.mean[row, s] = state.previous[row, s]
-        else:
-            decay = 2.0 ** (-dt / half_life_s)
-            state.mean[row, s] = decay * state.mean[row, s] + (1.0 - decay) * state.previous[row, s]
-    state.previous[row, s] = x
-    state.average_ns[row, s] = max(now_ns, last)
-    return float(state.mean[row, s])
-
-
-@njit(cache=True)
-def _faded_flow(state: State, s: int, now_ns: int, half_life_s: float) -> float:
-    """Return the flow of a symbol as it weighs now, in base units."""
-    dt = max(now_ns - state.flow_ns[s], 0) / 1e9 if state.flow_ns[s] >= 0 else 0.0
-    return float(state.flow[s] * 2.0 ** (-dt / half_life_s))
-
-
-@njit(cache=True)
-def _add_flow(books: BookArrays, state: State, s: int, now_ns: int, half_life_s: float) -> None:
-    """Add the order flow of the message that just ended: its best levels against those of the message before."""
-    flow = 0.0
-    for side in (BID, ASK):
-        n = books.level_count[side, s]
-        key = books.level_key[side, s, n - 1] if n else 0
-        size = books.level_size[side, s, n - 1] if n else 0
-        if state.old_known[s]:
-            # Keys grow towards better prices on both sides, so one rule serves: an empty side is worse than any.
-            old_key, old_size = state.old_key[side, s], state.old_size[side, s]
-            e = 0.0
-            if size > 0 and (old_size == 0 or key >= old_key):
-                e += size
-            if old_size > 0 and (size == 0 or key <= old_key):
-                e -= old_size
-            flow += e if side == BID else -e
-        state.old_key[side, s] = key
-        state.old_size[side, s] = size
-    was_crossed = state.crossed_ns[s] >= 0
-    crossed = state.old_size[0, s] > 0 and state.old_size[1, s] > 0 and state.old_key[0, s] > -state.old_key[1, s]
-    if crossed:
-        if state.crossed_ns[s] < 0:
-            state.crossed_ns[s] = now_ns
-    else:
-        state.crossed_ns[s] = -1
-    if crossed or was_crossed:
-        flow = 0.0  # what crossing took away, coming back must not add
-    state.flow[s] = _faded_flow(state, s, now_ns, half_life_s) + flow / 100.0
-    state.flow_ns[s] = max(now_ns, state.flow_ns[s])
-    state.old_known[s] = True
-
-
-@njit(cache=True)
-def _walk_cost_bps(books: BookArrays, side: int, s: int, units: float, mid: float) -> float:
-    """Return the cost in bps of taking `units` from one side; beyond the book it is extrapolated (`features`)."""
-    left, paid, away, held = units, 0.0, 0.0, 0.0
-    squares, products = 0.0, 0.0
-    for i in range(books.level_count[side, s] - 1, -1, -1):
-        price = abs(books.level_key[side, s, i]) / _E5
-        size = books.level_size[side, s, i] / 100.0
-        away = _BPS * (price - mid) / mid if side == ASK else _BPS * (mid - price) / mid
-        take = min(size, left)
-        paid += take * away
-        left -= take
-        if left <= 0:
-            return float(paid / units)
-        held += size
-        squares += held * held
-        products += held * abs(away)  # the slope is about distance: levels of a crossed book are away too
-    if products <= 0:
-        return math.inf
-    return float((paid + left * (away + left * products / squares)) / units)
-
-
-@njit(cache=True)
-def _evaluate(books: BookArrays, state: State, features: Features, s: int, now_ns: int, half_lives: np.ndarray) -> None:
-    """Compute every feature of one symbol from its book and spot prices."""
-    nan = math.nan
-    spread = nan
-    if books.spot_known[0, s] and books.spot_known[1, s]:
-        bid, ask = books.spot_e5[0, s] / _E5, books.spot_e5[1, s] / _E5
-        mid = (bid + ask) / 2
-        features.bid[s], features.ask[s], features.mid[s] = bid, ask, mid
-        features.spread_bps[s] = _BPS * (ask - bid) / mid
-        spread = ask - bid
-    else:
-        features.bid[s] = features.ask[s] = features.mid[s] = features.spread_bps[s] = nan
-
-    bids, asks = books.level_count[0, s], books.level_count[1, s]
-    if bids == 0 or asks == 0:
-        features.depth_bid[s] = books.level_key[0, s, bids - 1] / _E5 if bids else nan
-        features.depth_ask[s] = -books.level_key[1, s, asks - 1] / _E5 if asks else nan
-        features.bid_depth_units[s] = features.ask_depth_units[s] = features.weighted_mid[s] = nan
-        features.buy_cost_bps[s] = features.sell_cost_bps[s] = features.round_trip_bps[s] = nan
-        features.depth_distance[s] = features.ofi[s] = features.liquidity_ratio[s] = nan
-        features.obi[s] = (1.0 if bids else -1.0) if bids + asks else nan
-        state.apart_ns[s] = -1
-        return
-
-    best_bid, best_ask = books.level_key[0, s, bids - 1] / _E5, -books.level_key[1, s, asks - 1] / _E5
-    bid_size, ask_size = books.level_size[0, s, bids - 1] / 100.0, books.level_size[1, s, asks - 1] / 100.0
-    depth_mid = (best_bid + best_ask) / 2
-    features.depth_bid[s], features.depth_ask[s] = best_bid, best_ask
-    if best_bid > best_ask:
-        features.weighted_mid[s] = depth_mid
-    else:
-        features.weighted_mid[s] = (best_bid * ask_size + best_ask * bid_size) / (bid_size + ask_size)
-
-    pip = state.pip[s]
-    usual_spread = _average(state, _SPREAD, s, max(best_ask - best_bid, 0.0), now_ns, half_lives[0])
-    distance = max(pip, 2 * usual_spread)
-    decay = max(0.2 * pip, usual_spread)
-    features.depth_distance[s] = distance
-    for side in (BID, ASK):
-        within, weighted = 0.0, 0.0
-        nearest = math.inf
-        for i in range(books.level_count[side, s] - 1, -1, -1):
-            away = abs(abs(books.level_key[side, s, i]) / _E5 - depth_mid)
-            size = books.level_size[side, s, i] / 100.0
-            # Past this, a level weighs less than 1e-26 of the nearest. In a crossed book levels first come nearer.
-            if away > distance + 1e-9 and away > nearest + 60 * decay:
-                break
-            nearest = min(nearest, away)
-            if away <= distance + 1e-9:
-                within += size
-            weighted += size * math.exp(-away / decay)
-        if side == BID:
-            features.bid_depth_units[s], bid_weight = within, weighted
-        else:
-            features.ask_depth_units[s], ask_weight = within, weighted
-    total = bid_weight + ask_weight
-    features.obi[s] = (bid_weight - ask_weight) / total if total > 0 else nan
-
-    touch = _average(state, _TOUCH_SIZE, s, (bid_size + ask_size) / 2, now_ns, half_lives[1])
-    features.ofi[s] = _faded_flow(state, s, now_ns, half_lives[2]) / touch if state.old_known[s] else nan
-
-    units = features.reference_units[s]
-    if units > 0:
-        buy = _walk_cost_bps(books, ASK, s, units, depth_mid)
-        sell = _walk_cost_bps(books, BID, s, units, depth_mid)
-        features.buy_cost_bps[s], features.sell_cost_bps[s] = buy, sell
-        features.round_trip_bps[s] = buy + sell
-        # A locked or crossed book costs nothing to cross; a tenth of a tick (taken as 0.1 of 1/100000) keeps the log.
-        floor = _BPS * 0.1 / _E5 / depth_mid
-        log_cost = -math.log(max(buy + sell, floor))
-        usual = _average(state, _LOG_COST, s, log_cost, now_ns, half_lives[3])
-        if math.isfinite(log_cost):
-            ratio = _average(state, _LOG_RATIO, s, log_cost - usual, now_ns, half_lives[4])
-            features.liquidity_ratio[s] = math.exp(ratio)
-        else:
-            features.liquidity_ratio[s] = nan
-    else:
-        features.buy_cost_bps[s] = features.sell_cost_bps[s] = features.round_trip_bps[s] = nan
-        features.liquidity_ratio[s] = nan
-    if state.first_ns[s] < 0 and math.isfinite(features.liquidity_ratio[s]):
-        state.first_ns[s] = now_ns
-
-    # Spot and depth are two streams of one price: long disagreement means one of them is not to be trusted.
-    if math.isfinite(spread):
-        tolerance = max(usual_spread, best_ask - best_bid, 0.0) + pip  # not the spot spread: it may be what is wrong
-        if abs(depth_mid - features.mid[s]) > tolerance or -spread > tolerance:
-            if state.apart_ns[s] < 0:
-                state.apart_ns[s] = now_ns
-        else:
-            state.apart_ns[s] = -1
+_DAY_S = 86_400.0
+_LOPSIDED = 0.9
+_SPREAD_COST_SHARE = 0.5  # of a spread, paid on each side
 
 
 @njit(cache=True)
 def receive(
-    books: BookArrays,
-    state: State,
-    features: Features,
+    quotes: np.ndarray,
+    levels: np.ndarray,
+    heads: np.ndarray,
+    state: np.ndarray,
+    table: np.ndarray,
     rows: np.ndarray,
     start: int,
     now_ns: int,
-    changed: np.ndarray,
-    half_lives: np.ndarray,
 ) -> int:
-    """Apply rows from `start`; return the first row that did not fit, or the number of rows when all did."""
+    """Apply rows from `start`; return the first row that did not fit, or the number of rows when all did.
+
+    `state.changed` is set for every symbol that a row concerned; the caller clears it.
+    """
     for i in range(start, rows.shape[0]):
         row = rows[i]
         s = row.symbol
         kind = row.kind
+        st = state[s]
         if kind == END_DEPTH:
-            books.counters[book.DEPTH_EVENTS, s] += 1
-            state.depth_ns[s] = now_ns
-            _add_flow(books, state, s, now_ns, half_lives[2])
+            _depth_ended(st, table[s], levels, heads[s], s, now_ns)
         elif kind == END_SPOT:
-            books.counters[book.SPOT_EVENTS, s] += 1
-            state.spot_ns[s] = now_ns
-        elif kind == CLEAR_BOOK:
-            book.clear_depth(books, s)
-            state.old_known[s] = False
-            state.flow[s] = 0.0
-            state.crossed_ns[s] = -1
-        elif not book.apply_row(books, kind, s, row.quote_id, row.price_e5, row.size_cents):
-            return int(i)
-        changed[s] = True
-    for s in range(changed.shape[0]):
-        if changed[s]:
-            _evaluate(books, state, features, s, now_ns, half_lives)
-    return int(rows.shape[0])
+            heads[s].counters[book.SPOT_EVENTS] += 1
+            _message_ended(st, now_ns)
+            st.spot_ns = now_ns
+            if st.connected_ns < 0:
+                st.connected_ns = now_ns
+        else:
+            if (kind == SPOT_BID or kind == SPOT_ASK) and not table[s].is_depth_seen:
+                _revise_spot(st, heads[s], kind - SPOT_BID, row.price_e5, now_ns)
+            born_ns = book.apply_row(quotes, levels, heads, s, kind, row.quote_id, row.price_e5, row.size_cents, now_ns)
+            if born_ns < 0:
+                return i
+            if born_ns > 0:
+                note_lifetime(st, born_ns, now_ns)
+            if kind == CLEAR_BOOK:
+                st.old_known = st.was_crossed = 0
+                st.flow = st.weighted_flow = 0.0
+                st.old_mid = math.nan
+                st.crossed_ns = -1
+            elif (kind == DEPTH_BID or kind == DEPTH_ASK) and table[s].crisis_level == 0:
+                learn(st, U_SIZE, math.log(row.size_cents))
+        st.changed = 1
+    for s in range(state.shape[0]):
+        st, tb = state[s], table[s]
+        if st.changed:
+            _evaluate(st, tb, levels, heads[s], s, now_ns)
+        look_at_clocks(st, tb, quotes, levels, heads[s], s, now_ns)
+    spread_contagion(state, table, now_ns)
+    return rows.shape[0]
+
+
+@njit(cache=True)
+def _message_ended(st: Record, now_ns: int) -> None:
+    newest_ns = max(st.spot_ns, st.depth_ns)
+    if newest_ns >= 0 and now_ns > newest_ns:
+        learn(st, U_GAP, math.log((now_ns - newest_ns) / 1e9))
+    st.messages += 1
+
+
+@njit(cache=True)
+def _depth_ended(st: Record, tb: Record, levels: np.ndarray, head: Record, s: int, now_ns: int) -> None:
+    head.counters[book.DEPTH_EVENTS] += 1
+    _message_ended(st, now_ns)
+    st.depth_ns = now_ns
+    st.is_scan_wanted = 1
+    if head.level_count[BID] + head.level_count[ASK] > 0:
+        tb.is_depth_seen = 1.0
+        tb.is_spot_only = 0.0
+    end_of_message(st, levels, head, s, now_ns)
+
+
+@njit(cache=True)
+def _revise_spot(st: Record, head: Record, side: int, price_e5: int, now_ns: int) -> None:
+    """Take the revision of a spot price as order flow, where there is no book to take it from (models 7.1)."""
+    if head.spot_known[side] and price_e5 != head.spot_e5[side]:
+        add_revision(st, 1.0 if price_e5 > head.spot_e5[side] else -1.0, now_ns)
+
+
+@njit(cache=True)
+def _evaluate(st: Record, tb: Record, levels: np.ndarray, head: Record, s: int, now_ns: int) -> None:
+    """Compute every feature of one symbol that follows from its book and spot prices alone."""
+    _evaluate_spot(st, tb, head, now_ns)
+    bids, asks = head.level_count[BID], head.level_count[ASK]
+    tb.depth_bid = levels[BID, s, bids - 1].key / E5 if bids else math.nan
+    tb.depth_ask = -levels[ASK, s, asks - 1].key / E5 if asks else math.nan
+    d = decay(now_ns - st.revision_ns, st.revision_half_life_s) if st.revision_ns >= 0 else 1.0
+    tb.revision_flow = st.revisions / st.revision_weight if st.revision_weight * d > 1e-9 else math.nan
+    if bids == 0 or asks == 0:
+        _forget_book(tb)
+        tb.obi = (1.0 if bids else -1.0) if bids + asks else math.nan
+        st.apart_ns = -1
+        _note_lopsided(st, bids + asks > 0 or tb.is_depth_seen > 0, now_ns)
+        if tb.is_spot_only:
+            _evaluate_without_depth(st, tb, now_ns)
+        return
+
+    best_bid, best_ask = tb.depth_bid, tb.depth_ask
+    bid_size, ask_size = levels[BID, s, bids - 1].size / 100.0, levels[ASK, s, asks - 1].size / 100.0
+    mid = (best_bid + best_ask) / 2
+    if best_bid > best_ask:
+        tb.weighted_mid = mid
+    else:
+        tb.weighted_mid = (best_bid * ask_size + best_ask * bid_size) / (bid_size + ask_size)
+    if best_bid > best_ask or math.isnan(st.old_weighted[0]):
+        for side in range(2):
+            count = bids if side == BID else asks
+            st.old_weighted[side] = book_weight(levels, side, s, count, mid, st.decay)
+    tb.bid_weighted_units, tb.ask_weighted_units = st.old_weighted[BID], st.old_weighted[ASK]
+    tb.depth_distance = st.distance
+    tb.bid_depth_units = depth_within(levels, BID, s, bids, mid, st.distance)
+    tb.ask_depth_units = depth_within(levels, ASK, s, asks, mid, st.distance)
+    tb.bid_slope, tb.ask_slope = slope(levels, BID, s, bids, mid), slope(levels, ASK, s, asks, mid)
+    total = tb.bid_weighted_units + tb.ask_weighted_units
+    tb.obi = (tb.bid_weighted_units - tb.ask_weighted_units) / total if total > 0 else math.nan
+    _note_lopsided(st, abs(tb.obi) > _LOPSIDED, now_ns)
+    average(st, TOUCH_SIZE, (bid_size + ask_size) / 2, now_ns, st.touch_size_half_life_s)
+    average(st, WEIGHTED_SIZE, total / 2, now_ns, st.touch_size_half_life_s)
+    tb.ofi, tb.ofi_weighted = touch_flow(st, now_ns), depth_flow(st, now_ns)
+    _evaluate_cost(st, tb, levels, s, bids, asks, mid, now_ns)
+
+    # Spot and depth are two streams of one price: long disagreement means one of them is not to be trusted.
+    if math.isfinite(tb.mid):
+        usual = max(st.mean[SPREAD] * tb.mid / BPS, best_ask - best_bid, 0.0)
+        tolerance = usual + st.pip  # not the spot spread: it may be what is wrong
+        if abs(mid - tb.mid) > tolerance or tb.bid - tb.ask > tolerance:
+            if st.apart_ns < 0:
+                st.apart_ns = now_ns
+        else:
+            st.apart_ns = -1
+
+
+@njit(cache=True)
+def book_weight(levels: np.ndarray, side: int, s: int, count: int, mid: float, length: float) -> float:
+    """Return distance-weighted size with the distance taken absolutely, as a crossed book needs it (models 3.2)."""
+    total = 0.0
+    for i in range(count - 1, -1, -1):
+        total += levels[side, s, i].size * math.exp(-abs(abs(levels[side, s, i].key) / E5 - mid) / length)
+    return total / 100.0
+
+
+@njit(cache=True)
+def _evaluate_spot(st: Record, tb: Record, head: Record, now_ns: int) -> None:
+    if not (head.spot_known[BID] and head.spot_known[ASK]):
+        tb.bid = tb.ask = tb.mid = tb.spread_bps = math.nan
+        return
+    tb.bid, tb.ask = head.spot_e5[BID] / E5, head.spot_e5[ASK] / E5
+    tb.mid = (tb.bid + tb.ask) / 2
+    tb.spread_bps = BPS * (tb.ask - tb.bid) / tb.mid
+    tb.mean_spread_bps = average(st, SPREAD, max(tb.spread_bps, 0.0), now_ns, st.spread_half_life_s)
+
+
+@njit(cache=True)
+def _forget_book(tb: Record) -> None:
+    nan = math.nan
+    tb.bid_depth_units = tb.ask_depth_units = tb.weighted_mid = tb.depth_distance = nan
+    tb.bid_weighted_units = tb.ask_weighted_units = tb.bid_slope = tb.ask_slope = nan
+    tb.buy_cost_bps = tb.sell_cost_bps = tb.round_trip_bps = tb.ofi = tb.ofi_weighted = nan
+    tb.buy_impact_bps = tb.sell_impact_bps = tb.buy_capacity_units = tb.sell_capacity_units = nan
+    tb.liquidity_ratio = nan
+
+
+@njit(cache=True)
+def _note_lopsided(st: Record, is_lopsided: bool, now_ns: int) -> None:
+    if not is_lopsided:
+        st.lopsided_ns = -1
+    elif st.lopsided_ns < 0:
+        st.lopsided_ns = now_ns
+
+
+@njit(cache=True)
+def _evaluate_cost(
+    st: Record, tb: Record, levels: np.ndarray, s: int, bids: int, asks: int, mid: float, now_ns: int
+) -> None:
+    share = 1.0 if math.isnan(st.reach_frac) else st.reach_frac
+    cap = st.exit_cost_cap_bps
+    tb.sell_capacity_units = capacity_units(levels, BID, s, bids, mid, cap, share)
+    tb.buy_capacity_units = capacity_units(levels, ASK, s, asks, mid, cap, share)
+    units = tb.reference_units
+    if units > 0:
+        tb.buy_cost_bps = walk_cost_bps(levels, ASK, s, asks, units, mid)
+        tb.sell_cost_bps = walk_cost_bps(levels, BID, s, bids, units, mid)
+        tb.round_trip_bps = tb.buy_cost_bps + tb.sell_cost_bps + 2 * st.commission_bps
+        # A locked or crossed book costs nothing to cross; a tenth of a tick (taken as 0.1 of 1/100000) keeps the log.
+        _compare(st, tb, -math.log(max(tb.round_trip_bps, BPS * 0.1 / E5 / mid)), now_ns)
+    else:
+        tb.buy_cost_bps = tb.sell_cost_bps = tb.round_trip_bps = tb.liquidity_ratio = math.nan
+    units = tb.impact_units
+    if units > 0:
+        lambda_bps = tb.lambda_bps_per_unit
+        root = _square_root_term(st, tb, units, now_ns)
+        tb.buy_impact_bps = impact_bps(walk_cost_bps(levels, ASK, s, asks, units, mid), lambda_bps, units, root)
+        tb.sell_impact_bps = impact_bps(walk_cost_bps(levels, BID, s, bids, units, mid), lambda_bps, units, root)
+    else:
+        tb.buy_impact_bps = tb.sell_impact_bps = math.nan
+
+
+@njit(cache=True)
+def _square_root_term(st: Record, tb: Record, units: float, now_ns: int) -> float:
+    volume = (tb.bid_depth_units + tb.ask_depth_units) / 2 * refreshes_per_s(st, now_ns) * _DAY_S * TURNOVER_SHARE
+    return square_root_bps(tb.slow_volatility_bps * math.sqrt(_DAY_S), units, volume)
+
+
+@njit(cache=True)
+def _compare(st: Record, tb: Record, log_liquidity: float, now_ns: int) -> None:
+    """Compare liquidity, minus the log of a cost, with the usual one; smoothed in logs (models 11)."""
+    if not math.isfinite(log_liquidity):
+        tb.liquidity_ratio = math.nan
+        return
+    if st.time_of_day:
+        usual = -st.usual[U_COST] if tb.is_spot_only == 0 else -st.usual[U_SPREAD]
+        if math.isnan(usual):
+            usual = log_liquidity
+        log_ratio = log_liquidity - usual
+        if st.usual_days < 3.0:
+            log_ratio = min(log_ratio, 0.0)  # what is usual is not known well enough to call this more
+    else:
+        usual = average(st, LOG_COST, log_liquidity, now_ns, st.liquidity_base_half_life_s)
+        log_ratio = log_liquidity - usual
+    smoothed = average(st, LOG_RATIO, log_ratio, now_ns, st.liquidity_smoothing_half_life_s)
+    tb.liquidity_ratio = math.exp(smoothed)
+    tb.usual_round_trip_bps = math.exp(-usual)
+    if st.first_ns < 0:
+        st.first_ns = now_ns
+
+
+@njit(cache=True)
+def _evaluate_without_depth(st: Record, tb: Record, now_ns: int) -> None:
+    """Fall back to the spread where a broker sends no depth: cost, impact and liquidity follow from it alone."""
+    if not math.isfinite(tb.spread_bps):
+        return
+    half = max(tb.spread_bps, 0.0) * _SPREAD_COST_SHARE
+    tb.buy_cost_bps = tb.sell_cost_bps = tb.buy_impact_bps = tb.sell_impact_bps = half
+    tb.round_trip_bps = 2 * half + 2 * st.commission_bps
+    _compare(st, tb, -math.log(max(tb.round_trip_bps, BPS * 0.1 / E5 / tb.mid)), now_ns)

@@ -1,38 +1,30 @@
 """The evaluator: delta rows in, microstructure features of every symbol out.
 
-How it works: it owns the books, what the estimators remember, and the features, and hands them to the compiled loops of
-`estimators.py` batch by batch; tables that are full grow between two rows of a message.
+How it works: it owns the books, what the estimators remember, what is usual by time of day, and the feature table, and
+hands them to the compiled loop of `estimators.py` batch by batch; tables that are full grow between two rows of a
+message.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 
 from bot.market import book
 from bot.market.book import BookArrays
-from bot.market.estimators import Features, State, receive
+from bot.market.delta import DELTA
+from bot.market.estimators import receive
+from bot.market.feature_table import Features, forget, unknown_features, views
+from bot.market.seasonality import Seasonality
+from bot.market.state import EvaluatorSettings, forget_link, new_state
 
 __all__ = ["Evaluator", "EvaluatorSettings", "Features"]
 
-# Arrays of books and state that have the symbol as their second axis.
-_SYMBOL_SECOND = frozenset(
-    (
-        *("level_key", "level_size", "level_quotes", "level_count", "spot_e5", "spot_known", "counters"),
-        *("mean", "previous", "average_ns", "old_key", "old_size"),
-    )
+# What a lost connection does not make unknown: it describes the market, or comes from the engine.
+_KEPT = (
+    *("reference_units", "impact_units", "fill_frac", "fill_factor", "volatility_bps", "slow_volatility_bps"),
+    *("worst_minute_bps", "resilience_half_life_s", "crisis_level", "usual_spread_bps", "usual_weighted_units"),
+    *("usual_impact_bps", "usual_volatility_bps"),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class EvaluatorSettings:
-    """Half-lives and distances of the estimators. Units: seconds. Defaults: models 18, where it names them."""
-
-    spread_half_life_s: float = 60.0
-    touch_size_half_life_s: float = 600.0
-    flow_half_life_s: float = 10.0
-    liquidity_base_half_life_s: float = 3600.0
-    liquidity_smoothing_half_life_s: float = 300.0
 
 
 class Evaluator:
@@ -44,36 +36,14 @@ class Evaluator:
     def __init__(self, pips: np.ndarray, settings: EvaluatorSettings) -> None:
         count = len(pips)
         self._books = book.empty_books(count)
-        self._half_lives = np.array(
-            [
-                settings.spread_half_life_s,
-                settings.touch_size_half_life_s,
-                settings.flow_half_life_s,
-                settings.liquidity_base_half_life_s,
-                settings.liquidity_smoothing_half_life_s,
-            ]
-        )
-
-        def never() -> np.ndarray:
-            return np.full(count, -1, np.int64)
-
-        self._state = State(
-            mean=np.full((4, count), np.nan),
-            previous=np.full((4, count), np.nan),
-            average_ns=np.full((4, count), -1, np.int64),
-            flow=np.zeros(count),
-            flow_ns=never(),
-            old_key=np.zeros((2, count), np.int64),
-            old_size=np.zeros((2, count), np.int64),
-            old_known=np.zeros(count, np.bool_),
-            spot_ns=never(),
-            depth_ns=never(),
-            first_ns=never(),
-            crossed_ns=never(),
-            apart_ns=never(),
-            pip=np.asarray(pips, np.float64).copy(),
-        )
-        self._features = Features(*(np.full(count, np.nan) for _ in Features._fields))
+        self._state = new_state(np.asarray(pips, np.float64), settings)
+        self._table = unknown_features(count)
+        self._views = views(self._table)
+        self._changed = self._state["changed"]
+        self._spot_ns, self._depth_ns = self._state["spot_ns"], self._state["depth_ns"]
+        self._nothing = np.empty(0, DELTA)
+        self._nothing.flags.writeable = False
+        self.usual = Seasonality(count)
 
     @property
     def books(self) -> BookArrays:
@@ -81,73 +51,130 @@ class Evaluator:
         return self._books
 
     @property
+    def table(self) -> np.ndarray:
+        """The feature table, (S,) of `FEATURES`, as of the last `receive`; treat as read-only (it is reused)."""
+        return self._table
+
+    @property
     def features(self) -> Features:
-        """The features as of the last `receive`; treat as read-only (the arrays are reused)."""
-        return self._features
+        """The same, a view a field."""
+        return self._views
+
+    @property
+    def state(self) -> np.ndarray:
+        """What the estimators remember, (S,) of `STATE`; treat as read-only."""
+        return self._state
 
     def receive(self, rows: np.ndarray, now_ns: int) -> np.ndarray:
-        """Apply one batch of delta rows and return which symbols changed.
+        """Apply one batch of delta rows, let the clocks go on to `now_ns`, and return which symbols changed.
 
         Shapes: `rows` (N,) of `DELTA`; result (S,) bool.
         """
-        changed = np.zeros(len(self._state.pip), np.bool_)
-        rows = rows.view()
-        rows.flags.writeable = False  # one array type, so the loops are compiled once
+        self.apply(rows, now_ns)
+        changed = self._changed.astype(np.bool_)
+        self._changed[:] = 0
+        return changed
+
+    def apply(self, rows: np.ndarray, now_ns: int) -> None:
+        """Do the same as `receive`, and leave the marks of what changed for `take_changed`."""
+        if rows.flags.writeable:
+            rows = rows.view()
+            rows.flags.writeable = False  # one array type, so the loop is compiled once
         start = 0
         while True:
-            start = receive(self._books, self._state, self._features, rows, start, now_ns, changed, self._half_lives)
+            books = self._books
+            start = receive(books.quotes, books.levels, books.heads, self._state, self._table, rows, start, now_ns)
             if start == len(rows):
-                return changed
-            self._books = book.grown(self._books)
+                return
+            self._books = book.grown(books)
+
+    def advance(self, now_ns: int) -> None:
+        """Let time pass without news: what is due by the clock is done."""
+        self.apply(self._nothing, now_ns)
+
+    @property
+    def changed(self) -> np.ndarray:
+        """Marks of the symbols that `apply` has seen news of, (S,) of 0 and 1; the caller clears them."""
+        return self._changed
 
     def clear(self) -> None:
         """Forget every book and spot price, as after a lost connection. Averages stay: they describe the market."""
-        for s in range(len(self._state.pip)):
-            book.clear_book(self._books, s)
-        self._state.old_known[:] = False
-        self._state.flow[:] = 0.0
-        for times in (self._state.spot_ns, self._state.depth_ns, self._state.crossed_ns, self._state.apart_ns):
-            times[:] = -1
-        units = self._features.reference_units.copy()
-        for array in self._features:
-            array[:] = np.nan
-        self._features.reference_units[:] = units
+        book.clear_books(self._books)
+        forget_link(self._state)
+        kept = {name: self._table[name].copy() for name in _KEPT}
+        forget(self._table)
+        for name, content in kept.items():
+            self._table[name] = content
 
     def take_over(self, old: "Evaluator", index: Mapping[int, int]) -> None:
         """Carry on where another evaluator stands, for the symbols both have.
 
         Args: `index` maps a symbol's index here to its index in `old`.
         """
-        _, slots = old.books.quote_used.shape
-        self._books = book.empty_books(len(self._state.pip), slots, old.books.level_key.shape[2])
-        for mine, theirs in ((self._books, old._books), (self._state, old._state), (self._features, old._features)):
-            for name, target, source in zip(mine._fields, mine, theirs, strict=True):
-                axis = 1 if name in _SYMBOL_SECOND else 0
-                for here, there in index.items():
-                    np.moveaxis(target, axis, 0)[here] = np.moveaxis(source, axis, 0)[there]
+        _, slots = old.books.quotes.shape
+        self._books = book.empty_books(len(self._state), slots, old.books.levels.shape[2])
+        pips = self._state["pip"].copy()
+        for here, there in index.items():
+            for mine, theirs in (
+                (self._books.quotes, old._books.quotes),
+                (self._books.heads, old._books.heads),
+                (self._state, old._state),
+                (self._table, old._table),
+                (self.usual.base, old.usual.base),
+                (self.usual.deviation, old.usual.deviation),
+                (self.usual.days, old.usual.days),
+            ):
+                mine[here] = theirs[there]
+            self._books.levels[:, here] = old._books.levels[:, there]
+        self._state["pip"] = pips
 
-    def set_reference_units(self, units: np.ndarray) -> None:
-        """Set the size whose cost is watched, (S,) base units; NaN while equity or a conversion is unknown."""
-        self._features.reference_units[:] = units
+    # -- what the engine says of the symbols --------------------------------------------------------------------
+
+    def set_reference_units(self, units: np.ndarray, impact_units: np.ndarray | None = None) -> None:
+        """Set the size whose cost is watched, and the one whose impact is, (S,) base units; NaN while unknown."""
+        self._table["reference_units"] = units
+        if impact_units is not None:
+            self._table["impact_units"] = impact_units
+
+    def set_commission_bps(self, commission_bps: np.ndarray) -> None:
+        """Set the commission of one side of a trade, (S,) bps of its notional."""
+        self._state["commission_bps"] = commission_bps
+
+    def set_closed(self, closed: np.ndarray) -> None:
+        """Say whose market is closed, (S,) bool: nothing is learnt there, and its silence is no crisis."""
+        self._state["is_closed"] = closed
+
+    def set_fills(
+        self, fill_frac: np.ndarray, fill_factor: np.ndarray, fill_q10: np.ndarray, latency_s: np.ndarray
+    ) -> None:
+        """Set what our fills have taught, (S,) each; NaN where nothing was learnt yet (models 9)."""
+        self._table["fill_frac"], self._table["fill_factor"] = fill_frac, fill_factor
+        self._state["fill_q10"], self._state["latency_ns"] = fill_q10, latency_s * 1e9
+
+    # -- times --------------------------------------------------------------------------------------------------
 
     def quiet_s(self, now_ns: int) -> np.ndarray:
         """Return the age of the newest message of each symbol, spot or depth, in seconds; inf when there is none."""
-        newest = np.maximum(self._state.spot_ns, self._state.depth_ns)
+        newest = np.maximum(self._spot_ns, self._depth_ns)
         return np.where(newest < 0, np.inf, (now_ns - newest) / 1e9)
 
     def watched_s(self, now_ns: int) -> np.ndarray:
         """Return for how long each symbol has had a liquidity ratio, in seconds; 0 before it has one."""
-        first = self._state.first_ns
+        first = self._state["first_ns"]
         return np.where(first < 0, 0.0, (now_ns - first) / 1e9)
 
     def crossed_s(self, now_ns: int) -> np.ndarray:
         """Return for how long each depth book has been crossed, in seconds; 0 when it is not."""
-        return np.where(self._state.crossed_ns < 0, 0.0, (now_ns - self._state.crossed_ns) / 1e9)
+        return _since_s(self._state["crossed_ns"], now_ns)
 
     def is_apart(self) -> np.ndarray:
         """Return whether the last prices of depth and spot disagree by more than a spread and a pip, (S,) bool."""
-        return self._state.apart_ns >= 0
+        return self._state["apart_ns"] >= 0
 
     def apart_s(self, now_ns: int) -> np.ndarray:
         """Return for how long depth and spot have disagreed by more than a spread and a pip, in seconds."""
-        return np.where(self._state.apart_ns < 0, 0.0, (now_ns - self._state.apart_ns) / 1e9)
+        return _since_s(self._state["apart_ns"], now_ns)
+
+
+def _since_s(ns: np.ndarray, now_ns: int) -> np.ndarray:
+    return np.where(ns < 0, 0.0, (now_ns - ns) / 1e9)

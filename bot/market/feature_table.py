@@ -70,7 +70,7 @@ FIELDS: tuple[tuple[str, str], ...] = (
     ("is_depth_seen", "1 when the symbol has a book, or had one since the link came up"),
     ("is_spot_only", "1 when the symbol has prices and no depth: estimators fall back to the spread"),
 )
-"""Name and meaning of each field, all float64. Units: as the names say; sizes in base units, prices in quote currency."""
+"""Name and meaning of each field, all float64. Units: as the names say; sizes in base units, prices in quote ones."""
 
 FEATURES = np.dtype([(name, np.float64) for name, _ in FIELDS], align=True)
 _KNOWN_FROM_THE_START = ("crisis_level", "is_depth_seen", "is_spot_only")

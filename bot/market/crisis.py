@@ -1,0 +1,169 @@
+"""The liquidity-crisis detector: nine signs, a score, a level that rises quickly and falls slowly. Compiled.
+
+How it works: each sign gives 0..1 on a ramp; the score is the largest, plus 0.15 for each further one above a half. The
+score asks for a level; a higher one is taken after it has been asked for during 250 ms (a jump and a stale feed: at
+once), the next lower one after a hold-down, when the score is below half of what the level takes and liquidity is back.
+Three symbols that fall ill within five seconds take the others with them to level 1.
+
+Source: models 12. VPIN is left out on purpose: Andersen & Bondarenko (2014). Where this differs from the source: a
+feed counts as stale after ten seconds at the earliest (gaps of real feeds have long tails), a jump is measured against
+at least half of the usual spread (a quote that flickers is no jump), and depth and spread are compared from the
+fifth second on, so that the first quotes of a session are no crisis.
+"""
+
+import math
+
+import numpy as np
+from numba import njit
+
+from bot.market.delta import Record
+from bot.market.liquidity import BPS
+from bot.market.smoothing import ramp
+from bot.market.state import U_DEPTH, U_GAP, U_SPREAD
+
+SIGNS = ("spread z", "spread", "depth", "one-sided", "jump", "quote rate", "stale", "fills", "crossed")
+"""The signs in the order of `signs`."""
+
+ENTRY = (0.0, 0.5, 0.75, 0.95)
+HOLD_DOWN_NS = (0, 60_000_000_000, 180_000_000_000, 600_000_000_000)
+PERSISTENCE_NS = 250_000_000
+CONTAGION_NS = 5_000_000_000
+CONTAGION_SYMBOLS = 3
+_LEAST_TICKS = 5.0
+_LEAST_TICKS_Z = 60.0
+_STALE_LOW_S, _STALE_HIGH_S = 10.0, 30.0
+_FURTHER, _FURTHER_ABOVE = 0.15, 0.5
+_RECOVERED_RATIO = 0.7
+_WIDENED = 1.5
+
+
+@njit(cache=True)
+def signs(st: Record, tb: Record, now_ns: int, out: np.ndarray) -> None:
+    """Write the nine signs of a symbol, each 0 (calm) to 1, in the order of `SIGNS`. Shapes: `out` (9,)."""
+    out[:] = 0.0
+    spread = math.log(max(tb.spread_bps, 1e-6)) if math.isfinite(tb.spread_bps) else math.nan
+    log_ratio = spread - st.usual[U_SPREAD]
+    if st.overall_n[U_SPREAD] >= _LEAST_TICKS_Z or st.usual_days > 0:
+        out[0] = ramp(log_ratio / st.usual_deviation, 3.0, 6.0)
+    if st.overall_n[U_SPREAD] >= _LEAST_TICKS or st.usual_days > 0:
+        out[1] = ramp(math.exp(log_ratio), 3.0, 8.0)
+    if st.overall_n[U_DEPTH] >= _LEAST_TICKS or st.usual_days > 0:
+        weighted = (tb.bid_weighted_units + tb.ask_weighted_units) / 2
+        out[2] = 1.0 - ramp(weighted / math.exp(st.usual[U_DEPTH]), 0.2, 0.5)
+        if not math.isfinite(weighted) or math.isnan(st.usual[U_DEPTH]):
+            out[2] = 0.0
+    if st.lopsided_ns >= 0:
+        out[3] = ramp((now_ns - st.lopsided_ns) / 1e9, 0.25, 2.0)
+    out[4] = ramp(jump(st, tb), 5.0, 10.0)
+    if log_ratio > math.log(_WIDENED):
+        out[5] = ramp(st.rate_z, 4.0, 8.0)
+    newest_ns = max(st.spot_ns, st.depth_ns)
+    if newest_ns >= 0:
+        gap_s = math.exp(st.usual[U_GAP]) if math.isfinite(st.usual[U_GAP]) else 0.0
+        low, high = max(5.0 * gap_s, _STALE_LOW_S), max(20.0 * gap_s, _STALE_HIGH_S)
+        out[6] = ramp((now_ns - newest_ns) / 1e9, low, high)
+    if math.isfinite(st.fill_q10):
+        out[7] = 1.0 - ramp(st.fill_q10, 0.3, 0.6)
+    if st.crossed_ns >= 0:
+        out[8] = ramp((now_ns - st.crossed_ns) / 1e9, 1.0, 5.0)
+
+
+@njit(cache=True)
+def jump(st: Record, tb: Record) -> float:
+    """Return the move of the last one to two seconds in standard deviations of a second; NaN while unknown."""
+    sigma = tb.volatility_bps
+    if not math.isfinite(sigma) or not math.isfinite(tb.mid):
+        return math.nan
+    sigma = max(sigma, 0.5 * math.exp(st.usual[U_SPREAD]) if math.isfinite(st.usual[U_SPREAD]) else 0.0)
+    largest = 0.0
+    for i in range(2):
+        if st.second_mid[i] > 0:
+            move = BPS * abs(tb.mid - st.second_mid[i]) / st.second_mid[i]
+            largest = max(largest, move / (sigma * math.sqrt(1.0 + i)))
+    return largest if sigma > 0 else math.nan
+
+
+@njit(cache=True)
+def score_of(out: np.ndarray) -> float:
+    """Return the score of the signs: the largest and 0.15 for each further one above a half, at most 1."""
+    largest, strong = 0.0, 0
+    for i in range(len(out)):
+        largest = max(largest, out[i])
+        strong += out[i] > _FURTHER_ABOVE
+    return min(largest + _FURTHER * max(strong - 1, 0), 1.0)
+
+
+@njit(cache=True)
+def level_for(score: float) -> int:
+    """Return the level that a score asks for."""
+    level = 0
+    for i in range(1, len(ENTRY)):
+        if score >= ENTRY[i]:
+            level = i
+    return level
+
+
+@njit(cache=True)
+def move_level(st: Record, tb: Record, score: float, at_once: int, now_ns: int) -> None:
+    """Move a symbol's level by its score.
+
+    Args: `at_once` the level that its jump or its stale feed alone asks for.
+    """
+    level = int(tb.crisis_level)
+    wanted = level_for(score)
+    tb.crisis_score = score
+    if wanted >= level and level > 0:
+        st.level_ns = now_ns  # it goes on: the hold-down begins anew
+    if wanted > level:
+        # What has been asked for all the while counts, not what is asked for at the end of it.
+        st.pending_level = wanted if st.pending_ns < 0 else min(st.pending_level, wanted)
+        st.pending_ns = now_ns if st.pending_ns < 0 else st.pending_ns
+        if at_once > level:
+            _enter(st, tb, at_once, now_ns)
+        if now_ns - st.pending_ns >= PERSISTENCE_NS:
+            if st.pending_level > tb.crisis_level:
+                _enter(st, tb, st.pending_level, now_ns)
+            st.pending_ns = -1
+        return
+    st.pending_ns = -1
+    if level > 0 and now_ns - st.level_ns >= HOLD_DOWN_NS[level] and score < 0.5 * ENTRY[level]:
+        # Without a ratio (no depth, no equity) the score alone decides.
+        recovered = math.isnan(tb.liquidity_ratio) or present_ratio(tb) > _RECOVERED_RATIO
+        if recovered:
+            tb.crisis_level = level - 1
+            st.level_ns = now_ns
+
+
+@njit(cache=True)
+def present_ratio(tb: Record) -> float:
+    """Return liquidity now, unsmoothed, over the usual one: of the round trip, or of the spread without a book."""
+    if math.isfinite(tb.round_trip_bps) and math.isfinite(tb.usual_round_trip_bps):
+        return tb.usual_round_trip_bps / max(tb.round_trip_bps, 1e-9)
+    return tb.usual_spread_bps / max(tb.spread_bps, 1e-9)
+
+
+@njit(cache=True)
+def _enter(st: Record, tb: Record, level: int, now_ns: int) -> None:
+    if tb.crisis_level == 0:
+        st.entered_ns = now_ns
+    tb.crisis_level = level
+    st.level_ns = now_ns
+
+
+@njit(cache=True)
+def spread_contagion(state: np.ndarray, table: np.ndarray, now_ns: int) -> None:
+    """Raise every symbol to level 1 at least when three have entered a crisis by themselves within five seconds."""
+    ill = 0
+    for s in range(len(state)):
+        if (
+            table[s].crisis_level >= 1
+            and 0 <= now_ns - state[s].entered_ns <= CONTAGION_NS
+            and state[s].entered_ns >= 0
+        ):
+            ill += 1
+    if ill < CONTAGION_SYMBOLS:
+        return
+    for s in range(len(state)):
+        if table[s].crisis_level < 1 and not state[s].is_closed and state[s].spot_ns >= 0:
+            table[s].crisis_level = 1
+            state[s].level_ns = now_ns
