@@ -40,7 +40,7 @@ class CalendarWindows:
     """
 
     def __init__(self, event_times_ns: Iterable[int] = ()) -> None:
-        self._events = _merged((t - _EVENT_MARGIN_NS, t + _EVENT_MARGIN_NS) for t in event_times_ns)
+        self._events = [(t - _EVENT_MARGIN_NS, t + _EVENT_MARGIN_NS) for t in event_times_ns]
         self._from_ns = self._until_ns = 0
         self._reason: Reason | None = None
 
@@ -131,16 +131,6 @@ def _local(now_ns: int) -> datetime:
 def _at(day: date, clock: time) -> int:
     """Return the moment at which clocks in New York show a time that is not skipped or repeated."""
     return round(datetime.combine(day, clock, _NEW_YORK).timestamp()) * _SECOND
-
-
-def _merged(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
-    merged: list[tuple[int, int]] = []
-    for start, end in sorted(spans):
-        if merged and start <= merged[-1][1]:
-            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
-        else:
-            merged.append((start, end))
-    return merged
 
 
 def _touches(each: Holiday, spec: SymbolSpec, start_s: int, end_s: int) -> bool:

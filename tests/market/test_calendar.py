@@ -234,6 +234,8 @@ def day_number(text: str) -> int:
         (Holiday(day_number("2025-12-25"), time_zone="America/New_York"), "2026-12-25", False),
         (Holiday(day_number("2019-12-25"), recurring=True, time_zone="America/New_York"), "2026-12-25", True),
         (Holiday(day_number("2025-12-25")), "2025-12-24", True),  # in UTC it begins at 19:00 the day before
+        (Holiday(day_number("2025-12-25"), time_zone="Nowhere/At_All"), "2025-12-24", False),
+        (Holiday(day_number("2025-12-25"), time_zone="Nowhere/At_All"), "2025-12-25", True),
         (Holiday(day_number("2025-12-25"), start_s=6 * HOUR_S), "2025-12-24", False),
         (Holiday(day_number("2024-02-29"), recurring=True, time_zone="America/New_York"), "2026-02-28", False),
         (Holiday(day_number("2025-12-25"), start_s=2 * DAY_S, end_s=3 * DAY_S), "2025-12-25", False),
