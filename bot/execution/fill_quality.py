@@ -2,7 +2,7 @@
 
 How it works: the caller tells the life of each order (`sent`, `accepted`, `filled`, `ended`, a last fill before the
 end that comes with it) and shows the mids at least every 250 ms (`observe`), which fills wait for. The arrays handed
-out are kept, and made anew only when something has happened: reading them costs nothing. An order that was never
+out are kept, and made anew for the first reader after something has happened. An order that was never
 `sent` here (of an earlier run, of somebody else) is not looked at, and neither is what follows an order's end.
 
 Orders on their way and fills that wait for a mark-out are not part of what `save` returns: the moments that they wait
@@ -48,7 +48,7 @@ class FillQuality:
         self._orders: dict[str, _OnItsWay] = {}
         self._mark_outs = MarkOuts()
         self._age_ns: int | None = None
-        self._fill_all()
+        self._arrays: _Arrays | None = None  # None: to be made for the next reader
 
     # -- the life of an order -----------------------------------------------------------------------------------
 
@@ -125,7 +125,7 @@ class FillQuality:
             average = order.paid / order.executed_cents
             cost = relative_bps(order.side, order.decision_mid, average, order.decision_mid)
             fills.slippage["predicted"].add(cost - order.predicted_bps, order.paid / 100)
-        self._fill_all()
+        self._arrays = None
 
     # -- time ---------------------------------------------------------------------------------------------------
 
@@ -148,14 +148,14 @@ class FillQuality:
     def _took(self, order: _OnItsWay, stage: str, latency_ns: int, now_ns: int) -> None:
         self._fills[order.symbol_index].latency[stage].add(latency_ns, now_ns)
         self._find_age()
-        self._fill_all()
+        self._arrays = None
 
     def _age(self, now_ns: int) -> None:
         for fills in self._fills:
             for latency in fills.latency.values():
                 latency.age(now_ns)
         self._find_age()
-        self._fill_all()
+        self._arrays = None
 
     def _find_age(self) -> None:
         stages = [stage for fills in self._fills for stage in fills.latency.values()]
@@ -166,22 +166,22 @@ class FillQuality:
 
     def factors(self) -> np.ndarray:
         """Return g_fill, (S,) in [0.25, 1]; 1 with fewer than ten orders.   Source: models 9.5."""
-        return self._factors
+        return self._current().factors
 
     def fill_frac(self) -> np.ndarray:
         """Return the expected fill ratio, (S,) in [0, 1]; NaN before the first order.   Source: models 9.1."""
-        return self._fill_frac
+        return self._current().fill_frac
 
     def q10(self) -> np.ndarray:
         """Return the 10 % quantile of the fill ratio, (S,) in [0, 1].
 
         Missing: NaN with fewer than ten orders, which is no sign of bad fills.   Source: models 9.1.
         """
-        return self._q10
+        return self._current().q10
 
     def p50_latency_s(self) -> np.ndarray:
         """Return the median time from sending to the first fill, (S,) seconds; NaN without a fill in the last hour."""
-        return self._p50_latency_s
+        return self._current().p50_latency_s
 
     def summary(self) -> dict[str, dict[str, Any]]:
         """Return the figures of every symbol for a report, by name; None where one is not known."""
@@ -196,13 +196,10 @@ class FillQuality:
         """How many mark-outs found no mid in time."""
         return self._mark_outs.missed_count
 
-    def _fill_all(self) -> None:
-        """Make the arrays anew: those handed out stay as they were."""
-        self._factors = _read_only([fills.factor for fills in self._fills])
-        self._fill_frac = _read_only([f.ratio.mean if f.ratio.order_count else np.nan for f in self._fills])
-        enough = [fills.ratio.order_count >= ENOUGH_SAMPLES for fills in self._fills]
-        self._q10 = _read_only([f.ratio.q10 if ok else np.nan for f, ok in zip(self._fills, enough, strict=True)])
-        self._p50_latency_s = _read_only([fills.latency["total"].p50_s for fills in self._fills])
+    def _current(self) -> "_Arrays":
+        if self._arrays is None:
+            self._arrays = _Arrays(self._fills)
+        return self._arrays
 
     # -- over a restart -----------------------------------------------------------------------------------------
 
@@ -230,7 +227,18 @@ class FillQuality:
             raise ValueError(f"not a saved state of fill quality: {error!r}") from error
         self._account, self._fills = account, restored
         self._find_age()
-        self._fill_all()
+        self._arrays = None
+
+
+class _Arrays:
+    """What is handed out, (S,) each; made once after something has happened, and never changed."""
+
+    def __init__(self, symbols: Sequence[SymbolFills]) -> None:
+        self.factors = _read_only([fills.factor for fills in symbols])
+        self.fill_frac = _read_only([f.ratio.mean if f.ratio.order_count else np.nan for f in symbols])
+        enough = [fills.ratio.order_count >= ENOUGH_SAMPLES for fills in symbols]
+        self.q10 = _read_only([f.ratio.q10 if ok else np.nan for f, ok in zip(symbols, enough, strict=True)])
+        self.p50_latency_s = _read_only([fills.latency["total"].p50_s for fills in symbols])
 
 
 def _read_only(numbers: list[float]) -> np.ndarray:
