@@ -1,0 +1,63 @@
+"""How much of what we ask for the venue fills: a Beta distribution that forgets old orders."""
+
+from collections.abc import Sequence
+
+from bot.execution.beta import beta_quantile
+
+ACCOUNT_PRIOR = (8.0, 2.0)
+SYMBOL_PRIOR = (4.0, 1.0)
+HALF_LIFE_ORDERS = 50.0
+
+
+class FillRatio:
+    """The fill ratio of one symbol, or of the whole account.
+
+    Before each order what is known fades towards the prior; the order then adds the share that was filled to one side
+    and the rest to the other. Units: `prior` pseudo-orders (filled, not filled); `half_life_orders` orders, infinite
+    for no fading; `order_count` is not faded.
+    Source: models 9.1.
+    """
+
+    def __init__(self, prior: tuple[float, float] = SYMBOL_PRIOR, half_life_orders: float = HALF_LIFE_ORDERS) -> None:
+        self._prior = prior
+        self._decay = 2.0 ** (-1.0 / half_life_orders)
+        self.filled, self.missed = prior
+        self.order_count = 0
+        self._q10: float | None = None  # not asked for since the last order
+
+    def ended(self, fraction: float) -> None:
+        """Take one order's filled share, in [0, 1]; 0 for one that was rejected.
+
+        Raises: ValueError for anything else. Orders that we cancelled ourselves say nothing: leave them out.
+        """
+        if not 0.0 <= fraction <= 1.0:
+            raise ValueError(f"the filled share of an order lies in [0, 1], not {fraction}")
+        prior_filled, prior_missed = self._prior
+        self.filled = prior_filled + self._decay * (self.filled - prior_filled) + fraction
+        self.missed = prior_missed + self._decay * (self.missed - prior_missed) + (1.0 - fraction)
+        self.order_count += 1
+        self._q10 = None
+
+    @property
+    def mean(self) -> float:
+        """The expected filled share; that of the prior before the first order."""
+        return self.filled / (self.filled + self.missed)
+
+    @property
+    def q10(self) -> float:
+        """The 10 % quantile: the true share is above it with a probability of 90 %. What gating goes by."""
+        if self._q10 is None:
+            self._q10 = beta_quantile(0.1, self.filled, self.missed)
+        return self._q10
+
+    def save(self) -> list[float]:
+        """Return the state in plain objects."""
+        return [self.filled, self.missed, self.order_count]
+
+    def restore(self, saved: Sequence[float]) -> None:
+        """Take a state that `save` returned.   Raises: ValueError where it is not one."""
+        filled, missed, order_count = saved
+        if not (filled >= self._prior[0] and missed >= self._prior[1] and order_count >= 0):
+            raise ValueError(f"not the state of a fill ratio with the prior {self._prior}: {saved}")
+        self.filled, self.missed, self.order_count = float(filled), float(missed), int(order_count)
+        self._q10 = None
