@@ -12,35 +12,34 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import numpy as np
-
+import strategies
 from bot import __version__
-from bot.assembly import Run, assemble, journalled_token, new_run_id, open_journal, open_ledger, user_state_folder
+from bot.assembly import Run, assemble, engine_settings, journalled_token, new_run_id, open_journal, open_ledger, user_state_folder
 from bot.config import Config, check_live, check_supported, check_together, client_secrets, load_token
 from bot.config.secrets import ClientSecrets, Token
 from bot.config.token_file import write_token_file
 from bot.engine.decision import Decision
-from bot.engine.rows import decision_rows
+from bot.engine.rehearsal import rehearse
+from bot.engine.settings import EngineSettings
 from bot.execution.paper import PaperVenue
 from bot.journal.format import JournalError
 from bot.journal.reader import JournalReader
 from bot.journal.replay import ReplayResult, replay
-from bot.market.delta import DEPTH_ASK, DEPTH_BID, DEPTH_DELETE, END_DEPTH, delta_rows
-from bot.market.evaluator import Evaluator, EvaluatorSettings
-from bot.sizing.leverage import LeverageLimits, LeverageRules, Pace
 
 
-def warm_up() -> None:
-    """Compile, or load from the cache, every loop of the quiet path, so that no market data waits for it."""
-    evaluator = Evaluator(np.array([1e-4]), EvaluatorSettings())
-    evaluator.set_reference_units(np.array([1.0]))
-    quotes = [(DEPTH_BID, 0, 2 * i, 100_000 - i, 100) for i in range(1, 140)]  # more than fit, so that they grow once
-    evaluator.receive(delta_rows([*quotes, (DEPTH_ASK, 0, 1, 100_001, 100), (END_DEPTH, 0, 0, 0, 0)]), 1)
-    changed = evaluator.receive(delta_rows([(DEPTH_DELETE, 0, 1, 0, 0), (END_DEPTH, 0, 0, 0, 0)]), 2)
-    one = np.ones(1)
-    targets = LeverageRules(1, Pace(), LeverageLimits(1.0, 1.0)).targets(one, one, one, changed, one, 0.0, 1.0, 0)
-    decision_rows(changed, evaluator.features, one, targets.goal, targets.target, np.ones((1, 1)))
-    evaluator.clear()
+def warm_up(*settings: EngineSettings) -> None:
+    """Compile, or load from the cache, every loop of the quiet path, so that no market data waits for it.
+
+    Args: `settings` of the runs to come; without any, every built-in strategy is rehearsed.
+    """
+    for each in settings or map(_plainest, sorted(strategies.BUILT_IN)):
+        rehearse(each)
+
+
+def _plainest(strategy: str) -> EngineSettings:
+    config = Config.model_validate({"venue": {"environment": "simulator"}, "symbols": {"EURUSD": {}},
+                                    "strategy": {"name": strategy}})
+    return engine_settings(config, "rehearsal")
 
 
 def run_live(
@@ -94,7 +93,7 @@ def run_live(
         trust_roots(venue.ca_file)  # before any file is made
     except TrustUnavailable as error:
         raise config.error_at("venue.ca_file", str(error)) from None
-    warm_up()
+    warm_up(*(engine_settings(each, "rehearsal") for each in configs))
 
     def connect(listener: LinkListener) -> VenueClient:
         host, port = venue_address(config)
@@ -286,7 +285,7 @@ def replay_journal(
             renewable=renewable,
             sharers=int(header.get("sharers", 1)),
         )
-        warm_up()
+        warm_up(engine_settings(config, "rehearsal"))
         watchers = list(watch(run))
 
         def on_decision(decision: Decision) -> None:

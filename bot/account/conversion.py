@@ -9,6 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numba import njit
+
+_NO_CHAIN = np.iinfo(np.int64).min
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,3 +46,33 @@ class Conversions:
     def rates(self, assets: Sequence[str], mids: np.ndarray) -> np.ndarray:
         """Return the rate of each asset, as `rate`. Shapes: result (len(assets),)."""
         return np.array([self.rate(asset, mids) for asset in assets])
+
+    def packed(self, assets: Sequence[str]) -> np.ndarray:
+        """Return the chains of `assets` for `packed_rates`, (A, K): i + 1 multiplies by the mid of symbol i, its
+        negative divides, 0 ends a chain, and a chain that is missing is marked in its first place."""
+        chains = [self.chains.get(asset) for asset in assets]
+        longest = max([len(chain) for chain in chains if chain is not None], default=0)
+        packed = np.zeros((len(chains), longest + 1), np.int64)
+        for row, chain in zip(packed, chains, strict=True):
+            if chain is None:
+                row[0] = _NO_CHAIN
+            else:
+                row[: len(chain)] = [-step.symbol_index - 1 if step.invert else step.symbol_index + 1 for step in chain]
+        return packed
+
+
+@njit(cache=True)
+def packed_rates(packed: np.ndarray, mids: np.ndarray, rates: np.ndarray) -> None:
+    """Write the rate of each packed chain, as `Conversions.rate` computes it. Shapes: `rates` (A,)."""
+    for a in range(packed.shape[0]):
+        rate = 1.0
+        for k in range(packed.shape[1]):
+            step = packed[a, k]
+            if step == _NO_CHAIN:
+                rate = np.nan
+                break
+            if step > 0:
+                rate *= mids[step - 1]
+            elif step < 0:
+                rate /= mids[-step - 1]
+        rates[a] = rate

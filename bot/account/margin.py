@@ -49,6 +49,20 @@ class MarginRules:
                 lower = top
         return notional * weighted / notional_usd
 
+    def next_rate(self, notional_usd: float, tiers: Tiers | None) -> float:
+        """Return margin / notional of what is added to an open volume, in the bracket that it reaches into.
+
+        Missing: NaN when the account's leverage, the tiers (None) or the volume is unknown.
+        """
+        if self.leverage is None or self.leverage <= 0 or self.is_limited_risk or tiers is None:
+            return float("nan")
+        if not tiers:
+            return 1.0 / self.leverage
+        if not notional_usd >= 0:
+            return float("nan")
+        reached = next((leverage for upper, leverage in tiers if notional_usd < upper), tiers[-1][1])
+        return 1.0 / min(reached, self.leverage)
+
     def symbol_margin(self, long_margin: float, short_margin: float) -> float:
         """Return the margin of a symbol from its two sides: the larger, their sum, or their difference."""
         if self.calculation == "SUM":

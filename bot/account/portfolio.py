@@ -7,13 +7,25 @@ does not wipe them out. Sums per symbol are kept as arrays, so that equity and l
 Invariants: a deal id counts once; a balance with an older version never replaces a newer one; volumes are signed.
 """
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
 import numpy as np
+from numba import njit
 
 from bot.account.position import Deal, Position
+
+EXPOSURE = np.dtype(
+    [
+        (name, np.float64)
+        for name in ("long_units", "short_units", "long_cost", "short_cost", "own_units", "foreign_units")
+    ],
+    align=True,
+)
+"""Sums of the positions of a symbol. Units: base units; costs in quote currency; `own_units` signed."""
+_MARK = np.dtype([(name, np.float64) for name in ("bid", "ask", "quote_rate")], align=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +59,7 @@ class Portfolio:
         self._balance: Decimal | None = None
         self._balance_version: int | None = None
         self._positions: dict[int, Position] = {}
+        self._charges = 0.0
         self._rebuild_sums()
 
     # -- what the venue says ------------------------------------------------------------------------------------
@@ -61,6 +74,7 @@ class Portfolio:
         if version is not None and self._balance_version is not None and version < self._balance_version:
             return False
         self._balance, self._balance_version = balance, version if version is not None else self._balance_version
+        self._count_cash()
         return True
 
     def reconcile(self, positions: Iterable[Position]) -> set[int]:
@@ -205,11 +219,13 @@ class Portfolio:
 
     def unpriced(self) -> list[Position]:
         """Return open positions of symbols that are not loaded: while there are any, equity is unknown."""
+        if not self._is_unpriced:
+            return []
         return [p for p in self._positions.values() if p.symbol_id not in self._index]
 
     def sides_units(self) -> tuple[np.ndarray, np.ndarray]:
         """Return long and short volume of each symbol, base units, (S,) each, both positive: what margin is made of."""
-        return self._long_units, self._short_units
+        return self._exposure["long_units"], self._exposure["short_units"]
 
     def value(self, bid: np.ndarray, ask: np.ndarray, quote_rate: np.ndarray) -> Valuation:
         """Return equity and leverage at these prices.
@@ -219,24 +235,17 @@ class Portfolio:
         Source: gross = (bid - price) units q2d for longs, (price - ask) units q2d for shorts; net adds swap and
             commission; equity = balance + net.
         """
-        balance = self.balance
-        if balance is None or self.unpriced():
-            return Valuation(float("nan"), np.full(len(bid), np.nan), float("nan"))
-        exposed = (self._long_units > 0) | (self._short_units > 0)
-        profit = (
-            (self._long_units * np.where(self._long_units > 0, bid, 0.0) - self._long_cost)
-            + (self._short_cost - self._short_units * np.where(self._short_units > 0, ask, 0.0))
-        ) * np.where(exposed, quote_rate, 0.0)
-        equity = float(balance) + self._charges + float(profit.sum())
-        if equity <= 0:
-            own = np.where(self._own_units != 0, np.copysign(np.inf, self._own_units), 0.0)
-            return Valuation(equity, own, float("inf") if self._foreign_units.any() else 0.0)
-        if np.isnan(equity):
-            return Valuation(equity, np.full(len(bid), np.nan), float("nan"))
-        unit_notional = (bid + ask) / 2 * quote_rate / equity
-        own = self._own_units * np.where(self._own_units != 0, unit_notional, 0.0)
-        foreign = self._foreign_units * np.where(self._foreign_units != 0, unit_notional, 0.0)
-        return Valuation(equity, own, float(np.abs(foreign).sum()))
+        prices = np.empty(len(bid), _MARK)
+        prices["bid"], prices["ask"], prices["quote_rate"] = bid, ask, quote_rate
+        return self.value_at(prices)
+
+    def value_at(self, prices: np.ndarray) -> Valuation:
+        """Return the same from a table with the fields `bid`, `ask` and `quote_rate`, in one compiled pass."""
+        if self._balance is None or self._is_unpriced:
+            return Valuation(float("nan"), np.full(len(prices), np.nan), float("nan"))
+        leverage = np.empty(len(prices))
+        equity, foreign = _value(prices, self._exposure, self._cash, leverage)
+        return Valuation(equity, leverage, foreign)
 
     # -- sums ---------------------------------------------------------------------------------------------------
 
@@ -255,27 +264,61 @@ class Portfolio:
 
     def _rebuild_sums(self) -> None:
         count = max(self._index.values(), default=-1) + 1
-        self._long_units, self._short_units = np.zeros(count), np.zeros(count)
-        self._long_cost, self._short_cost = np.zeros(count), np.zeros(count)
-        self._own_units, self._foreign_units = np.zeros(count), np.zeros(count)
+        self._exposure = np.zeros(count, EXPOSURE)
         charges = Decimal(0)
+        self._is_unpriced = False
         for p in self._positions.values():
             charges += p.swap + p.commission
             i = self._index.get(p.symbol_id)
             if i is None:
+                self._is_unpriced = True
                 continue
-            units = p.volume_cents / 100
+            units, exposure = p.volume_cents / 100, self._exposure[i]
             if units > 0:
-                self._long_units[i] += units
-                self._long_cost[i] += units * p.price
+                exposure["long_units"] += units
+                exposure["long_cost"] += units * p.price
             else:
-                self._short_units[i] -= units
-                self._short_cost[i] -= units * p.price
+                exposure["short_units"] -= units
+                exposure["short_cost"] -= units * p.price
             if self.is_ours(p):
-                self._own_units[i] += units
+                exposure["own_units"] += units
             else:
-                self._foreign_units[i] += abs(units)
+                exposure["foreign_units"] += abs(units)
         self._charges = float(charges)
+        self._count_cash()
+
+    def _count_cash(self) -> None:
+        balance = self.balance
+        self._cash = float("nan") if balance is None else float(balance) + self._charges
+
+
+@njit(cache=True)
+def _value(prices: np.ndarray, exposure: np.ndarray, cash: float, leverage: np.ndarray) -> tuple[float, float]:
+    """Return equity and the leverage of other people's positions; write that of ours (see `Portfolio.value`)."""
+    equity = cash
+    for s in range(len(exposure)):
+        e, p = exposure[s], prices[s]
+        profit = 0.0
+        if e.long_units > 0:
+            profit += e.long_units * p.bid - e.long_cost
+        if e.short_units > 0:
+            profit += e.short_cost - e.short_units * p.ask
+        if e.long_units > 0 or e.short_units > 0:
+            equity += profit * p.quote_rate
+    foreign = 0.0
+    for s in range(len(prices)):
+        own = exposure[s].own_units if s < len(exposure) else 0.0
+        other = exposure[s].foreign_units if s < len(exposure) else 0.0
+        if equity <= 0:
+            leverage[s] = math.copysign(math.inf, own) if own != 0 else 0.0
+            foreign = math.inf if other != 0 else foreign
+        elif math.isnan(equity):
+            leverage[s] = foreign = math.nan
+        else:
+            unit_notional = (prices[s].bid + prices[s].ask) / 2 * prices[s].quote_rate / equity
+            leverage[s] = own * unit_notional if own != 0 else 0.0
+            foreign += other * unit_notional if other != 0 else 0.0
+    return equity, foreign
 
 
 def _opened(deal: Deal, label: str) -> Position | None:

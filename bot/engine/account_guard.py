@@ -141,6 +141,20 @@ class AccountGuard:
             margin_factor=self._margin_factor,
         )
 
+    def margin_rates(self, unit_usd: np.ndarray, traded: int, specs: tuple[SymbolSpec, ...]) -> np.ndarray:
+        """Return margin / notional of the next unit of each traded symbol, on its larger side, (T,); NaN unknown.
+
+        Shapes: `unit_usd` (S,) value of one base unit in USD, which tiers are stated in.
+        """
+        long_units, short_units = self._portfolio.sides_units()
+        rates = np.full(traded, math.nan)
+        for s in range(traded):
+            held = max(long_units[s], short_units[s]) if s < len(long_units) else 0.0
+            leverage_id = specs[s].leverage_id
+            tiers = () if leverage_id is None else self._tiers.get(leverage_id)
+            rates[s] = self._margin_rules.next_rate(float(held * unit_usd[s]) if held else 0.0, tiers)
+        return rates * self._margin_factor
+
     def is_due(self, now_ns: int) -> bool:
         """Return whether `check` should look now: a few times a second, and after every change of the account."""
         return self._checked_ns is None or now_ns - self._checked_ns >= _CHECK_EVERY_NS

@@ -8,8 +8,7 @@ import numpy as np
 
 from bot.account.risk import Refused
 from bot.execution.requests import Request
-
-MAX_FACTORS = 8
+from bot.sizing.strategy import MAX_FACTORS
 
 DECISION_ROW = np.dtype(
     [
@@ -22,15 +21,19 @@ DECISION_ROW = np.dtype(
         ("obi", np.float64),
         ("ofi", np.float64),
         ("impact_bps", np.float64),
+        ("fill_frac", np.float64),
         ("liquidity_ratio", np.float64),
+        ("crisis_level", np.float64),
         ("leverage_now", np.float64),
         ("leverage_goal", np.float64),
         ("leverage_target", np.float64),
+        ("bound", np.int64),
         ("factors", np.float64, (MAX_FACTORS,)),
     ]
 )
 """One row a traded symbol that changed in the batch. Units as in `Features`; leverage signed, in equities; `impact_bps`
-the walk-the-book cost of the reference size on the side we would leave by; unused factors are NaN."""
+the estimated impact of the base leverage on the side we would leave by; `bound` what holds the target back
+(`bot.sizing.bound`); unused factors are NaN."""
 
 
 @dataclass(frozen=True, slots=True)

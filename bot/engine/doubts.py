@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from bot.engine.prices import Prices
+from bot.engine.prices import SPOT_ONLY, Prices
 from bot.market.symbols import SymbolSpec
 
 Doubts = dict[str, str | None]
@@ -31,6 +31,8 @@ def market_doubts(specs: Sequence[SymbolSpec], prices: Prices, closings: Sequenc
             doubts[f"stale_quote:{name}"] = None
         if prices.doubtful[s]:
             doubts[f"book_health:{name}"] = None
+    for s in np.flatnonzero(prices.table["health"][:n] & SPOT_ONLY).tolist():
+        doubts[f"no_depth:{specs[s].name}"] = None
     return doubts
 
 

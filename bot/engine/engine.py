@@ -1,8 +1,9 @@
 """The decision engine: the same in live, dry run, replay, backtest and tests.
 
-How it works: `receive` takes what happened, `decide` says once per batch what follows. Market data goes through
-compiled loops (`market/evaluator.py`); leverage and the no-trade band are vector operations over the symbols; Python
-objects are made only when something is to be traded, refused or reported.
+How it works: `receive` takes what happened, `decide` says once per batch what follows. The quiet path is compiled: books
+and features (`market/evaluator.py`), prices (`prices.py`), equity (`account/portfolio.py`), factors (the strategy) and
+targets (`sizing/leverage.py`) are one call each over all symbols. Python objects are made only when something is to be
+traded, refused or reported.
 
     market data -> features -> goal (strategy) -> target (pace, caps) -> volume -> risk gate -> plan -> request
 
@@ -11,6 +12,7 @@ Invariants: time enters as `recv_ns` and `now_ns` only; at most one order of our
 """
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -21,9 +23,11 @@ from bot.account.risk import Refused, RiskView
 from bot.engine import events as ev
 from bot.engine.account_guard import AccountGuard
 from bot.engine.bookkeeping import Bookkeeping
+from bot.engine.day_clock import DayClock
 from bot.engine.decision import Decision, IntendedOrder
 from bot.engine.doubts import Doubts, market_doubts, restrictions
 from bot.engine.feed_watch import FeedWatch
+from bot.engine.fill_watch import FillWatch
 from bot.engine.market_hours import MarketHours
 from bot.engine.order_flow import OrderFlow
 from bot.engine.order_maker import OrderMaker
@@ -31,11 +35,15 @@ from bot.engine.prices import PriceBoard, Prices
 from bot.engine.readiness import Readiness
 from bot.engine.rows import NO_ROWS, decision_rows
 from bot.engine.settings import EngineSettings
+from bot.engine.sizer import Sizer
+from bot.execution.fill_quality import FillQuality
 from bot.execution.requests import Request
 from bot.market.book import BookArrays
+from bot.market.commission import commission_bps
 from bot.market.evaluator import Evaluator, Features
 from bot.market.symbols import SymbolSpec
-from bot.sizing.leverage import LeverageRules, Targets
+from bot.sizing.bound import Bound
+from bot.sizing.leverage import Targets
 from bot.sizing.strategy import Strategy
 
 _SECOND = 1_000_000_000
@@ -63,14 +71,17 @@ class Engine:
         self._restrictions: Doubts = {}
         self._evaluator: Evaluator | None = None
         self._reference_ns: int | None = None
+        self._usual: dict[str, dict[str, object]] = {}
+        self._day = DayClock(calendar=settings.calendar, time_of_day=settings.evaluator.time_of_day)
+        self._fills = FillWatch()
+        self._sizer = Sizer(settings)
         self._feed_watch = FeedWatch()
+        self._barred: tuple[object, ...] = ()
+        self._told: tuple[Any, ...] = ()
+        self._current_doubts: Doubts = {}
+        self._targets: Targets | None = None
         self._now_ns = 0
         self._valuation = Valuation(math.nan, np.empty(0), 0.0)
-        choices = settings.symbols
-        self._base = np.array([settings.base_leverage * c.weight for c in choices])
-        # A symbol that follows what is held has no direction of its own; `signal` belongs to strategies that have one.
-        self._fixed_direction = np.array([{"long": 1.0, "short": -1.0}.get(c.direction, math.nan) for c in choices])
-        self._follows = np.array([c.direction == "follow" for c in choices])
 
     # -- what others may look at --------------------------------------------------------------------------------
 
@@ -112,17 +123,34 @@ class Engine:
     @property
     def strategy(self) -> Strategy:
         """The leverage model of this run."""
-        return self._settings.strategy
+        return self._sizer.strategy
+
+    @property
+    def targets(self) -> Targets | None:
+        """What the leverage rules said at the last decision; None before the symbols are known."""
+        return self._targets
+
+    @property
+    def fill_quality(self) -> FillQuality | None:
+        """What our own fills have taught; None before the symbols are known."""
+        return self._fills.quality
+
+    def usual(self) -> dict[str, dict[str, object]]:
+        """Return what is known of usual values by symbol, as `UsualRestored` takes it back in a later run."""
+        known = dict(self._usual)
+        if self._evaluator is not None:
+            known |= {spec.name: self._evaluator.usual_content(s) for s, spec in enumerate(self._specs)}
+        return known
 
     def quote_rate(self, symbol_index: int) -> float:
         """Return a symbol's quote currency in deposit currency at the last known prices; NaN if unknown."""
-        return float(self._board.now(self._now_ns, self._hours.closed).quote_rate[symbol_index])
+        return float(self._board.now(self._now_ns).quote_rate[symbol_index])
 
     def used_margin(self) -> float:
         """Return used margin in deposit currency at the last known prices; NaN when it cannot be computed."""
         if self._evaluator is None:
             return math.nan
-        return self._view(self._board.now(self._now_ns, self._hours.closed)).used_margin()
+        return self._view(self._board.now(self._now_ns)).used_margin()
 
     @property
     def is_settled(self) -> bool:
@@ -145,8 +173,9 @@ class Engine:
         match event:
             case ev.MarketDataChanged():
                 if self._evaluator is not None:
-                    self._changed |= self._evaluator.receive(event.rows, event.recv_ns)
+                    self._evaluator.apply(event.rows, event.recv_ns)
             case ev.ExecutionReported():
+                self._fills.executed(event)
                 self._bookkeeping.executed(event)
             case ev.RequestRefused():
                 self._orders.refused(event)
@@ -167,6 +196,8 @@ class Engine:
             case ev.CommandGiven():
                 if event.command == "stop":
                     self._stopping = True
+            case ev.UsualRestored():
+                self._usual = event.contents
 
     def _session_changed(self, event: ev.ReadinessChanged) -> None:
         self._readiness.session = event.reasons
@@ -189,10 +220,16 @@ class Engine:
             if old is not None:
                 known = {i: before[s.symbol_id] for i, s in enumerate(event.symbols) if s.symbol_id in before}
                 self._evaluator.take_over(old, known)
-            self._rules = LeverageRules(self._traded, self._settings.pace, self._settings.leverage_limits)
-            self._changed = np.zeros(len(event.symbols), np.bool_)
+            known_before = set() if old is None else set(before)
+            for s, spec in enumerate(event.symbols):
+                if spec.symbol_id not in known_before and spec.name in self._usual:
+                    self._evaluator.restore_usual(s, self._usual[spec.name])
             self._reference_ns = None
         assert self._evaluator is not None
+        self._sizer.load(event.symbols, self._traded, anew=self._index != before)
+        self._day.load(event.symbols)
+        self._fills.load(event.symbols)
+        self._barred = ()
         self._board = PriceBoard(event, self._evaluator, self._settings.risk_limits.stale_quote_s)
 
     # -- deciding -----------------------------------------------------------------------------------------------
@@ -211,45 +248,70 @@ class Engine:
         if self._evaluator is None:
             state = self._readiness.changed(self._guard.trading, {})
             return Decision(now_ns, NO_ROWS, requests=tuple(requests), order_changes=self._orders.take(), state=state)
+        evaluator = self._evaluator
         if self._hours.is_due(now_ns):
-            self._hours.update(self._evaluator.quiet_s(now_ns), now_ns)
-        prices = self._board.now(now_ns, self._hours.closed)
-        self._valuation = self._portfolio.value(prices.bid, prices.ask, prices.quote_rate)
+            self._hours.update(evaluator.quiet_s(now_ns), now_ns)
+            evaluator.set_closed(self._hours.closed)
+        self._day.turn(evaluator, now_ns)
+        self._fills.look(evaluator, now_ns)
+        if evaluator.looked_ns != now_ns:
+            evaluator.advance(now_ns)
+        prices = self._board.now(now_ns)
+        self._valuation = self._portfolio.value_at(prices.table)
         refused = self._check_account(prices, now_ns)
         self._set_reference_size(prices, now_ns)
-        held = self._valuation.leverage[: self._traded]
-        factors = self._settings.strategy.factors(self._evaluator.features)[:, : self._traded]
-        targets = self._targets(held, factors, now_ns)
+        held = self._valuation.leverage
+        factors, targets = self._find_targets(prices, held, now_ns)
         intended: list[IntendedOrder] = []
         if self._readiness.session_ready and (self._is_closing or not self._stopping):
-            self._trade(prices, held, factors, targets, intended, requests, refused)
+            self._trade(prices, held[: self._traded], factors, targets, intended, requests, refused)
         ready = self._readiness.session_ready
         requests.extend(self._feed_watch.requests(prices, self._specs, self._traded, now_ns, ready=ready))
-        rows = decision_rows(
-            self._changed[: self._traded], self._evaluator.features, held, targets.goal, targets.target, factors
-        )
-        self._changed[:] = False
+        rows = decision_rows(evaluator.changed, evaluator.table, held, targets.rows, factors)
+        changes = self._orders.take()
+        self._fills.changed(changes)
         state = self._readiness.changed(self._guard.trading, self._doubts(prices))
-        return Decision(now_ns, rows, tuple(intended), tuple(requests), self._orders.take(), tuple(refused), state)
+        return Decision(now_ns, rows, tuple(intended), tuple(requests), changes, tuple(refused), state)
 
-    def _targets(self, held: np.ndarray, factors: np.ndarray, now_ns: int) -> Targets:
+    def _find_targets(self, prices: Prices, held: np.ndarray, now_ns: int) -> tuple[np.ndarray, Targets]:
         assert self._evaluator is not None
         n = self._traded
-        if self._is_closing:
-            goal = np.zeros(n)
-        else:
-            direction = np.where(self._follows, np.sign(held), self._fixed_direction)
-            goal = direction * self._base * factors.prod(axis=0)
-        # Stale, doubtful, closed and halted symbols may wish: the gate refuses them by name, so that a person sees why.
-        # One that has just reopened wishes anew, on its new prices.
-        may_grow = ~self._hours.awaiting[:n] & (self._readiness.session_ready and not self._stopping)
-        for symbol_id in self._bookkeeping.hands_off:
-            may_grow[self._index[symbol_id]] = False
+        self._bar_growth()
         # Positions of symbols that are not traded here use up the account's leverage as other people's do.
-        others = self._valuation.foreign_leverage + float(np.abs(self._valuation.leverage[n:]).sum())
-        return self._rules.targets(
-            goal, self._base, held, may_grow, self._evaluator.watched_s(now_ns)[:n], others, self._guard.shrink, now_ns
+        others = self._valuation.foreign_leverage
+        if len(held) > n:
+            others += float(np.abs(held[n:]).sum())
+        factors, self._targets = self._sizer.targets(
+            self._evaluator,
+            prices.table,
+            held,
+            equity=self._valuation.equity,
+            foreign=others,
+            shrink=self._guard.shrink,
+            now_ns=now_ns,
+            closing=self._is_closing,
         )
+        return factors, self._targets
+
+    def _bar_growth(self) -> None:
+        """Tell the rules why nothing may grow, when that has changed.
+
+        Stale, doubtful, closed and halted symbols may wish: the gate refuses them by name, so that a person sees why.
+        One that has just reopened wishes anew, on its new prices.
+        """
+        unready = not self._readiness.session_ready or self._stopping
+        awaiting, n = self._hours.awaiting, self._traded
+        told = (unready, tuple(sorted(self._bookkeeping.hands_off)), awaiting.tobytes(), self._day.barred.tobytes())
+        told = (*told, self._day.holiday_factor.tobytes())
+        if told == self._barred:
+            return
+        self._barred = told
+        barred = np.where(self._day.barred[:n], int(Bound.CALENDAR), int(Bound.NONE))
+        barred[awaiting[:n]] = Bound.NOT_READY
+        barred[[self._index[symbol_id] for symbol_id in self._bookkeeping.hands_off]] = Bound.HANDS_OFF
+        if unready:
+            barred[:] = Bound.NOT_READY
+        self._sizer.bar(barred, self._day.holiday_factor)
 
     def _trade(
         self,
@@ -267,7 +329,10 @@ class Engine:
         view: RiskView | None = None
         # While everything is to be closed, a hedged pair counts although it nets to nothing.
         closing = self._is_closing
-        wanted = filter(self._holds_own, range(self._traded)) if closing else np.flatnonzero(targets.target != held)
+        apart = targets.target != held
+        if not closing and not apart.any():
+            return
+        wanted = filter(self._holds_own, range(self._traded)) if closing else np.flatnonzero(apart)
         for s in map(int, wanted):
             spec = self._specs[s]
             if prices.odd[s]:
@@ -293,8 +358,9 @@ class Engine:
             intended.append(order)
             requests.append(request)
             self._guard.order_sent(now_ns)
+            self._fills.sent(order, request, s, spec.digits, float(prices.mid[s]), now_ns)
             if grows:
-                self._rules.note_growth(s, now_ns)
+                self._sizer.note_growth(s, now_ns)
             view = None  # what is on its way counts from here on
 
     def _view(self, prices: Prices) -> RiskView:
@@ -314,6 +380,8 @@ class Engine:
     def _check_account(self, prices: Prices, now_ns: int) -> list[Refused]:
         if not self._guard.is_due(now_ns):
             return []
+        unit_usd = prices.mid * self._board.usd_rates(prices)
+        self._sizer.set_margin_rates(self._guard.margin_rates(unit_usd, self._traded, self._specs))
         long_units, short_units = self._portfolio.sides_units()
         odd = bool((prices.odd & ((long_units > 0) | (short_units > 0))).any())
         breach = self._guard.check(self._view(prices), self._valuation.equity, now_ns, odd=odd)
@@ -327,20 +395,42 @@ class Engine:
         equity = self._valuation.equity
         if not equity > 0:
             return
-        units = _REFERENCE_EQUITY_SHARE * equity / prices.unit_notional
+        n = self._traded
+        # No price, or one that cannot be converted: the size is unknown, and so is all that rests on it.
+        per_unit = np.where(prices.unit_notional > 0, prices.unit_notional, np.nan)
         least = np.array([spec.min_volume_cents / 100 for spec in self._specs])
-        self._evaluator.set_reference_units(np.where(np.isnan(units), np.nan, np.maximum(units, least)))
-        if not np.isnan(units[: self._traded]).any():
+        reference = np.maximum(_REFERENCE_EQUITY_SHARE * equity / per_unit, least)
+        impact = np.full(len(per_unit), np.nan)
+        impact[:n] = np.maximum(self._sizer.base * equity / per_unit[:n], least[:n])
+        self._evaluator.set_reference_units(reference, impact)
+        unit_usd = prices.mid * self._board.usd_rates(prices)
+        charged = [commission_bps(c, u, m) for c, u, m in zip(self._specs, unit_usd, prices.mid, strict=True)]
+        self._evaluator.set_commission_bps(np.nan_to_num(np.array(charged)))
+        if not np.isnan(per_unit[:n]).any():
             self._reference_ns = now_ns
 
     # -- reporting ----------------------------------------------------------------------------------------------
 
     def _doubts(self, prices: Prices) -> Doubts:
-        doubts = market_doubts(self._specs[: self._traded], prices, self._hours.closings) | self._restrictions
-        others = [f"unknown_order:{self._specs[s].name}" for s in self._orders.unknown_symbols()]
-        others += [f"closed_by_hand:{self._specs[self._index[i]].name}" for i in sorted(self._bookkeeping.hands_off)]
-        others += [f"unpriced_position:{p.position_id}" for p in self._portfolio.unpriced()]
-        return doubts | dict.fromkeys(others)
+        """Return what stands against trading single symbols; the very same object while nothing has changed."""
+        told = (
+            self._hours.closings,
+            tuple(self._orders.unknown_symbols()),
+            tuple(sorted(self._bookkeeping.hands_off)),
+            tuple(p.position_id for p in self._portfolio.unpriced()),
+            self._sizer.strategy.problem,
+            self._restrictions,
+        )
+        if self._board.is_changed or told != self._told:
+            self._told = told
+            doubts = market_doubts(self._specs[: self._traded], prices, self._hours.closings) | self._restrictions
+            others = [f"unknown_order:{self._specs[s].name}" for s in told[1]]
+            others += [f"closed_by_hand:{self._specs[self._index[i]].name}" for i in told[2]]
+            others += [f"unpriced_position:{position_id}" for position_id in told[3]]
+            self._current_doubts = doubts | dict.fromkeys(others)
+            if told[4] is not None:
+                self._current_doubts["strategy_error"] = f"the strategy fails: {told[4]}"
+        return self._current_doubts
 
 
 def _halted(breach: LossBreach) -> Refused:

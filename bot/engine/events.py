@@ -146,6 +146,14 @@ class CommandGiven:
     command: str
 
 
+@dataclass(frozen=True, slots=True)
+class UsualRestored:
+    """What an earlier run has learnt of what is usual, by symbol name (see `bot.market.seasonality`)."""
+
+    recv_ns: int
+    contents: dict[str, dict[str, object]]
+
+
 Event = (
     MarketDataChanged
     | SymbolsLoaded
@@ -158,4 +166,5 @@ Event = (
     | MarginStated
     | OrderHistoryListed
     | CommandGiven
+    | UsualRestored
 )

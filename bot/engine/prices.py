@@ -1,22 +1,50 @@
-"""Prices of this moment, and what money is worth at them: the link between the evaluator and the account."""
+"""Prices of this moment, and what money is worth at them: the link between the evaluator and the account.
+
+How it works: one compiled pass over the symbols fills a table that is reused; `Prices` shows its columns. The pass also
+tells whether anything about the health of a feed has changed, so that the words about it are made only then.
+"""
 
 from dataclasses import dataclass
 
 import numpy as np
+from numba import njit
 
-from bot.account.conversion import Conversions
+from bot.account.conversion import Conversions, packed_rates
 from bot.engine.events import SymbolsLoaded
 from bot.market.evaluator import Evaluator
 
 # Longer than this apart, or crossed, and a book is not believed (models 0 and 12).
-_APART_S = 2.0
-_CROSSED_S = 5.0
+_APART_NS = 2_000_000_000
+_CROSSED_NS = 5_000_000_000
+# Bits of `health`.
+_FRESH, _CLOSED, _DOUBTFUL, _PRICED, _HEARD, SPOT_ONLY = 1, 2, 4, 8, 16, 32
+
+PRICE = np.dtype(
+    [
+        ("bid", np.float64),
+        ("ask", np.float64),
+        ("mid", np.float64),
+        ("quote_rate", np.float64),
+        ("unit_notional", np.float64),
+        ("quiet_s", np.float64),
+        ("fresh", np.bool_),
+        ("closed", np.bool_),
+        ("doubtful", np.bool_),
+        ("odd", np.bool_),
+        ("health", np.uint8),
+    ],
+    align=True,
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prices:
-    """Shapes: (S,). Units: `quote_rate` quote currency into deposit currency; `quiet_s` seconds. Missing: NaN."""
+    """Shapes: (S,). Units: `quote_rate` quote currency into deposit currency; `quiet_s` seconds. Missing: NaN.
 
+    The arrays are reused: they hold until the next decision.
+    """
+
+    table: np.ndarray  # (S,) of PRICE: the columns below
     bid: np.ndarray
     ask: np.ndarray
     mid: np.ndarray
@@ -29,41 +57,72 @@ class Prices:
     odd: np.ndarray  # bool: the last spot price is far from the book, or far crossed: a slip or news, soon to be told
 
 
+@njit(cache=True)
+def _price(
+    table: np.ndarray,
+    state: np.ndarray,
+    prices: np.ndarray,
+    chains: np.ndarray,
+    asset_of: np.ndarray,
+    stale_s: float,
+    now_ns: int,
+) -> bool:
+    """Fill `prices`; return whether the health of any symbol's feed changed."""
+    rates = np.empty(chains.shape[0])
+    packed_rates(chains, table.mid, rates)
+    changed = False
+    for s in range(len(prices)):
+        p, st, tb = prices[s], state[s], table[s]
+        p.bid, p.ask, p.mid = tb.bid, tb.ask, tb.mid
+        p.quote_rate = rates[asset_of[s]]
+        p.unit_notional = p.mid * p.quote_rate
+        newest_ns = max(st.spot_ns, st.depth_ns)
+        p.quiet_s = (now_ns - newest_ns) / 1e9 if newest_ns >= 0 else np.inf
+        p.fresh = p.quiet_s <= stale_s
+        p.closed = st.is_closed != 0
+        is_crossed = st.crossed_ns >= 0 and now_ns - st.crossed_ns > _CROSSED_NS
+        is_apart = st.apart_ns >= 0 and now_ns - st.apart_ns > _APART_NS
+        p.doubtful = (is_crossed or is_apart) and not p.closed
+        p.odd = st.apart_ns >= 0 and not p.doubtful and not p.closed
+        health = _FRESH * p.fresh + _CLOSED * p.closed + _DOUBTFUL * p.doubtful + _PRICED * np.isfinite(p.mid)
+        health += _HEARD * (newest_ns >= 0) + SPOT_ONLY * (tb.is_spot_only != 0)
+        if health != p.health:
+            p.health = health
+            changed = True
+    return changed
+
+
 class PriceBoard:
-    """Turns the evaluator's spot prices into account terms."""
+    """Turns the evaluator's spot prices into account terms.
+
+    `is_changed` says whether the health of any feed was another at the last `now` than at the one before.
+    """
 
     def __init__(self, loaded: SymbolsLoaded, evaluator: Evaluator, stale_quote_s: float) -> None:
+        self.is_changed = True
         self._evaluator = evaluator
         self._stale_quote_s = stale_quote_s
-        self._conversions = Conversions(loaded.conversions)
-        self._usd_conversions = Conversions(loaded.usd_conversions)
-        self._quote_assets = [spec.quote_asset for spec in loaded.symbols]
-        self._distinct = sorted(set(self._quote_assets))
-        self._asset_index = np.array([self._distinct.index(a) for a in self._quote_assets])
+        quote_assets = [spec.quote_asset for spec in loaded.symbols]
+        distinct = sorted(set(quote_assets))
+        self._asset_of = np.array([distinct.index(a) for a in quote_assets], np.int64)
+        self._chains = Conversions(loaded.conversions).packed(distinct)
+        self._usd_chains = Conversions(loaded.usd_conversions).packed(distinct)
+        table = np.zeros(len(loaded.symbols), PRICE)
+        table["health"] = 255
+        self._prices = Prices(table, *(table[name] for name in (PRICE.names or ()) if name != "health"))
 
-    def now(self, now_ns: int, closed: np.ndarray) -> Prices:
-        """Return the prices of this moment; conversion uses the last known mid, however old (see `fresh_rates`).
-
-        Args: `closed` (S,) bool, the symbols whose market is closed.
-        """
-        features = self._evaluator.features
-        quiet_s = self._evaluator.quiet_s(now_ns)
-        rates = self._conversions.rates(self._distinct, features.mid)[self._asset_index]
-        apart, crossed = self._evaluator.apart_s(now_ns) > _APART_S, self._evaluator.crossed_s(now_ns) > _CROSSED_S
-        is_open = ~closed
-        doubtful = (apart | crossed) & is_open
-        return Prices(
-            bid=features.bid,
-            ask=features.ask,
-            mid=features.mid,
-            quote_rate=rates,
-            unit_notional=features.mid * rates,
-            quiet_s=quiet_s,
-            fresh=quiet_s <= self._stale_quote_s,
-            closed=closed,
-            doubtful=doubtful,
-            odd=self._evaluator.is_apart() & ~doubtful & is_open,
+    def now(self, now_ns: int) -> Prices:
+        """Return the prices of this moment; conversion uses the last known mid, however old (see `fresh_rates`)."""
+        self.is_changed = _price(
+            self._evaluator.table,
+            self._evaluator.state,
+            self._prices.table,
+            self._chains,
+            self._asset_of,
+            self._stale_quote_s,
+            now_ns,
         )
+        return self._prices
 
     def fresh_rates(self, prices: Prices) -> np.ndarray:
         """Return `quote_rate` with NaN where a link of the chain is stale or in doubt: what an increase may rely on.
@@ -71,10 +130,13 @@ class PriceBoard:
         The last price of a closed market is neither: there is no better one until it opens.
         """
         usable = np.where((prices.fresh | prices.closed) & ~prices.doubtful, prices.mid, np.nan)
-        rates: np.ndarray = self._conversions.rates(self._distinct, usable)[self._asset_index]
-        return rates
+        return self._rates(self._chains, usable)
 
     def usd_rates(self, prices: Prices) -> np.ndarray:
         """Return quote currency into USD, (S,): the currency in which leverage tiers are stated."""
-        rates: np.ndarray = self._usd_conversions.rates(self._distinct, prices.mid)[self._asset_index]
-        return rates
+        return self._rates(self._usd_chains, prices.mid.copy())
+
+    def _rates(self, chains: np.ndarray, mids: np.ndarray) -> np.ndarray:
+        rates = np.empty(len(chains))
+        packed_rates(chains, mids, rates)
+        return rates[self._asset_of]

@@ -20,6 +20,7 @@ _WORDS = {
     "market_closed": "{0} is closed; nothing is sent until it opens",
     "trading_mode": "the broker has restricted trading in {0}",
     "book_health": "the book of {0} is crossed or disagrees with its spot price; it may only be reduced",
+    "no_depth": "the broker sends no depth for {0}: cost and liquidity are judged by the spread alone",
     "unknown_order": "the outcome of an order on {0} is unknown; asking the venue",
     "closed_by_hand": "a position of ours in {0} was closed by somebody else: hands off until the next start",
     "unpriced_position": "position {0} is in a symbol that is not loaded: equity is unknown",
@@ -38,6 +39,7 @@ class Readiness:
     def __init__(self) -> None:
         self.session: tuple[str, ...] = ("connecting",)
         self._shown: EngineState | None = None
+        self._told: tuple[tuple[str, ...], str, Mapping[str, str | None]] | None = None
 
     @property
     def session_ready(self) -> bool:
@@ -48,8 +50,13 @@ class Readiness:
         """Return the state to report, or None when it is what was reported last.
 
         Args: `doubts` concern single symbols: they are shown once the session stands, and the account stays ready. Each
-            comes with what to tell a person, None where the code has words of its own.
+            comes with what to tell a person, None where the code has words of its own; the same object as at the
+            last call says that nothing has changed.
         """
+        told = (self.session, trading, doubts)
+        if self._told is not None and told[0] is self._told[0] and told[1] == trading and doubts is self._told[2]:
+            return None
+        self._told = told
         reasons = self.session or tuple(doubts)
         texts = tuple(doubts.get(reason) or words(reason) for reason in reasons)
         state = EngineState(self.session_ready, reasons, texts, trading)

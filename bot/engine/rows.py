@@ -3,8 +3,8 @@
 import numpy as np
 from numba import njit
 
-from bot.engine.decision import DECISION_ROW, MAX_FACTORS
-from bot.market.evaluator import Features
+from bot.engine.decision import DECISION_ROW
+from bot.sizing.strategy import MAX_FACTORS
 
 NO_ROWS = np.empty(0, DECISION_ROW)
 NO_ROWS.flags.writeable = False
@@ -12,53 +12,49 @@ NO_ROWS.flags.writeable = False
 
 @njit(cache=True)
 def _fill(
-    rows: np.ndarray,
-    symbols: np.ndarray,
-    features: Features,
-    held: np.ndarray,
-    goal: np.ndarray,
-    target: np.ndarray,
-    factors: np.ndarray,
-) -> None:
-    for i in range(len(symbols)):
-        s = symbols[i]
-        row = rows[i]
+    rows: np.ndarray, marks: np.ndarray, table: np.ndarray, held: np.ndarray, targets: np.ndarray, factors: np.ndarray
+) -> int:
+    """Fill a row for each of the first symbols that is marked; take the marks off. Return how many there are."""
+    count = 0
+    for s in range(len(targets)):
+        if not marks[s]:
+            continue
+        marks[s] = 0
+        row, tb, aim = rows[count], table[s], targets[s]
+        count += 1
         row.symbol = s
-        row.mid = features.mid[s]
-        row.spread_bps = features.spread_bps[s]
-        row.bid_depth_units = features.bid_depth_units[s]
-        row.ask_depth_units = features.ask_depth_units[s]
-        row.weighted_mid = features.weighted_mid[s]
-        row.obi = features.obi[s]
-        row.ofi = features.ofi[s]
-        row.liquidity_ratio = features.liquidity_ratio[s]
-        side = held[s] if held[s] != 0 else goal[s]
-        sell, buy = features.sell_cost_bps[s], features.buy_cost_bps[s]
+        row.mid = tb.mid
+        row.spread_bps = tb.spread_bps
+        row.bid_depth_units, row.ask_depth_units = tb.bid_depth_units, tb.ask_depth_units
+        row.weighted_mid = tb.weighted_mid
+        row.obi, row.ofi = tb.obi, tb.ofi
+        side = held[s] if held[s] != 0 else aim.goal
+        sell, buy = tb.sell_impact_bps, tb.buy_impact_bps
         row.impact_bps = sell if side > 0 else buy if side < 0 else max(sell, buy)
-        row.leverage_now = held[s]
-        row.leverage_goal = goal[s]
-        row.leverage_target = target[s]
+        row.fill_frac = tb.fill_frac
+        row.liquidity_ratio = tb.liquidity_ratio
+        row.crisis_level = tb.crisis_level
+        row.leverage_now, row.leverage_goal, row.leverage_target = held[s], aim.goal, aim.target
+        row.bound = aim.bound
         for f in range(MAX_FACTORS):
             row.factors[f] = factors[f, s] if f < factors.shape[0] else np.nan
+    for s in range(len(targets), len(marks)):
+        marks[s] = 0
+    return count
 
 
 def decision_rows(
-    changed: np.ndarray,
-    features: Features,
-    held: np.ndarray,
-    goal: np.ndarray,
-    target: np.ndarray,
-    factors: np.ndarray,
+    marks: np.ndarray, table: np.ndarray, held: np.ndarray, targets: np.ndarray, factors: np.ndarray
 ) -> np.ndarray:
-    """Return the rows of the symbols that changed, read-only.
+    """Return the rows of the traded symbols that are marked as changed, read-only, and take every mark off.
 
-    Shapes: `changed` (T,) bool over the traded symbols; `held`, `goal`, `target` (T,); `factors` (F, T); result (N,) of
-    `DECISION_ROW`. `impact_bps` is the cost on the side we would leave by, the dearer one when flat.
+    Shapes: `marks` (S,) of 0 and 1; `table` (S,) of `FEATURES`; `held` (S,); `targets` (T,) of `TARGET_ROW`, the traded
+    symbols, which come first; `factors` (F, S); result (N,) of `DECISION_ROW`. `impact_bps` is that of the side we
+    would leave by, the dearer one when flat.
     """
-    symbols = np.flatnonzero(changed)
-    if not len(symbols):
+    if not marks.any():
         return NO_ROWS
-    rows = np.empty(len(symbols), DECISION_ROW)
-    _fill(rows, symbols, features, held, goal, target, np.ascontiguousarray(factors))
+    rows = np.empty(len(targets), DECISION_ROW)
+    rows = rows[: _fill(rows, marks, table, held, targets, factors)]
     rows.flags.writeable = False
     return rows

@@ -22,7 +22,7 @@ class SymbolChoice:
 class EngineSettings:
     """Everything that shapes decisions and does not come from the venue. Units: as the names say.
 
-    `run_id` is the first part of every client order id, and differs between any two runs.
+    `calendar` heeds the windows of `bot.market.calendar`; `run_id` is the first part of every client order id, and differs between any two runs.
     """
 
     symbols: tuple[SymbolChoice, ...]
@@ -33,6 +33,7 @@ class EngineSettings:
     risk_limits: RiskLimits
     style: OrderStyle
     evaluator: EvaluatorSettings
+    calendar: bool
     label: str
     manage_all: bool
     respect_manual_close: bool

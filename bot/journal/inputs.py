@@ -1,5 +1,5 @@
 """The inputs that do not come from the wire, as JSON for the journal and back: commands, paper fills, token
-steps, blocks that another account on the connection was told of.
+steps, blocks that another account on the connection was told of, what earlier runs have learnt.
 
 Of a token only its end is kept: a marker stands for the rest, and nothing that is decided depends on it.
 """
@@ -14,7 +14,7 @@ from bot.account.position import Deal
 from bot.ctrader.ratelimit import KindHeld
 from bot.ctrader.redact import MARKER
 from bot.ctrader.token import TokenPair, TokenStep
-from bot.engine.events import CommandGiven, Event, ExecutionReported
+from bot.engine.events import CommandGiven, Event, ExecutionReported, UsualRestored
 from bot.execution.orders import OrderSnapshot
 from bot.journal.format import JournalError
 
@@ -43,6 +43,8 @@ def _plain(event: Event | TokenStep | KindHeld) -> dict[str, Any]:
         return {"held": event.payload_type, "ns": event.recv_ns, "until_ns": event.until_ns}
     if isinstance(event, CommandGiven):
         return {"command": event.command, "ns": event.recv_ns}
+    if isinstance(event, UsualRestored):
+        return {"usual": event.contents, "ns": event.recv_ns}
     if not isinstance(event, ExecutionReported) or not event.paper:
         raise TypeError(f"{type(event).__name__} comes from the wire and is journalled there")
     deal = None
@@ -77,6 +79,8 @@ def _event(plain: dict[str, Any]) -> Event | TokenStep | KindHeld:
         if plain["token"] == "use":
             pair = TokenPair(MARKER, MARKER if plain["can_renew"] else None, plain["expires_ns"])
         return TokenStep(plain["ns"], plain["token"], pair, plain["renewed"], plain["text"])
+    if "usual" in plain:
+        return UsualRestored(plain["ns"], plain["usual"])
     if "command" in plain:
         return CommandGiven(plain["ns"], plain["command"])
     deal = None

@@ -24,6 +24,7 @@ _SECOND = 1_000_000_000
 _NEW_YORK = ZoneInfo("America/New_York")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FRIDAY, _SATURDAY, _SUNDAY = 4, 5, 6
+_SATURDAY_OF_SCHEDULE = 6  # a schedule's week begins on Sunday
 _EVENT_MARGIN_NS = 300 * _SECOND
 _TURN = time(17)  # of the FX day; the week begins and ends with it
 _LAST_HOUR, _FIRST_HOUR = time(16), time(18)  # from the one on before the week ends, up to the other after it begins
@@ -89,6 +90,15 @@ class CalendarWindows:
         if _ROLLOVER[0] <= clock < _ROLLOVER[1]:
             return "rollover"
         return None
+
+
+def rests_at_weekends(spec: SymbolSpec) -> bool:
+    """Return whether a symbol is closed at noon on Saturdays, as what follows the FX week is.
+
+    The windows of that week mean nothing to what trades round the clock. Unknown hours are taken for those of FX.
+    """
+    noon_s = _SATURDAY_OF_SCHEDULE * DAY_S + DAY_S // 2
+    return not any(start <= noon_s < end for start, end in spec.schedule)
 
 
 def holiday(spec: SymbolSpec, now_ns: int) -> bool:

@@ -9,7 +9,7 @@ import math
 import numpy as np
 from numba import njit
 
-from bot.market.crisis import level_for, move_level, score_of, signs
+from bot.market.crisis import JUMP, level_for, move_level, score_of, signs
 from bot.market.delta import Record
 from bot.market.flow import end_bucket, used_lambda
 from bot.market.imbalance import SCAN_NS, scan
@@ -51,9 +51,7 @@ def _judge(st: Record, tb: Record, now_ns: int) -> None:
         return
     found = np.empty(9)
     signs(st, tb, now_ns, found)
-    # A jump and a stale feed do not wait for persistence.
-    at_once = level_for(max(found[4], found[6]))
-    move_level(st, tb, score_of(found), at_once, now_ns)
+    move_level(st, tb, score_of(found), level_for(found[JUMP]), now_ns)
 
 
 @njit(cache=True)

@@ -1,14 +1,15 @@
 """The liquidity-crisis detector: nine signs, a score, a level that rises quickly and falls slowly. Compiled.
 
 How it works: each sign gives 0..1 on a ramp; the score is the largest, plus 0.15 for each further one above a half. The
-score asks for a level; a higher one is taken after it has been asked for during 250 ms (a jump and a stale feed: at
-once), the next lower one after a hold-down, when the score is below half of what the level takes and liquidity is back.
+score asks for a level; a higher one is taken after it has been asked for during 250 ms (a jump: at once), the next lower one after a hold-down, when the score is below half of what the level takes and liquidity is back.
 Three symbols that fall ill within five seconds take the others with them to level 1.
 
-Source: models 12. VPIN is left out on purpose: Andersen & Bondarenko (2014). Where this differs from the source: a
-feed counts as stale after ten seconds at the earliest (gaps of real feeds have long tails), a jump is measured against
-at least half of the usual spread (a quote that flickers is no jump), and depth and spread are compared from the
-fifth second on, so that the first quotes of a session are no crisis.
+Source: models 12. VPIN is left out on purpose: Andersen & Bondarenko (2014). Where this differs from the source:
+- A stale feed adds to what other signs say and makes no level by itself. Nothing good can be done about it while it
+  lasts: growth is refused for it by name, and a position sold blind, or for a pause of half a minute, is money lost.
+  It begins at ten seconds at the earliest, because the gaps of real feeds have long tails.
+- A jump is measured against half of the usual spread at least: a quote that flickers is no jump.
+- Depth and spread are compared from the fifth second on, so that the first quotes of a session are no crisis.
 """
 
 import math
@@ -23,6 +24,7 @@ from bot.market.state import U_DEPTH, U_GAP, U_SPREAD
 
 SIGNS = ("spread z", "spread", "depth", "one-sided", "jump", "quote rate", "stale", "fills", "crossed")
 """The signs in the order of `signs`."""
+JUMP, STALE = 4, 6
 
 ENTRY = (0.0, 0.5, 0.75, 0.95)
 HOLD_DOWN_NS = (0, 60_000_000_000, 180_000_000_000, 600_000_000_000)
@@ -85,12 +87,18 @@ def jump(st: Record, tb: Record) -> float:
 
 @njit(cache=True)
 def score_of(out: np.ndarray) -> float:
-    """Return the score of the signs: the largest and 0.15 for each further one above a half, at most 1."""
+    """Return the score of the signs: the largest and 0.15 for each further one above a half, at most 1.
+
+    A stale feed only ever is a further one.
+    """
     largest, strong = 0.0, 0
     for i in range(len(out)):
-        largest = max(largest, out[i])
+        if i != STALE:
+            largest = max(largest, out[i])
         strong += out[i] > _FURTHER_ABOVE
-    return min(largest + _FURTHER * max(strong - 1, 0), 1.0)
+    if largest == 0.0:
+        return 0.0
+    return min(largest + _FURTHER * max(strong - (largest > _FURTHER_ABOVE), 0), 1.0)
 
 
 @njit(cache=True)
@@ -107,7 +115,7 @@ def level_for(score: float) -> int:
 def move_level(st: Record, tb: Record, score: float, at_once: int, now_ns: int) -> None:
     """Move a symbol's level by its score.
 
-    Args: `at_once` the level that its jump or its stale feed alone asks for.
+    Args: `at_once` the level that its jump alone asks for.
     """
     level = int(tb.crisis_level)
     wanted = level_for(score)

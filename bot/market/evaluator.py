@@ -44,6 +44,8 @@ class Evaluator:
         self._nothing = np.empty(0, DELTA)
         self._nothing.flags.writeable = False
         self.usual = Seasonality(count)
+        self.looked_ns = -1
+        """When the clocks were looked at last."""
 
     @property
     def books(self) -> BookArrays:
@@ -80,6 +82,7 @@ class Evaluator:
         if rows.flags.writeable:
             rows = rows.view()
             rows.flags.writeable = False  # one array type, so the loop is compiled once
+        self.looked_ns = now_ns
         start = 0
         while True:
             books = self._books
@@ -150,6 +153,18 @@ class Evaluator:
         """Set what our fills have taught, (S,) each; NaN where nothing was learnt yet (models 9)."""
         self._table["fill_frac"], self._table["fill_factor"] = fill_frac, fill_factor
         self._state["fill_q10"], self._state["latency_ns"] = fill_q10, latency_s * 1e9
+
+    def enter_bin(self, bin_index: int, day_type: int) -> None:
+        """Say which quarter of an hour of which kind of day has begun (see `Seasonality`)."""
+        self.usual.enter(self._state, bin_index, day_type)
+
+    def usual_content(self, s: int) -> dict[str, object]:
+        """Return what is known of one symbol's usual values, as plain numbers (see `Seasonality.content`)."""
+        return self.usual.content(s, self._state)
+
+    def restore_usual(self, s: int, content: Mapping[str, object]) -> None:
+        """Take over what an earlier run has kept of one symbol. Raises: ValueError for content of another form."""
+        self.usual.restore(s, self._state, content)
 
     # -- times --------------------------------------------------------------------------------------------------
 

@@ -60,6 +60,7 @@ def settings(**changes: Any) -> EngineSettings:
         "risk_limits": LIMITS,
         "style": OrderStyle("market_range", 2.0, "microlev"),
         "evaluator": EvaluatorSettings(),
+        "calendar": False,
         "label": "microlev",
         "manage_all": False,
         "respect_manual_close": True,

@@ -7,7 +7,9 @@ from engine_desk import Desk
 
 from bot.engine.decision import DECISION_ROW, describe
 from bot.engine.rows import decision_rows
-from bot.market.evaluator import Features
+from bot.market.feature_table import unknown_features
+from bot.sizing.bound import Bound
+from bot.sizing.sheet import TARGET_ROW
 
 
 def test_the_same_events_give_the_same_bytes() -> None:
@@ -50,14 +52,18 @@ def test_a_quiet_decision_is_only_its_rows() -> None:
 
 
 def test_rows_hold_the_changed_symbols_and_the_cost_of_the_side_to_leave_by() -> None:
-    features = Features(*(np.full(3, float(i)) for i in range(len(Features._fields))))
-    features.sell_cost_bps[:] = [1, 2, 3]
-    features.buy_cost_bps[:] = [4, 5, 6]
-    held, goal = np.array([1.0, -1.0, 0.0]), np.array([2.0, -2.0, 0.0])
-    rows = decision_rows(np.ones(3, np.bool_), features, held, goal, goal, np.array([[0.5, 0.6, 0.7]]))
+    table = unknown_features(3)
+    table["sell_impact_bps"], table["buy_impact_bps"] = [1, 2, 3], [4, 5, 6]
+    held, aims = np.array([1.0, -1.0, 0.0]), np.zeros(3, TARGET_ROW)
+    aims["goal"], aims["target"], aims["bound"] = [2.0, -2.0, 0.0], [1.5, -1.5, 0.0], [0, Bound.BAND, Bound.CRISIS]
+    marks = np.array([1, 1, 1], np.uint8)
+    rows = decision_rows(marks, table, held, aims, np.array([[0.5, 0.6, 0.7]]))
+    assert not marks.any(), "what has been told is no news any more"
     assert rows["symbol"].tolist() == [0, 1, 2]
     assert rows["impact_bps"].tolist() == [1.0, 5.0, 6.0]
+    assert rows["leverage_target"].tolist() == [1.5, -1.5, 0.0]
+    assert rows["bound"].tolist() == [0, Bound.BAND, Bound.CRISIS]
     assert rows["factors"][:, 0].tolist() == [0.5, 0.6, 0.7]
     assert np.isnan(rows["factors"][:, 1:]).all()
-    some = decision_rows(np.array([False, True, False]), features, held, goal, goal, np.empty((0, 3)))
+    some = decision_rows(np.array([0, 1, 0], np.uint8), table, held, aims, np.empty((0, 3)))
     assert some["symbol"].tolist() == [1]

@@ -76,11 +76,15 @@ def test_an_increase_names_the_position_and_a_reduction_closes_part_of_it() -> N
 def test_the_leverage_follows_liquidity_down() -> None:
     desk = Desk(
         strategy=strategies.load("liquidity-weighted", {"alpha": 1}),
-        evaluator=EvaluatorSettings(liquidity_base_half_life_s=3600, liquidity_smoothing_half_life_s=1),
+        evaluator=EvaluatorSettings(
+            liquidity_smoothing_half_life_s=1, time_of_day=False, volatility_sample_s=1, least_samples=2
+        ),
+        pace=replace(QUICK, heeds_crisis=False),  # four times the spread is a crisis as well
     )
     desk.begin()  # the reference size is known from here on, liquidity from the next book on
-    desk.now_ns += 2 * SECOND
-    desk.fill(desk.quote())
+    for _ in range(4):  # and the stop-out cap from the second sample of volatility on
+        desk.now_ns += SECOND
+        desk.fill(desk.quote())
     before = desk.held
     for _ in range(12):
         desk.now_ns += SECOND

@@ -1,0 +1,146 @@
+"""How much is wanted of every symbol at this moment: the strategy's factors, and the targets that the rules make of them.
+
+How it works: what the rules take of each symbol is written into one sheet by a compiled pass, the slow parts of it (base,
+margin rate, who may not grow) only when they change.
+"""
+
+import math
+
+import numpy as np
+from numba import njit
+
+from bot.engine.settings import EngineSettings
+from bot.market.book import ASK, BID
+from bot.market.evaluator import Evaluator
+from bot.market.symbols import SymbolSpec
+from bot.sizing.leverage import LeverageRules, Targets
+from bot.sizing.strategy import Strategy
+
+_LONG, _SHORT, _FOLLOW, _SIGNAL = range(4)
+_DIRECTIONS = {"long": _LONG, "short": _SHORT, "follow": _FOLLOW, "signal": _SIGNAL}
+
+
+@njit(cache=True)
+def _fill(
+    inputs: np.ndarray,
+    prices: np.ndarray,
+    state: np.ndarray,
+    levels: np.ndarray,
+    heads: np.ndarray,
+    held: np.ndarray,
+    directions: np.ndarray,
+    signal: np.ndarray,
+    side: np.ndarray,
+    equity: float,
+    now_ns: int,
+) -> None:
+    for s in range(len(side)):
+        direction = directions[s] if s < len(directions) else _FOLLOW
+        if direction == _SIGNAL:
+            side[s] = signal[s]
+        elif direction == _FOLLOW:
+            side[s] = 0.0 if held[s] == 0 else math.copysign(1.0, held[s]) if held[s] == held[s] else math.nan
+        else:
+            side[s] = 1.0 if direction == _LONG else -1.0
+    for s in range(len(inputs)):
+        row, price = inputs[s], prices[s]
+        row.side, row.held, row.unit_notional = side[s], held[s], price.unit_notional
+        row.watched_s = 0.0 if state[s].first_ns < 0 else (now_ns - state[s].first_ns) / 1e9
+        row.touch_leverage = math.nan
+        bids, asks = heads[s].level_count[BID], heads[s].level_count[ASK]
+        if bids and asks:
+            least = min(levels[BID, s, bids - 1].size, levels[ASK, s, asks - 1].size) / 100.0
+            row.touch_leverage = least * price.unit_notional / equity
+        # A long is closed against bids. A symbol without depth is closed against its spot price.
+        has_book = bids + asks > 0
+        row.exit_open = (bids > 0 if held[s] > 0 else asks > 0) if has_book else math.isfinite(price.mid)
+
+
+class Sizer:
+    """The strategy of a run and the rules around it, for the symbols that are loaded.
+
+    Args: `settings` of the run; its strategy is bound to the symbols once they are known.
+    """
+
+    def __init__(self, settings: EngineSettings) -> None:
+        self.strategy: Strategy = settings.strategy
+        self._settings = settings
+        self._rules: LeverageRules | None = None
+        self._traded = 0
+        self._directions = np.array([_DIRECTIONS[c.direction] for c in settings.symbols], np.int64)
+        self._has_signal = bool((self._directions == _SIGNAL).any())
+        self._base = np.array([settings.base_leverage * c.weight for c in settings.symbols])
+        self._side = np.empty(0)
+
+    @property
+    def base(self) -> np.ndarray:
+        """Base leverage of the traded symbols, base_leverage x weight."""
+        return self._base
+
+    def load(self, specs: tuple[SymbolSpec, ...], traded: int, *, anew: bool) -> None:
+        """Take the symbols; `anew` forgets what the rules remember, because a symbol has another place."""
+        base = np.zeros(len(specs))
+        base[:traded] = self._base[:traded]
+        self.strategy = self._settings.strategy.bound(specs, base)
+        self._traded = traded
+        self._side = np.full(len(specs), math.nan)
+        if anew or self._rules is None:
+            requires_caps = self.strategy.requires_caps
+            settings = self._settings
+            self._rules = LeverageRules(traded, settings.pace, settings.leverage_limits, requires_caps=requires_caps)
+        inputs = self._rules.inputs
+        inputs["base"] = self._base[:traded]
+        inputs["max_units"] = [spec.max_volume_cents / 100 if spec.max_volume_cents else math.inf for spec in specs[:traded]]
+
+    def set_margin_rates(self, rates: np.ndarray) -> None:
+        """Set margin / notional of the next unit of each traded symbol, (T,); NaN unknown."""
+        assert self._rules is not None
+        self._rules.inputs["margin_rate"] = rates
+
+    def bar(self, barred: np.ndarray, holiday_factor: np.ndarray) -> None:
+        """Say which symbols may not grow now and why, (T,) of `Bound`, and where it is a holiday, (S,) of factors."""
+        assert self._rules is not None
+        self._rules.inputs["barred"] = barred
+        self._rules.inputs["holiday_factor"] = holiday_factor[: self._traded]
+
+    def targets(
+        self,
+        evaluator: Evaluator,
+        prices: np.ndarray,
+        held: np.ndarray,
+        *,
+        equity: float,
+        foreign: float,
+        shrink: float,
+        now_ns: int,
+        closing: bool,
+    ) -> tuple[np.ndarray, Targets]:
+        """Return the factors, (F, S), and the targets of the traded symbols.
+
+        Args: `prices` (S,) with the field `unit_notional`; `held` (S,) leverage of what is held; `foreign` sum of
+            |leverage| of positions that are not ours to change; `shrink` below 1 when margin use is over its limit;
+            `closing` wishes everything flat.
+        """
+        assert self._rules is not None
+        table, books = evaluator.table, evaluator.books
+        signal = self.strategy.directions(table) if self._has_signal else self._side
+        side = self._side
+        _fill(
+            self._rules.inputs, prices, evaluator.state, books.levels, books.heads,
+            held, self._directions, signal, side, equity, now_ns,
+        )  # fmt: skip
+        if closing:
+            self._rules.inputs["side"] = 0.0
+        factors = self.strategy.factors(table, side)
+        if (stated := self.strategy.expected_returns(table)) is not None:
+            inputs = self._rules.inputs
+            inputs["expected_return"], inputs["expected_error"] = (x[: self._traded] for x in stated)
+        return factors, self._rules.targets(
+            table, factors, equity=equity, foreign=foreign, shrink=shrink, now_ns=now_ns
+        )
+
+    def note_growth(self, symbol_index: int, now_ns: int) -> None:
+        """Say that an increase of this symbol was sent, so that the rate limit starts anew."""
+        assert self._rules is not None
+        self._rules.note_growth(symbol_index, now_ns)
+
