@@ -29,10 +29,7 @@ from bot.journal.ledger import Ledger, LedgerError
 from bot.journal.writer import JournalWriter
 from bot.market.evaluator import EvaluatorSettings
 from bot.sizing.leverage import LeverageLimits, Pace
-from bot.sizing.strategy import StrategyError
-
-# `band: auto` until the volatility of the target is estimated (models 14.7 bounds it to 0.05 .. 0.5 of base leverage).
-_AUTO_BAND_FRAC = 0.1
+from bot.sizing.strategy import Strategy, StrategyError
 
 # Parameters of the evaluator that a strategy's `parameters` may set beside its own.
 _EVALUATOR_PARAMETERS = {
@@ -67,10 +64,12 @@ def engine_settings(config: Config, run_id: str) -> EngineSettings:
     """
     try:
         own, shared = _split_parameters(config.strategy.parameters)
-        strategy = strategies.load(config.strategy.name, own)
+        strategy = strategies.load(config.strategy.name, own, on_error=config.strategy.on_error)
         evaluator = EvaluatorSettings(**shared)
     except StrategyError as error:
-        raise config.error_at("strategy.parameters", str(error)) from None
+        key = "parameters" if config.strategy.name in strategies.BUILT_IN else "name"
+        raise config.error_at(f"strategy.{key}", str(error)) from None
+    _check_symbols(config, strategy)
     sizing, risk, execution = config.effective_sizing(), config.risk, config.execution
     if execution.order_type == "limit":
         raise config.error_at(
@@ -84,9 +83,10 @@ def engine_settings(config: Config, run_id: str) -> EngineSettings:
             warm_up_s=sizing.warm_up_s,
             persistence_s=sizing.persistence_s,
             max_increase_frac_per_min=sizing.max_increase_frac_per_min,
-            band_frac=_AUTO_BAND_FRAC if sizing.band == "auto" else sizing.band,
+            band_frac=None if sizing.band == "auto" else sizing.band,
+            heeds_crisis=sizing.crisis,
         ),
-        leverage_limits=LeverageLimits(risk.max_symbol_leverage, risk.max_leverage),
+        leverage_limits=LeverageLimits(risk.max_symbol_leverage, risk.max_leverage, risk.stop_out_level_frac),
         risk_limits=RiskLimits(
             max_leverage=risk.max_leverage,
             max_symbol_leverage=risk.max_symbol_leverage,
@@ -109,6 +109,18 @@ def engine_settings(config: Config, run_id: str) -> EngineSettings:
         flatten_on_stop=config.on_stop == "flatten",
         run_id=run_id,
     )
+
+
+def _check_symbols(config: Config, strategy: Strategy) -> None:
+    """Refuse symbols that the strategy cannot serve, and a strategy that misses one. Raises: ConfigError."""
+    for name, choice in config.symbols.items():
+        if choice.direction == "signal" and not strategy.has_direction:
+            text = f"is 'signal', but the strategy {strategy.name!r} has no direction; use long, short or follow"
+            raise config.error_at(f"symbols.{name}.direction", text)
+    missing = [name for name in strategy.symbols_needed if name not in config.symbols]
+    if missing:
+        text = f"strategy {strategy.name} needs {', '.join(missing)} among the symbols"
+        raise config.error_at("strategy.parameters", text)
 
 
 def _split_parameters(parameters: Mapping[str, object]) -> tuple[dict[str, object], dict[str, float]]:
