@@ -53,7 +53,7 @@ class FunctionStrategy:
     def bound(self, specs: Sequence[SymbolSpec], base: np.ndarray) -> Self:
         """Return the strategy for these symbols."""
         new = copy(self)
-        new._base, new._names = np.ascontiguousarray(base, float), tuple(spec.name for spec in specs)
+        new._base, new._names = np.array(base, float), tuple(spec.name for spec in specs)
         return new
 
     def directions(self, table: np.ndarray) -> np.ndarray:

@@ -56,8 +56,8 @@ CALM_FACTS = "volatility 1.0x usual, liquidity 1.00 of usual, impact 1.0x usual,
 
 def test_a_thinner_market_than_usual() -> None:
     assert line(3.5, market=THIN, pace=Pace(0, 0, None, 0.2)) == (
-        "3.5x of 5x: depth covers 8 lots, volatility 1.0x usual, liquidity 0.62 of usual, impact 1.4x usual, OBI +0.22, "
-        "cap 8.8x (exit cost)"
+        "3.5x of 5x: depth covers 8 lots, volatility 1.0x usual, liquidity 0.62 of usual, impact 1.4x usual, "
+        "OBI +0.22, cap 8.8x (exit cost)"
     )
 
 
@@ -129,7 +129,8 @@ def test_a_symbol_without_a_book_says_so() -> None:
     market = {"is_spot_only": 1.0, "obi_z": NAN, "obi_fast": NAN, "sell_capacity_units": NAN, "buy_capacity_units": NAN}
     found = line(5.0, market=market)
     assert found == (
-        "5.0x of 5x: no depth, volatility 1.0x usual, liquidity 1.00 of usual, impact 1.0x usual, cap 40x (max_symbol_leverage)"
+        "5.0x of 5x: no depth, volatility 1.0x usual, liquidity 1.00 of usual, impact 1.0x usual, "
+        "cap 40x (max_symbol_leverage)"
     )
 
 
@@ -161,13 +162,13 @@ def test_a_factor_of_a_users_own_is_shown_as_it_is() -> None:
     assert ", carry 0.50, trend unknown, " in found
 
 
+FACTS = ("liquidity_ratio", "sell_impact_bps", "usual_impact_bps", "obi_fast", "sell_capacity_units")
 FACT = st.one_of(st.floats(-10, 1e7), st.sampled_from([NAN, math.inf, 0.0]))
 
 
 @given(
     st.fixed_dictionaries(
-        dict.fromkeys(("liquidity_ratio", "sell_impact_bps", "usual_impact_bps", "obi_fast", "sell_capacity_units"), FACT)
-        | {"crisis_level": st.integers(0, 3), "is_spot_only": st.sampled_from([0.0, 1.0])}
+        dict.fromkeys(FACTS, FACT) | {"crisis_level": st.integers(0, 3), "is_spot_only": st.sampled_from([0.0, 1.0])}
     ),
     st.floats(-9, 9) | st.just(NAN),
     st.sampled_from([1.0, -1.0, 0.0]),

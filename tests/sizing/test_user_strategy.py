@@ -69,6 +69,7 @@ def factor(strategy, table: np.ndarray, side: float = 1.0) -> list[float]:
 # -- a function ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_function_gives_the_leverage_that_it_returns(written) -> None:
     strategy = bound(written(PLAIN), [5.0, 2.0, 0.0])
     assert (strategy.name, strategy.factor_names, strategy.has_direction) == ("mine", ("leverage",), False)
@@ -88,6 +89,7 @@ def test_what_is_unknown_to_a_function_is_unknown(written) -> None:
     assert strategy.problem is None, "at the start nothing is known of anything, and that is no mistake"
 
 
+@pytest.mark.slow
 def test_a_signed_function_decides_the_side_and_its_size(written) -> None:
     strategy = bound(written(SIGNED), [5.0, 2.0, 3.0])
     table = calm_market(3, obi_slow=[0.5, -0.5, 0.05])
@@ -173,6 +175,7 @@ def test_a_class_need_not_know_ours(written) -> None:
         bound(written(BARE), [5.0], size=1)
 
 
+@pytest.mark.slow
 def test_a_package_offers_a_strategy_by_name(written, monkeypatch: pytest.MonkeyPatch) -> None:
     module = loading._module_of(Path(written(SIGNED)))
 
@@ -262,6 +265,7 @@ def test_a_file_that_is_not_there_or_no_python_is_said(tmp_path: Path, written) 
         bound(written(GOOD, "mine.txt"), [5.0])
 
 
+@pytest.mark.slow
 def test_parameters_may_be_text_or_flags(written) -> None:
     text = "def leverage(features, base, *, how='half', on=True):\n    return base / (2 if how == 'half' else 4)\n"
     assert factor(bound(written(text), [5.0]), calm_market(1)) == [0.5]
@@ -352,3 +356,14 @@ def test_an_infinite_factor_is_an_unknown_one(written) -> None:
     found = factor(strategy, calm_market(2, obi=[0.0, 0.5]))
     assert math.isnan(found[0])
     assert found[1] == 2.0
+
+
+@pytest.mark.slow
+def test_the_example_of_the_documents_is_a_strategy(written) -> None:
+    documents = Path(__file__).resolve().parents[2] / "docs" / "strategies.md"
+    example = documents.read_text(encoding="utf-8").split("```python\n")[1].split("```")[0]
+    strategy = bound(written(example), [5.0, 5.0, 5.0], least=0.2)
+    assert strategy.note is None
+    depth = {"bid_weighted_units": 2e6, "ask_weighted_units": [2e6, 5e5, 2e6], "usual_weighted_units": 2e6}
+    table = calm_market(3, volatility_bps=[0.2, 0.2, 0.9], **depth)
+    assert factor(strategy, table) == pytest.approx([1.0, 0.5, 0.5])

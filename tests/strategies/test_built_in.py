@@ -116,7 +116,8 @@ def test_volatility_adaptive_is_the_clipped_ratio(now: float, expected: float) -
 SIDES = st.sampled_from([1.0, -1.0, 0.0, NAN])
 FACTS = st.one_of(st.floats(1e-6, 1e6), st.sampled_from([NAN, INF, 0.0, -0.3, 1.0]))
 MARKETS = st.fixed_dictionaries(
-    dict.fromkeys(("liquidity_ratio", "buy_impact_bps", "sell_impact_bps", "usual_impact_bps", "volatility_bps", "usual_volatility_bps"), FACTS)
+    dict.fromkeys(("liquidity_ratio", "buy_impact_bps", "sell_impact_bps", "usual_impact_bps"), FACTS)
+    | dict.fromkeys(("volatility_bps", "usual_volatility_bps"), FACTS)
     | {
         "obi_z": st.one_of(st.floats(-6, 6), st.just(NAN)),
         "is_spot_only": st.sampled_from([0.0, 1.0]),
