@@ -29,15 +29,21 @@ from bot.journal.ledger import Ledger, LedgerError
 from bot.journal.writer import JournalWriter
 from bot.market.evaluator import EvaluatorSettings
 from bot.sizing.leverage import LeverageLimits, Pace
-from bot.sizing.strategy import StrategyError
-
-# `band: auto` until the volatility of the target is estimated (models 14.7 bounds it to 0.05 .. 0.5 of base leverage).
-_AUTO_BAND_FRAC = 0.1
+from bot.sizing.strategy import Strategy, StrategyError
 
 # Parameters of the evaluator that a strategy's `parameters` may set beside its own.
 _EVALUATOR_PARAMETERS = {
     "liquidity_base_s": "liquidity_base_half_life_s",
     "liquidity_smoothing_s": "liquidity_smoothing_half_life_s",
+    "spread_s": "spread_half_life_s",
+    "flow_s": "flow_half_life_s",
+    "imbalance_s": "imbalance_half_life_s",
+    "slow_imbalance_s": "slow_imbalance_half_life_s",
+    "imbalance_scale_s": "imbalance_scale_half_life_s",
+    "lambda_s": "lambda_half_life_s",
+    "volatility_s": "volatility_half_life_s",
+    "slow_volatility_s": "slow_volatility_half_life_s",
+    "volatility_sample_s": "volatility_sample_s",
 }
 
 
@@ -67,11 +73,13 @@ def engine_settings(config: Config, run_id: str) -> EngineSettings:
     """
     try:
         own, shared = _split_parameters(config.strategy.parameters)
-        strategy = strategies.load(config.strategy.name, own)
-        evaluator = EvaluatorSettings(**shared)
+        strategy = strategies.load(config.strategy.name, own, on_error=config.strategy.on_error)
     except StrategyError as error:
-        raise config.error_at("strategy.parameters", str(error)) from None
+        key = "parameters" if config.strategy.name in strategies.BUILT_IN else "name"
+        raise config.error_at(f"strategy.{key}", str(error)) from None
+    _check_symbols(config, strategy)
     sizing, risk, execution = config.effective_sizing(), config.risk, config.execution
+    evaluator = EvaluatorSettings(**shared, time_of_day=sizing.time_of_day)
     if execution.order_type == "limit":
         raise config.error_at(
             "execution.order_type", "limit is not available in this version; use market_range or market"
@@ -84,9 +92,10 @@ def engine_settings(config: Config, run_id: str) -> EngineSettings:
             warm_up_s=sizing.warm_up_s,
             persistence_s=sizing.persistence_s,
             max_increase_frac_per_min=sizing.max_increase_frac_per_min,
-            band_frac=_AUTO_BAND_FRAC if sizing.band == "auto" else sizing.band,
+            band_frac=None if sizing.band == "auto" else sizing.band,
+            heeds_crisis=sizing.crisis,
         ),
-        leverage_limits=LeverageLimits(risk.max_symbol_leverage, risk.max_leverage),
+        leverage_limits=LeverageLimits(risk.max_symbol_leverage, risk.max_leverage, risk.stop_out_level_frac),
         risk_limits=RiskLimits(
             max_leverage=risk.max_leverage,
             max_symbol_leverage=risk.max_symbol_leverage,
@@ -97,6 +106,7 @@ def engine_settings(config: Config, run_id: str) -> EngineSettings:
         ),
         style=OrderStyle(execution.order_type, execution.max_slippage_bps, config.account.label),
         evaluator=evaluator,
+        calendar=sizing.calendar,
         label=config.account.label,
         manage_all=config.manage == "all",
         respect_manual_close=config.on_manual_close == "respect",
@@ -109,6 +119,18 @@ def engine_settings(config: Config, run_id: str) -> EngineSettings:
         flatten_on_stop=config.on_stop == "flatten",
         run_id=run_id,
     )
+
+
+def _check_symbols(config: Config, strategy: Strategy) -> None:
+    """Refuse symbols that the strategy cannot serve, and a strategy that misses one. Raises: ConfigError."""
+    for name, choice in config.symbols.items():
+        if choice.direction == "signal" and not strategy.has_direction:
+            text = f"is 'signal', but the strategy {strategy.name!r} has no direction; use long, short or follow"
+            raise config.error_at(f"symbols.{name}.direction", text)
+    missing = [name for name in strategy.symbols_needed if name not in config.symbols]
+    if missing:
+        text = f"strategy {strategy.name} needs {', '.join(missing)} among the symbols"
+        raise config.error_at("strategy.parameters", text)
 
 
 def _split_parameters(parameters: Mapping[str, object]) -> tuple[dict[str, object], dict[str, float]]:

@@ -11,9 +11,18 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+from numba import njit
 
-from bot.market.evaluator import Features
+from bot.sizing.factors import liquidity
 from bot.sizing.strategy import Parametrised, StrategyError
+
+
+@njit(cache=True)
+def _factors(table: np.ndarray, alpha: float, floor: float, cap: float) -> np.ndarray:
+    factors = np.empty((1, len(table)))
+    for s in range(len(table)):
+        factors[0, s] = liquidity(table, s, alpha, floor, cap)
+    return factors
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +37,6 @@ class LiquidityWeighted(Parametrised):
     cap: float = 1.25
 
     name: ClassVar[str] = "liquidity-weighted"
-    has_direction: ClassVar[bool] = False
     factor_names: ClassVar[tuple[str, ...]] = ("liquidity",)
 
     def __post_init__(self) -> None:
@@ -38,6 +46,6 @@ class LiquidityWeighted(Parametrised):
                 f"it has alpha {self.alpha}, floor {self.floor}, cap {self.cap}"
             )
 
-    def factors(self, features: Features) -> np.ndarray:
+    def factors(self, table: np.ndarray, side: np.ndarray) -> np.ndarray:  # noqa: ARG002
         """Return the liquidity factor, (1, S); NaN where the liquidity ratio is unknown."""
-        return np.clip(features.liquidity_ratio[np.newaxis, :] ** self.alpha, self.floor, self.cap)
+        return np.asarray(_factors(table, float(self.alpha), float(self.floor), float(self.cap)))

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from bot.assembly import (
@@ -81,6 +82,47 @@ def test_a_wrong_parameter_is_one_line_that_names_it(parameters: str, says: str)
         engine_settings(config(strategy=f"{{name: liquidity-weighted, parameters: {parameters}}}"), "r")
     assert says in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_the_cost_aware_band_and_the_crisis_guard_are_what_the_config_says() -> None:
+    default = engine_settings(config(), "r")
+    assert (default.pace.band_frac, default.pace.heeds_crisis) == (None, True)
+    assert default.leverage_limits.stop_out_level_frac == 0.5
+    given = engine_settings(config("sizing: {crisis: false}\nrisk: {stop_out_level_frac: 0.3}"), "r")
+    assert (given.pace.heeds_crisis, given.leverage_limits.stop_out_level_frac) == (False, 0.3)
+
+
+SIZES = "def leverage(features, base):\n    return base * 0.5\n"
+
+
+def test_a_strategy_file_is_a_strategy(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(SIZES, encoding="utf-8")
+    strategy = engine_settings(config(strategy=f"{{name: {tmp_path / 'mine.py'}, on_error: flatten}}"), "r").strategy
+    assert (strategy.name, strategy.factor_names) == ("mine", ("leverage",))
+    rest = strategy.factors(np.zeros(3), np.zeros(3))  # no table at all: an error, so what `on_error` says
+    assert rest.tolist() == [[0.0, 0.0, 0.0]]
+
+
+@pytest.mark.parametrize(
+    ("text", "choice", "says"),
+    [
+        (SIZES, "direction: signal", "symbols.EURUSD.direction: is 'signal', but the strategy 'mine' has no direction"),
+        ("import nothing_there\n", "", "mine.py:1: ModuleNotFoundError: No module named 'nothing_there'"),
+        ("def leverage(features, base)\n", "", "mine.py:1: SyntaxError: expected ':'"),
+    ],
+)
+def test_a_strategy_file_that_does_not_fit_is_one_line(tmp_path: Path, text: str, choice: str, says: str) -> None:
+    (tmp_path / "mine.py").write_text(text, encoding="utf-8")
+    given = f"symbols: {{EURUSD: {{{choice}}}}}\nstrategy: {{name: {tmp_path}/mine.py}}"
+    with pytest.raises(ConfigError) as caught:
+        engine_settings(parse_config(f"venue: {{environment: simulator}}\n{given}", "test.yaml", {}), "r")
+    assert says in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_symbol_that_a_strategy_needs_must_be_traded() -> None:
+    with pytest.raises(ConfigError, match="strategy mispricing needs XAUUSD, GOLD among the symbols"):
+        engine_settings(config(strategy="{name: mispricing, parameters: {basis: XAUUSD/GOLD}}"), "r")
 
 
 def test_resting_orders_are_refused_in_words() -> None:

@@ -35,7 +35,7 @@ mode: dry-run
 manage: own
 on_stop: cancel
 on_manual_close: respect
-strategy:     {name: composite, base_leverage: 5, parameters: {}}
+strategy:     {name: composite, base_leverage: 5, on_error: hold, parameters: {}}
 sizing:       {warm_up_s: 60, persistence_s: 30, max_increase_frac_per_min: 0.25, band: auto, calendar: true,
                time_of_day: true, crisis: true}
 risk:         {max_leverage: 10, max_symbol_leverage: 8, max_margin_use_frac: 0.5, min_margin_level_frac: 3.0,
@@ -230,22 +230,11 @@ def test_sizing_rules_are_off_for_constant_unless_given() -> None:
     assert parsed(MINIMAL).effective_sizing() == full
 
 
-def test_a_strategy_that_is_not_built_is_refused_with_the_names_of_those_that_are() -> None:
-    with pytest.raises(ConfigError) as caught:
-        check_supported(parsed(MINIMAL))
-    assert str(caught.value) == (
-        "bot.yaml:1: strategy.name: strategy not available in this version: 'composite' (the default); "
-        "set it to constant or liquidity-weighted"
-    )
-    with pytest.raises(ConfigError, match=r"^bot\.yaml:3: strategy\.name: .*'mispricing'; set it to constant"):
-        check_supported(parsed(MINIMAL + "strategy: {name: mispricing}"))
-
-
-def test_a_strategy_file_that_exists_loads_but_is_not_available_yet(tmp_path: Path) -> None:
-    (tmp_path / "mine.py").touch()
-    config = parsed(MINIMAL + f"strategy: {{name: '{tmp_path / 'mine.py'}'}}")
-    with pytest.raises(ConfigError, match="not available in this version: a strategy file"):
-        check_supported(config)
+def test_a_strategy_that_a_package_offers_is_known_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = MINIMAL + "strategy: {name: carry}"
+    assert "unknown strategy 'carry'" in refusal(text)
+    monkeypatch.setattr("bot.config.rules.entry_points", lambda group, name: [name] if name == "carry" else [])
+    assert parsed(text).strategy.name == "carry"
 
 
 def test_the_built_strategies_are_those_that_the_package_has() -> None:
@@ -261,7 +250,7 @@ def test_a_key_without_effect_is_warned_about_and_one_that_asks_for_nothing_is_n
     )
     keys = [warning.split(":")[0] for warning in check_supported(loud)]
     assert keys == [
-        "sizing.crisis", "sizing.calendar", "sizing.time_of_day", "execution.slicing", "manage",
+        "execution.slicing", "manage",
         "risk.expected_margin_tolerance_frac", "risk.min_margin_level_frac",
     ]  # fmt: skip
 

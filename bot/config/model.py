@@ -121,9 +121,13 @@ class StrategyConfig(Section):
     """What decides the leverage."""
 
     name: Annotated[StrictStr, Field(min_length=1)] = Field(
-        "composite", description="A built-in strategy, or the path of a Python file."
+        "composite",
+        description="A built-in strategy, the path of a Python file, or the name under which a package offers one.",
     )
     base_leverage: Positive = Field(5.0, description="Leverage of a symbol of weight 1 in a normal market.")
+    on_error: Literal["hold", "flatten"] = Field(
+        "hold", description="When a strategy of your own fails: hold what is held (`hold`), or close it (`flatten`)."
+    )
     parameters: dict[str, Any] = Field(
         default_factory=dict, description="The strategy's own parameters; see the strategy for names and defaults."
     )

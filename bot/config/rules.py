@@ -2,14 +2,15 @@
 
 import difflib
 from collections.abc import Sequence
+from importlib.metadata import entry_points
 from pathlib import Path
 
 from bot.config.model import Config
 from bot.config.source import Key
 
-BUILT_STRATEGIES = ("constant", "liquidity-weighted")
-KNOWN_STRATEGIES = (
-    *BUILT_STRATEGIES,
+BUILT_STRATEGIES = (
+    "constant",
+    "liquidity-weighted",
     "impact-minimizing",
     "order-book-imbalance",
     "composite",
@@ -17,6 +18,8 @@ KNOWN_STRATEGIES = (
     "market-making",
     "mispricing",
 )
+# Where an installed package offers strategies of its own.
+STRATEGY_ENTRY_POINTS = "microlev.strategies"
 # These decide how much, never which way: `direction: signal` has nothing to listen to.
 WITHOUT_DIRECTION = ("constant", "liquidity-weighted", "impact-minimizing", "volatility-adaptive")
 
@@ -37,11 +40,11 @@ def contradictions(config: Config) -> dict[Key, str]:
     if is_strategy_file(name):
         if not Path(name).expanduser().is_file():
             found["strategy", "name"] = f"no strategy file at {name!r}"
-    elif name not in KNOWN_STRATEGIES:
-        close = difflib.get_close_matches(name.lower(), KNOWN_STRATEGIES, n=1)
+    elif name not in BUILT_STRATEGIES and not entry_points(group=STRATEGY_ENTRY_POINTS, name=name):
+        close = difflib.get_close_matches(name.lower(), BUILT_STRATEGIES, n=1)
         hint = f", did you mean {close[0]!r}?" if close else ""
         found["strategy", "name"] = (
-            f"unknown strategy {name!r}{hint}; allowed: {', '.join(KNOWN_STRATEGIES)}, or the path of a .py file"
+            f"unknown strategy {name!r}{hint}; allowed: {', '.join(BUILT_STRATEGIES)}, or the path of a .py file"
         )
     if name in WITHOUT_DIRECTION:
         for symbol, settings in config.symbols.items():
@@ -53,26 +56,8 @@ def contradictions(config: Config) -> dict[Key, str]:
 
 
 def check_supported(config: Config) -> list[str]:
-    """Return one warning for each key that asks for something this version does not do.
-
-    Raises: ConfigError when the run cannot be started at all, for example with a strategy that is not built yet.
-    """
-    name = config.strategy.name
-    if name not in BUILT_STRATEGIES:
-        what = "a strategy file" if is_strategy_file(name) else repr(name)
-        default = " (the default)" if "name" not in config.strategy.model_fields_set else ""
-        raise config.error_at(
-            "strategy.name",
-            f"strategy not available in this version: {what}{default}; set it to {' or '.join(BUILT_STRATEGIES)}",
-        )
+    """Return one warning for each key that asks for something this version does not do."""
     warnings = []
-    sizing = config.effective_sizing()
-    if sizing.crisis:
-        warnings.append("sizing.crisis: the crisis guard is not in this version; nothing reduces when liquidity fails")
-    if sizing.calendar:
-        warnings.append("sizing.calendar: has no effect in this version; roll-over and weekend are not treated apart")
-    if sizing.time_of_day:
-        warnings.append("sizing.time_of_day: has no effect in this version; liquidity is compared with its recent past")
     if config.execution.slicing != "none":
         warnings.append("execution.slicing: has no effect in this version; orders are sent whole")
     if config.manage == "all":

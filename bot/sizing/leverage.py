@@ -1,11 +1,12 @@
-"""From a strategy's goal to the leverage wanted now: caps, warm-up, persistence, rate limit, no-trade band.
+"""From a strategy's factors to the leverage wanted now: caps, crisis, warm-up, persistence, rate limit, no-trade band.
 
-How it works: one compiled pass over the symbols. A symbol's *goal* is what the strategy asks for, capped; its
-*target* is what may be traded to at this moment. Reductions are quick and increases are slow: an increase needs a warm
-estimator, a wish that has held for a while, and room under the rate limit; a reduction only has to leave half a band,
-and a cap that is broken ignores the band.
+How it works: one compiled pass over the symbols. A symbol's *wish* is side x base x factors; its *goal* is the wish,
+capped, and cut in a crisis; its *target* is what may be traded to at this moment. Reductions are quick and increases
+are slow: an increase needs a warm estimator, caps that are known, a wish that has held for a while, and room under the
+rate limit; a reduction only has to leave half a band. A cap that is broken and a crisis ignore the band, and are traded
+to the target, not to its edge.
 
-Invariant: an unknown factor (NaN) never makes a target larger in size than what is held.
+Invariant: what is unknown (NaN) never makes a target larger in size than what is held.
 """
 
 import math
@@ -14,175 +15,266 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 
+from bot.sizing.band import LEAST_FRAC, half_band, watch_wish
+from bot.sizing.bound import Bound
+from bot.sizing.caps import find_caps
+from bot.sizing.sheet import RULES, TARGET_ROW, Record, Targets, sizing_inputs, sizing_state
+
+__all__ = ["LeverageLimits", "LeverageRules", "Pace", "Targets"]
+
 # Wishes end, and broken caps are cut to, a little below the cap: at the cap itself the next tick, or the spread just
 # paid, would break it, and the cut would be grown back and cut again.
 _SHARE_OF_LIMIT = 0.99
+
+_NONE, _MAX_SYMBOL, _MAX_TOTAL, _MARGIN = (
+    int(b) for b in (Bound.NONE, Bound.MAX_SYMBOL, Bound.MAX_TOTAL, Bound.MARGIN)
+)
+_CRISIS, _UNKNOWN_FACTOR, _UNKNOWN_CAP, _EXIT_EMPTY = (
+    int(b) for b in (Bound.CRISIS, Bound.UNKNOWN_FACTOR, Bound.UNKNOWN_CAP, Bound.EXIT_EMPTY)
+)
+_WARM_UP, _PERSISTENCE, _RATE, _BAND, _TOUCH = (
+    int(b) for b in (Bound.WARM_UP, Bound.PERSISTENCE, Bound.RATE, Bound.BAND, Bound.TOUCH)
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
     """How fast leverage may follow the goal.
 
-    Units: `band_frac` half-width of the no-trade band as a share of the base leverage; `max_increase_frac_per_min`
-        share of the base leverage a minute, None for no limit.
+    Units: `band_frac` half-width of the no-trade band as a share of the base leverage, None for the cost-aware one,
+        which takes `risk_aversion`; `max_increase_frac_per_min` share of the base leverage a minute, None for no limit.
+        `heeds_crisis` False leaves the crisis level of the feature table out.
     Source: models 14.7 (asymmetric hysteresis; increases persist and are rate-limited).
     """
 
     warm_up_s: float = 60.0
     persistence_s: float = 30.0
     max_increase_frac_per_min: float | None = 0.25
-    band_frac: float = 0.1
+    band_frac: float | None = None
+    heeds_crisis: bool = True
+    risk_aversion: float = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class LeverageLimits:
-    """Caps on |leverage|: of one symbol, and of the sum over all positions of the account."""
+    """Caps on |leverage|: of one symbol, and of the sum over all positions of the account; and what others need.
+
+    Units: `stop_out_level_frac` equity / used margin at which the broker closes; `kelly_frac` how much of
+        the Kelly fraction.
+    """
 
     max_symbol_leverage: float
     max_leverage: float
+    stop_out_level_frac: float = 0.5
+    kelly_frac: float = 0.25
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Targets:
-    """Shapes: (S,). Units: signed leverage. `urgent` marks reductions that ignore band and interval (a broken cap)."""
+@njit(cache=True)
+def crisis_multiplier(level: float) -> float:
+    """Return what a crisis leaves of a wish: 1, 0.5, 0.25, 0 by level; nothing if unknown. Source: models 12, 14.4."""
+    return 1.0 if level < 1 else 0.5 if level < 2 else 0.25 if level < 3 else 0.0
 
-    goal: np.ndarray
-    target: np.ndarray
-    urgent: np.ndarray
+
+@njit(cache=True)
+def _wish(table: np.ndarray, s: int, given: Record, factors: np.ndarray) -> float:
+    if given.side == 0:
+        return 0.0
+    product = 1.0
+    for f in range(factors.shape[0]):
+        product *= factors[f, s]
+    if not 0 <= product < math.inf:
+        return math.nan
+    if table[s].is_spot_only > 0:
+        product = min(product, 1.0)  # nobody sees what could be had beyond the usual
+    return given.side * given.base * given.holiday_factor * product
+
+
+@njit(cache=True)
+def decide(
+    table: np.ndarray,
+    factors: np.ndarray,
+    inputs: np.ndarray,
+    state: np.ndarray,
+    rows: np.ndarray,
+    rules: np.ndarray,
+    equity: float,
+    foreign: float,
+    shrink: float,
+    now_ns: int,
+) -> None:
+    """Fill the row of every symbol. Arguments as of `LeverageRules.targets`."""
+    rule = rules[0]
+    held_total, wanted_total = 0.0, 0.0
+    for s in range(len(inputs)):
+        given, row = inputs[s], rows[s]
+        held = given.held
+        wish = _wish(table, s, given, factors)
+        row.wish = wish
+        by = held if held != 0 and not math.isnan(held) else wish
+        side = 1.0 if by > 0 else -1.0 if by < 0 else 0.0
+        row.bound = _UNKNOWN_CAP if find_caps(table, s, inputs, state, rows, rules, side, equity, now_ns) else _NONE
+        most = row.cap * _SHARE_OF_LIMIT
+        row.goal = max(-most, min(most, wish)) if wish == wish else math.nan
+        if not math.isnan(held):
+            held_total += abs(held)  # an unknown part does not hide that the rest is too much
+        wanted_total += abs(held if math.isnan(wish) else row.goal)
+    room = max(rule.max_total - foreign, 0.0)
+    # Two scalings: what is held must fit (urgent), and what is wanted must fit (ordinary).
+    total_scale = min(shrink, room / held_total if held_total > room else 1.0)
+    broken = _MARGIN if total_scale == shrink else _MAX_TOTAL
+    is_too_much = math.isfinite(wanted_total) and wanted_total > room * _SHARE_OF_LIMIT
+    scale = room * _SHARE_OF_LIMIT / wanted_total if is_too_much else 1.0
+    for s in range(len(inputs)):
+        given, was, row = inputs[s], state[s], rows[s]
+        capped = _NONE
+        if abs(row.goal) < abs(row.wish):
+            capped = row.cap_bound
+        if is_too_much and row.goal != 0:
+            row.goal *= scale
+            capped = _MAX_TOTAL
+        watch_wish(was, row.goal, now_ns)
+        row.half_band = half_band(table, s, was, rule, given.base * given.holiday_factor)
+        level = table[s].crisis_level if rule.heeds_crisis else 0.0
+        if level >= 3:
+            row.goal = 0.0
+        elif level >= 1:
+            row.goal *= crisis_multiplier(level)
+        _move(given, was, row, rule, level, capped, total_scale, broken, now_ns)
 
 
 @njit(cache=True)
 def _move(
-    goal: np.ndarray,
-    target: np.ndarray,
-    urgent: np.ndarray,
-    base: np.ndarray,
-    held: np.ndarray,
-    may_grow: np.ndarray,
-    watched_s: np.ndarray,
-    now_ns: int,
-    wish_ns: np.ndarray,
-    grown_ns: np.ndarray,
-    rules: tuple[float, float, float, float],
-    max_symbol: float,
+    given: Record,
+    was: Record,
+    row: Record,
+    rule: Record,
+    level: float,
+    capped: int,
     total_scale: float,
+    broken: int,
+    now_ns: int,
 ) -> None:
-    warm_up_s, persistence_s, rate, band_frac = rules
-    for s in range(len(goal)):
-        urgent[s] = False
-        now = held[s]
-        if not math.isfinite(now):
-            # Infinite: no equity is left, every cap is broken. Unknown: only what is unwanted altogether may change.
-            urgent[s] = math.isinf(now)
-            target[s] = 0.0 if math.isinf(now) or goal[s] == 0.0 else math.nan
-            wish_ns[s] = -1
-            continue
-        wanted = goal[s]
-        if not math.isfinite(wanted):
-            wanted = now  # unknown: hold
-        size, side = abs(now), 1.0 if now >= 0 else -1.0
-        limit = max_symbol
-        if size > limit or total_scale < 1.0:
-            cut = min(limit, size * total_scale) * _SHARE_OF_LIMIT
-            kept = abs(wanted) if wanted * side > 0 else 0.0
-            target[s] = side * min(kept, cut)
-            urgent[s] = size > 0
-            wish_ns[s] = -1
-            continue
-        wanted = max(-limit, min(limit, wanted))
-        band = band_frac * base[s]
-        if size > 0 and wanted * side <= 0:
-            target[s] = 0.0  # flat, or the other side: close first
-            wish_ns[s] = -1
-            continue
-        aim = abs(wanted)
-        if aim <= size:
-            wish_ns[s] = -1
-            target[s] = side * (aim + 0.5 * band) if size - aim > 0.5 * band else now
-            continue
-        if aim - size <= band or not may_grow[s] or watched_s[s] < warm_up_s:
-            wish_ns[s] = -1
-            target[s] = now
-            continue
-        if wish_ns[s] < 0:
-            wish_ns[s] = now_ns
-        waited_s = (now_ns - wish_ns[s]) / 1e9
-        if waited_s < persistence_s:
-            target[s] = now
-            continue
+    """Fill target, urgent and bound of a row whose caps, goal and band are known; `bound` holds whether caps are."""
+    caps_unknown, row.bound, row.urgent = row.bound != _NONE, capped, False
+    now, wish_ns = given.held, was.wish_ns
+    was.wish_ns = -1  # put back only while the wish to grow lasts
+    if not math.isfinite(now):
+        # Infinite: no equity is left, every cap is broken. Unknown: only what is unwanted altogether may change.
+        row.urgent = math.isinf(now)
+        row.target = 0.0 if math.isinf(now) or row.goal == 0.0 else math.nan
+        return
+    wanted, size, side = row.goal, abs(now), 1.0 if now >= 0 else -1.0
+    base = given.base * given.holiday_factor
+    if math.isnan(wanted):
+        # Unknown: hold, but in a crisis no more than it leaves of the base.
+        wanted = side * min(size, crisis_multiplier(level) * base) if level >= 1 else now
+        row.bound = _CRISIS if abs(wanted) < size else _UNKNOWN_FACTOR
+    limit = row.cap
+    if size > limit or total_scale < 1.0:
+        if size <= rule.max_symbol and total_scale >= 1.0 and not given.exit_open:
+            row.target, row.bound = now, _EXIT_EMPTY  # a dear exit is no reason to pay for the dearest
+            return
+        cut = min(limit, size * total_scale) * _SHARE_OF_LIMIT
+        kept = abs(wanted) if wanted * side > 0 else 0.0
+        row.target = side * min(kept, cut)
+        row.urgent = size > 0
+        row.bound = row.cap_bound if size > limit else broken
+        return
+    if level >= 1:
+        aim = abs(wanted) if wanted * side > 0 else 0.0
+        if size > 0 and not given.exit_open and aim < size:
+            row.target, row.bound = now, _EXIT_EMPTY
+            return
+        row.target = side * min(aim, size)
+        row.urgent = aim < size
+        row.bound = _CRISIS
+        return
+    if size > 0 and wanted * side <= 0:
+        row.target = 0.0  # flat, or the other side: close first
+        return
+    aim, band = abs(wanted), row.half_band
+    if aim <= size:
+        step = size - aim - 0.5 * band
+        row.target = now
+        if step > 0:
+            if step > given.touch_leverage:
+                step, row.bound = 0.5 * step, _TOUCH
+            row.target = side * (size - step)
+        elif aim < size and capped == _NONE:
+            row.bound = _BAND
+        return
+    row.target = now
+    # A cap that moves with the market is not followed up tick by tick.
+    least = LEAST_FRAC * base if _NONE < capped < _MAX_SYMBOL else 0.0
+    if given.barred != 0:
+        row.bound = given.barred
+    elif caps_unknown:
+        row.bound = _UNKNOWN_CAP
+    elif was_cold(given.watched_s, rule.warm_up_s):
+        row.bound = _WARM_UP
+    elif aim - size <= band + least:
+        row.bound = _BAND if capped == _NONE else capped
+    else:
+        was.wish_ns = now_ns if wish_ns < 0 else wish_ns
+        if (now_ns - was.wish_ns) / 1e9 < rule.persistence_s:
+            row.bound = _PERSISTENCE
+            return
         step = aim - band - size
-        if math.isfinite(rate):
-            since_ns = max(grown_ns[s], wish_ns[s])
-            room = rate * base[s] * (now_ns - since_ns) / 60e9
+        if step > given.touch_leverage:
+            step, row.bound = 0.5 * step, _TOUCH
+        if math.isfinite(rule.rate_frac_per_min):
+            since_ns = max(was.grown_ns, was.wish_ns)
+            room = rule.rate_frac_per_min * base * (now_ns - since_ns) / 60e9
+            if room < step:
+                row.bound = _RATE
             # Small change is saved up until it is worth a trade: a band, or all that is left to go.
-            step = min(step, room) if room >= min(step, max(band, 0.01 * base[s])) else 0.0
-        direction = 1.0 if wanted > 0 else -1.0
-        target[s] = direction * (size + step)
+            step = min(step, room) if room >= min(step, max(band, 0.01 * base)) else 0.0
+        row.target = (1.0 if wanted > 0 else -1.0) * (size + step)
+
+
+@njit(cache=True)
+def was_cold(watched_s: float, warm_up_s: float) -> bool:
+    """Return whether the estimators have not been fed for long enough; an unknown time is not long."""
+    return not watched_s >= warm_up_s
 
 
 class LeverageRules:
-    """Applies the rules to S symbols and remembers wishes and growth between calls."""
+    """Applies the rules to S symbols and remembers wishes and growth between calls.
 
-    def __init__(self, symbol_count: int, rules: Pace, limits: LeverageLimits) -> None:
-        self._rules = rules
-        self._limits = limits
-        self._wish_ns = np.full(symbol_count, -1, np.int64)
-        self._grown_ns = np.full(symbol_count, -1, np.int64)
+    Args: `requires_caps` whether a cap that is unknown keeps leverage from growing: the strategy's own word.
+
+    `inputs` (S,) of `SIZING_INPUTS` is filled by the caller before each call of `targets`.
+    """
+
+    def __init__(self, symbol_count: int, pace: Pace, limits: LeverageLimits, *, requires_caps: bool = True) -> None:
+        self.inputs = sizing_inputs(symbol_count)
+        self._state = sizing_state(symbol_count)
+        self._rules = np.zeros(1, RULES)
+        rate, band = pace.max_increase_frac_per_min, pace.band_frac
+        self._rules[0] = (
+            *(pace.warm_up_s, pace.persistence_s, math.inf if rate is None else rate),
+            *(math.nan if band is None else band, pace.risk_aversion),
+            *(limits.max_symbol_leverage, limits.max_leverage, limits.stop_out_level_frac, limits.kelly_frac),
+            *(requires_caps, pace.heeds_crisis),
+        )
 
     def targets(
-        self,
-        goal: np.ndarray,
-        base: np.ndarray,
-        held: np.ndarray,
-        may_grow: np.ndarray,
-        watched_s: np.ndarray,
-        foreign: float,
-        shrink: float,
-        now_ns: int,
+        self, table: np.ndarray, factors: np.ndarray, *, equity: float, foreign: float, shrink: float, now_ns: int
     ) -> Targets:
-        """Return the leverage each symbol may be traded to now.
+        """Return the leverage each symbol may be traded to now, from `inputs` and these.
 
-        Args: `goal` the strategy's signed leverage; `base` base leverage x weight; `held` the leverage of what we hold;
-            `may_grow` False where data is stale or doubtful; `watched_s` how long the estimators have been fed;
-            `foreign` sum of |leverage| of positions that are not ours; `shrink` below 1 when margin use is over its
-            limit: the share of what is held that may stay.
-        Shapes: arrays (S,).   Units: leverage in equities.
-        Missing: NaN in `goal` holds; NaN in `held` gives a NaN target, which nobody may trade on, unless the goal is 0.
-            An infinite `held` says that no equity is left.
+        Args: `table` the features; `factors` the strategy's; both may hold more symbols than there are inputs, behind
+            them. `foreign` sum of |leverage| of positions that are not ours; `shrink` below 1 when margin use is over
+            its limit: the share of what is held that may stay.
+        Shapes: `table` (>= S,) of `FEATURES`; `factors` (F, >= S).   Units: leverage in equities; deposit currency.
+        Missing: a NaN factor or side holds; NaN in `held` gives a NaN target, which nobody may trade on, unless the
+            goal is 0. An infinite `held` says that no equity is left. In a crisis even what is unknown is reduced.
         """
-        held_total = float(np.nansum(np.abs(held)))  # an unknown part does not hide that the rest is too much
-        room = max(self._limits.max_leverage - foreign, 0.0)
-        # Two scalings: what is held must fit (urgent), and what is wanted must fit (ordinary).
-        total_scale = min(shrink, room / held_total if held_total > room else 1.0)
-        most = self._limits.max_symbol_leverage * _SHARE_OF_LIMIT
-        capped = np.clip(goal, -most, most)
-        wanted_total = float(np.abs(np.where(np.isnan(capped), held, capped)).sum())
-        if math.isfinite(wanted_total) and wanted_total > room * _SHARE_OF_LIMIT:
-            capped = capped * (room * _SHARE_OF_LIMIT / wanted_total)
-        target, urgent = np.empty_like(goal), np.zeros(len(goal), np.bool_)
-        rate = self._rules.max_increase_frac_per_min
-        _move(
-            capped,
-            target,
-            urgent,
-            base,
-            held,
-            may_grow,
-            watched_s,
-            now_ns,
-            self._wish_ns,
-            self._grown_ns,
-            (
-                self._rules.warm_up_s,
-                self._rules.persistence_s,
-                math.inf if rate is None else rate,
-                self._rules.band_frac,
-            ),
-            self._limits.max_symbol_leverage,
-            total_scale,
-        )
-        return Targets(goal=capped, target=target, urgent=urgent)
+        rows = np.empty(len(self.inputs), TARGET_ROW)
+        decide(table, factors, self.inputs, self._state, rows, self._rules, equity, foreign, shrink, now_ns)
+        rows.flags.writeable = False
+        return Targets(rows)
 
     def note_growth(self, symbol_index: int, now_ns: int) -> None:
         """Say that an increase of this symbol was sent, so that the rate limit starts anew."""
-        self._grown_ns[symbol_index] = now_ns
+        self._state["grown_ns"][symbol_index] = now_ns

@@ -1,13 +1,17 @@
-"""Caps, band, persistence and rate limit: against a plain twin, and as the promises that they are."""
+"""Caps, crisis, band, persistence and rate limit: against a plain twin, and as the promises that they are."""
 
 import math
-from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from known_market import calm_market
+from plain_rules import PlainRules
 
+from bot.sizing import formulas
+from bot.sizing.band import band_half_width
+from bot.sizing.bound import BOUND_WORDS, Bound
 from bot.sizing.leverage import LeverageLimits, LeverageRules, Pace, Targets
 
 S = 1_000_000_000
@@ -27,101 +31,70 @@ def step(
     foreign: float = 0.0,
     shrink: float = 1.0,
     now_ns: int = 0,
+    table: np.ndarray | None = None,
+    **inputs: object,
 ) -> Targets:
+    """Ask for a goal; in a market so calm and deep, unless `table` says otherwise, that no cap of it binds."""
     n = len(goal)
-    return rules.targets(
-        np.array(goal, float),
-        np.array(base or [5.0] * n),
-        np.array(held, float),
-        np.array(may_grow or [True] * n),
-        np.full(n, watched_s),
-        foreign,
-        shrink,
-        now_ns,
-    )
-
-
-# -- the twin ------------------------------------------------------------------------------------------------------
-
-
-@dataclass
-class Twin:
-    """The same rules, one symbol at a time, said plainly."""
-
-    pace: Pace
-    limits: LeverageLimits
-    wish_ns: dict[int, int] = field(default_factory=dict)
-    grown_ns: dict[int, int] = field(default_factory=dict)
-
-    def targets(
-        self,
-        goal: list[float],
-        base: list[float],
-        held: list[float],
-        may_grow: list[bool],
-        watched_s: float,
-        foreign: float,
-        shrink: float,
-        now_ns: int,
-    ) -> tuple[list[float], list[bool]]:
-        top = 0.99 * self.limits.max_symbol_leverage
-        capped = [g if math.isnan(g) else min(max(g, -top), top) for g in goal]
-        room = max(self.limits.max_leverage - foreign, 0.0)
-        wanted = sum(abs(h if math.isnan(g) else g) for g, h in zip(capped, held, strict=True))
-        if wanted > 0.99 * room and wanted < INF:
-            capped = [g * 0.99 * room / wanted for g in capped]
-        total = sum(abs(h) for h in held if not math.isnan(h))
-        share = min(shrink, room / total if total > room else 1.0)
-        found = [
-            self._one(i, capped[i], base[i], held[i], may_grow[i], watched_s, share, now_ns) for i in range(len(goal))
-        ]
-        return [t for t, _ in found], [u for _, u in found]
-
-    def _one(
-        self, i: int, goal: float, base: float, held: float, may_grow: bool, watched_s: float, share: float, now_ns: int
-    ) -> tuple[float, bool]:
-        wish_ns = self.wish_ns.pop(i, None)  # put back only while the wish to grow lasts
-        if math.isnan(held):
-            return (0.0 if goal == 0 else NAN), False
-        if math.isinf(held):
-            return 0.0, True
-        side = 1.0 if held >= 0 else -1.0
-        size = abs(held)
-        wanted = size if math.isnan(goal) else goal * side  # along the side that is held; negative is the other side
-        top = self.limits.max_symbol_leverage
-        if size > top or share < 1.0:
-            return side * min(max(wanted, 0.0), 0.99 * min(top, size * share)), size > 0
-        if size > 0 and wanted <= 0:
-            return 0.0, False
-        if size == 0:
-            side, wanted = math.copysign(1.0, wanted * side), abs(wanted)
-        band = self.pace.band_frac * base
-        if wanted <= size:
-            return (side * (wanted + band / 2) if wanted < size - band / 2 else held), False
-        if wanted <= size + band or not may_grow or watched_s < self.pace.warm_up_s:
-            return held, False
-        wish_ns = self.wish_ns[i] = now_ns if wish_ns is None else wish_ns
-        if now_ns - wish_ns < self.pace.persistence_s * 1e9:
-            return held, False
-        growth = wanted - band - size
-        rate = self.pace.max_increase_frac_per_min
-        if rate is not None:
-            room = rate * base * (now_ns - max(wish_ns, self.grown_ns.get(i, -1))) / 60e9
-            if room < min(growth, max(band, base / 100)):
-                return held, False
-            growth = min(growth, room)
-        return side * (size + growth), False
+    sizes, bases = np.array(goal, float), np.array(base or [5.0] * n)
+    given = {
+        "side": np.where(np.isnan(sizes), 1.0, np.sign(sizes)),
+        "base": bases,
+        "held": held,
+        "barred": [0 if grows else Bound.NOT_READY for grows in may_grow or [True] * n],
+        "watched_s": watched_s,
+        "margin_rate": 1 / 500,
+        "unit_notional": 1.1,
+    } | inputs
+    for name, content in given.items():
+        rules.inputs[name] = content
+    factors = np.abs(sizes / bases)[np.newaxis, :]
+    table = calm_market(n) if table is None else table
+    return rules.targets(table, factors, equity=1e4, foreign=foreign, shrink=shrink, now_ns=now_ns)
 
 
 LEVERAGE = st.one_of(st.floats(-12, 12), st.sampled_from([0.0, -0.0, NAN, 5.0, -5.0, 8.0, 8.000001, 4.5, 0.5, -1e-9]))
+
+
+def three(of: st.SearchStrategy) -> st.SearchStrategy[list]:
+    return st.lists(of, min_size=3, max_size=3)
+
+
+MARKET = st.fixed_dictionaries(
+    {
+        "crisis_level": three(st.sampled_from([0, 0, 0, 0, 1, 2, 3])),
+        "is_spot_only": three(st.sampled_from([0, 0, 1])),
+        "sell_capacity_units": three(st.sampled_from([1e6, 1e6, 3e4, 2e4, 0.0, NAN])),
+        "buy_capacity_units": three(st.sampled_from([1e6, 2e4, NAN])),
+        "volatility_bps": three(st.sampled_from([0.2, 0.2, 5.0, NAN])),
+        "slow_volatility_bps": three(st.sampled_from([0.2, 0.3, NAN])),
+        "worst_minute_bps": three(st.sampled_from([5.0, 400.0, NAN])),
+        "round_trip_bps": three(st.sampled_from([0.4, -0.1, 3.0, NAN, INF])),
+        "usual_round_trip_bps": three(st.sampled_from([0.4, 0.4, NAN])),
+    }
+)
+INPUTS = st.fixed_dictionaries(
+    {
+        "barred": three(st.sampled_from([0, 0, 0, Bound.CALENDAR, Bound.NOT_READY])),
+        "watched_s": st.sampled_from([0.0, 59.0, 61.0, 61.0]),
+        "holiday_factor": st.sampled_from([1.0, 1.0, 0.5]),
+        "exit_open": three(st.sampled_from([True, True, False])),
+        "touch_leverage": three(st.sampled_from([NAN, 1.0, 0.2])),
+        "margin_rate": three(st.sampled_from([1 / 30, 1 / 500, NAN])),
+        "unit_notional": three(st.sampled_from([1.1, 1.1, NAN])),
+        "max_units": st.sampled_from([INF, 4e4]),
+        "expected_return": three(st.sampled_from([NAN, NAN, 0.002, -0.01])),
+        "expected_error": st.sampled_from([0.0, 0.001]),
+    }
+)
 ROUND = st.tuples(
-    st.lists(LEVERAGE, min_size=3, max_size=3),
-    st.lists(st.one_of(LEVERAGE, st.just(INF)), min_size=3, max_size=3),
-    st.lists(st.booleans(), min_size=3, max_size=3),
-    st.sampled_from([0.0, 59.0, 61.0]),
+    three(LEVERAGE),
+    three(st.one_of(LEVERAGE, st.just(INF))),
+    MARKET,
+    INPUTS,
     st.sampled_from([0.0, 1.0, 9.0, 12.0]),
     st.sampled_from([1.0, 0.999, 0.5]),
-    st.sampled_from([0, S, 31 * S, 120 * S]),
+    st.sampled_from([0, S, 31 * S, 61 * S, 120 * S, 400 * S]),
     st.booleans(),
 )
 PACES = st.builds(
@@ -129,51 +102,48 @@ PACES = st.builds(
     warm_up_s=st.sampled_from([0.0, 60.0]),
     persistence_s=st.sampled_from([0.0, 30.0]),
     max_increase_frac_per_min=st.sampled_from([None, 0.25, 1.0]),
-    band_frac=st.sampled_from([0.0, 0.1, 0.5]),
+    band_frac=st.sampled_from([None, 0.0, 0.1, 0.5]),
+    heeds_crisis=st.sampled_from([True, True, False]),
 )
 BASE = [5.0, 2.5, 0.1]
 
 
-@given(PACES, st.lists(ROUND, min_size=1, max_size=8))
-@settings(max_examples=300)
-def test_targets_equal_those_of_the_plain_twin(pace: Pace, rounds: list) -> None:
-    rules, twin = LeverageRules(3, pace, WIDE), Twin(pace, WIDE)
+@given(PACES, st.booleans(), st.lists(ROUND, min_size=1, max_size=8))
+@settings(max_examples=400)
+def test_targets_equal_those_of_the_plain_twin(pace: Pace, requires_caps: bool, rounds: list) -> None:
+    rules, twin = LeverageRules(3, pace, WIDE, requires_caps=requires_caps), PlainRules(pace, WIDE, requires_caps)
     now_ns = 1_700_000_000 * S
-    for goal, held, may_grow, watched_s, foreign, shrink, later_ns, stay in rounds:
+    for goal, held, market, inputs, foreign, shrink, later_ns, stay in rounds:
         now_ns += later_ns
-        found = step(
-            rules,
-            goal,
-            held,
-            base=BASE,
-            may_grow=may_grow,
-            watched_s=watched_s,
-            foreign=foreign,
-            shrink=shrink,
-            now_ns=now_ns,
-        )
-        target, urgent = twin.targets(goal, BASE, held, may_grow, watched_s, foreign, shrink, now_ns)
-        assert found.target.tolist() == pytest.approx(target, rel=1e-12, abs=1e-12, nan_ok=True)
-        assert found.urgent.tolist() == urgent
-        for s in range(3):
-            if not stay and abs(target[s]) > abs(held[s]):
+        table = calm_market(3, **market)
+        told = {"base": BASE, "table": table, "foreign": foreign, "shrink": shrink, "now_ns": now_ns}
+        found = step(rules, goal, held, **told, **inputs)
+        factors = np.abs(np.array(goal) / np.array(BASE))[np.newaxis, :]
+        expected = twin.targets(table, factors, rules.inputs, 1e4, foreign, shrink, now_ns)
+        for s, (goal_s, target, urgent, bound) in enumerate(expected):
+            assert found.goal[s] == pytest.approx(goal_s, rel=1e-12, abs=1e-12, nan_ok=True)
+            assert found.target[s] == pytest.approx(target, rel=1e-12, abs=1e-12, nan_ok=True)
+            assert (bool(found.urgent[s]), Bound(found.bound[s])) == (urgent, bound)
+            if not stay and abs(target) > abs(held[s]):
                 rules.note_growth(s, now_ns)
-                twin.grown_ns[s] = now_ns
+                twin.memory[s].grown_ns = now_ns
 
 
 @given(
     PACES,
-    st.lists(LEVERAGE, min_size=3, max_size=3),
-    st.lists(LEVERAGE, min_size=3, max_size=3),
+    three(LEVERAGE),
+    three(LEVERAGE),
+    MARKET,
+    INPUTS,
     st.floats(0, 12),
     st.floats(0, 1),
 )
 def test_no_target_is_past_a_cap_on_the_other_side_or_grown_by_the_unknown(
-    pace: Pace, goal: list[float], held: list[float], foreign: float, shrink: float
+    pace: Pace, goal: list[float], held: list[float], market: dict, inputs: dict, foreign: float, shrink: float
 ) -> None:
-    rules = LeverageRules(3, pace, WIDE)
-    targets = step(rules, goal, held, foreign=foreign, shrink=shrink)
-    for g, h, t in zip(goal, held, targets.target.tolist(), strict=True):
+    rules, table = LeverageRules(3, pace, WIDE), calm_market(3, **market)
+    targets = step(rules, goal, held, foreign=foreign, shrink=shrink, table=table, **inputs)
+    for s, (g, h, t) in enumerate(zip(goal, held, targets.target.tolist(), strict=True)):
         if math.isnan(t):
             assert math.isnan(h)
             continue
@@ -181,7 +151,15 @@ def test_no_target_is_past_a_cap_on_the_other_side_or_grown_by_the_unknown(
         assert not t * h < 0, "a flip closes first"
         if math.isnan(g) or math.isnan(h):
             assert not abs(t) > (0.0 if math.isnan(h) else abs(h))
-    if not any(math.isnan(x) for x in held):
+        row = targets.rows[s]
+        caps = [row[cap] for cap in ("kelly", "stop_out", "exit_cost", "max_volume")]
+        if any(map(math.isnan, caps)) or rules.inputs["barred"][s]:
+            assert math.isnan(h) or abs(t) <= abs(h)
+        if rules.inputs["exit_open"][s] or abs(t) > abs(h):
+            assert math.isnan(h) or abs(t) <= min(c for c in (*caps, 8.0) if not math.isnan(c)) + 1e-12
+        if pace.heeds_crisis and table["crisis_level"][s] >= 1:
+            assert math.isnan(h) or abs(t) <= abs(h)
+    if not any(math.isnan(x) for x in held) and all(rules.inputs["exit_open"]):
         assert np.abs(targets.target).sum() <= max(np.abs(held).sum(), max(10 - foreign, 0)) + 1e-9
 
 
@@ -321,3 +299,137 @@ def test_what_is_opened_at_a_cap_is_not_cut_by_the_spread_it_paid(
             held = float(targets.target[0]) * 1.0005
         held *= 1 + 0.002 * (-1) ** tick
     assert 4.9 < held <= 5.0
+
+
+# -- the band ------------------------------------------------------------------------------------------------------
+
+
+def test_the_models_own_example_of_the_band() -> None:
+    # Models 14.7: held 3.0, wish 2.736908, half-width 0.47: no trade. Reductions go by half of it, so 0.94 is that.
+    rules = LeverageRules(1, Pace(0, 0, None, 0.94 / 5), WIDE)
+    quiet = step(rules, [2.736908], [3.0])
+    assert (quiet.target[0], quiet.bound[0]) == (3.0, Bound.BAND)
+    # The same with a crisis at level 2, which leaves a quarter: to the target, not to the edge, and at once.
+    crisis = step(rules, [2.736908], [3.0], table=calm_market(1, crisis_level=2))
+    assert crisis.target[0] == pytest.approx(0.684227, abs=5e-7)
+    assert (crisis.urgent[0], crisis.bound[0]) == (True, Bound.CRISIS)
+
+
+def test_the_cost_aware_band_is_a_quarter_of_the_base_for_an_hour_and_then_that_of_the_formula() -> None:
+    rules = LeverageRules(1, Pace(0, 0, None), WIDE)
+    table = calm_market(1, round_trip_bps=1.0, slow_volatility_bps=60 / math.sqrt(86400))
+    widths = []
+    for minute in range(121):
+        wish = 4.0 + 0.5 * (minute % 2)
+        widths.append(step(rules, [wish], [4.2], now_ns=minute * 60 * S, table=table).rows["half_band"][0])
+    assert widths[:60] == [1.25] * 60
+    # The wish changes by half a turn a minute: 0.25 x 1440 per day. One way costs 0.5 bps, sigma is 60 bps a day.
+    expected = formulas.band_half_width(0.5e-4, 0.25 * 1440, 5.0, 0.006)
+    assert expected > 2.5
+    assert widths[60:] == pytest.approx([2.5] * 61), "and never above half of the base"
+    still = LeverageRules(1, Pace(0, 0, None), WIDE)
+    for minute in range(62):
+        width = step(still, [4.0 + 0.02 * (minute % 2)], [4.0], now_ns=minute * 60 * S, table=table).rows["half_band"]
+    assert width[0] == pytest.approx(formulas.band_half_width(0.5e-4, 0.0004 * 1440, 5.0, 0.006), rel=1e-9)
+    assert 0.25 < width[0] < 2.5
+
+
+def test_the_band_formula_meets_its_vector_in_both_forms() -> None:
+    # Models 14.7: c = 0.5 bps, v_L = 0.25, gamma = 5, sigma = 0.6 % a day.
+    assert formulas.band_half_width(0.5e-4, 0.25, 5, 0.006) == pytest.approx(0.47052, abs=5e-6)
+    assert band_half_width(0.5e-4, 0.25, 5.0, 0.006) == pytest.approx(0.47052, abs=5e-6)
+    assert math.isnan(formulas.band_half_width(0.5e-4, 0.25, 5, 0.0))
+
+
+def test_the_partial_move_meets_its_vector() -> None:
+    # Models 14.7, Gârleanu & Pedersen: gamma = 1, lambda = 10.
+    assert formulas.partial_move_frac(1, 10) == pytest.approx(0.270156, abs=5e-7)
+
+
+def test_a_wish_that_does_not_move_has_the_least_band_and_an_unknown_cost_the_early_one() -> None:
+    rules = LeverageRules(1, Pace(0, 0, None), WIDE)
+    for minute in range(62):
+        width = step(rules, [4.0], [4.0], now_ns=minute * 60 * S).rows["half_band"][0]
+    assert width == pytest.approx(0.25)
+    unknown = calm_market(1, round_trip_bps=NAN, usual_round_trip_bps=NAN)
+    assert step(rules, [4.0], [4.0], now_ns=62 * 60 * S, table=unknown).rows["half_band"][0] == 1.25
+
+
+@pytest.mark.parametrize(("touch", "target", "bound"), [(2.0, 3.0, 0), (1.0, 2.0, Bound.TOUCH), (NAN, 3.0, 0)])
+def test_more_than_the_best_level_holds_is_traded_half_way(touch: float, target: float, bound: int) -> None:
+    grown = step(LeverageRules(1, FREE, WIDE), [3.0], [1.0], touch_leverage=touch)
+    assert (grown.target[0], grown.bound[0]) == (target, bound)
+    cut = step(LeverageRules(1, FREE, WIDE), [1.0], [3.0], touch_leverage=touch)
+    assert (cut.target[0], cut.bound[0]) == (4.0 - target, bound)
+
+
+# -- crisis --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("level", "target"), [(0, 4.0), (1, 2.0), (2, 1.0), (3, 0.0)])
+@pytest.mark.parametrize("side", [1.0, -1.0])
+def test_a_crisis_leaves_a_half_a_quarter_or_nothing_whatever_the_band(level: int, target: float, side: float) -> None:
+    rules = LeverageRules(1, Pace(60, 30, 0.25, 0.5), WIDE)
+    found = step(rules, [4.0 * side], [4.0 * side], table=calm_market(1, crisis_level=level))
+    assert (found.target[0], found.urgent[0]) == (target * side, level > 0)
+
+
+@pytest.mark.parametrize("level", [1, 2, 3])
+def test_nothing_grows_and_nothing_is_opened_in_a_crisis(level: int) -> None:
+    for held in (0.0, 0.1):
+        found = step(LeverageRules(1, FREE, WIDE), [8.0], [held], table=calm_market(1, crisis_level=level))
+        assert found.target[0] <= held
+        assert found.bound[0] == Bound.CRISIS
+
+
+@pytest.mark.parametrize("level", [1, 2, 3])
+def test_a_crisis_with_nothing_to_close_against_is_sat_out(level: int) -> None:
+    rules, table = LeverageRules(1, FREE, WIDE), calm_market(1, crisis_level=level)
+    found = step(rules, [5.0], [5.0], table=table, exit_open=False)
+    assert (found.target[0], found.urgent[0], found.bound[0]) == (5.0, False, Bound.EXIT_EMPTY)
+
+
+@pytest.mark.parametrize(("level", "target"), [(0, 4.0), (1, 2.5), (2, 1.25), (3, 0.0)])
+def test_a_crisis_reduces_what_is_unknown_to_its_share_of_the_base(level: int, target: float) -> None:
+    found = step(LeverageRules(1, FREE, WIDE), [NAN], [4.0], table=calm_market(1, crisis_level=level))
+    assert found.target[0] == target
+
+
+def test_a_crisis_is_no_ones_business_when_the_config_says_so() -> None:
+    rules = LeverageRules(1, Pace(0, 0, None, 0.0, heeds_crisis=False), WIDE)
+    assert step(rules, [5.0], [5.0], table=calm_market(1, crisis_level=3)).target[0] == 5.0
+
+
+# -- what bars an increase -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("why", [Bound.CALENDAR, Bound.NOT_READY, Bound.HANDS_OFF])
+def test_what_bars_an_increase_is_named_and_bars_no_reduction(why: Bound) -> None:
+    rules = LeverageRules(1, FREE, WIDE)
+    barred = step(rules, [5.0], [1.0], barred=why)
+    assert (barred.target[0], barred.bound[0]) == (1.0, why)
+    assert step(rules, [0.5], [1.0], barred=why).target[0] == 0.5
+
+
+def test_a_holiday_halves_the_base() -> None:
+    assert step(LeverageRules(1, FREE, WIDE), [4.0], [0.0], holiday_factor=0.5).target[0] == 2.0
+
+
+def test_without_a_book_no_more_than_the_base_is_wanted() -> None:
+    table = calm_market(1, is_spot_only=1, sell_capacity_units=NAN, buy_capacity_units=NAN)
+    found = step(LeverageRules(1, FREE, WIDE), [7.0], [0.0], table=table)
+    assert (found.target[0], found.rows["exit_cost"][0]) == (5.0, INF)
+
+
+def test_each_rule_of_patience_is_named() -> None:
+    rules, held = LeverageRules(1, Pace(60, 30, 0.25, 0.1), WIDE), [1.0]
+    assert step(rules, [5.0], held, watched_s=3).bound[0] == Bound.WARM_UP
+    assert step(rules, [1.4], held).bound[0] == Bound.BAND
+    assert step(rules, [5.0], held).bound[0] == Bound.PERSISTENCE
+    assert step(rules, [5.0], held, now_ns=31 * S).bound[0] == Bound.RATE
+    assert step(rules, [NAN], held).bound[0] == Bound.UNKNOWN_FACTOR
+    assert step(rules, [1.0], held).bound[0] == Bound.NONE
+
+
+def test_every_bound_has_words() -> None:
+    assert set(BOUND_WORDS) == set(Bound)

@@ -1,0 +1,55 @@
+"""What holds a leverage back: one small number a symbol, with a word for people."""
+
+from enum import IntEnum
+
+
+class Bound(IntEnum):
+    """What keeps the target of a symbol from what its strategy asks for; the numbers are journalled."""
+
+    NONE = 0
+    # Caps.
+    KELLY = 1
+    STOP_OUT = 2
+    EXIT_COST = 3
+    MAX_VOLUME = 4
+    MAX_SYMBOL = 5
+    MAX_TOTAL = 6
+    MARGIN = 7
+    # Moments in which nothing may grow.
+    CRISIS = 8
+    CALENDAR = 9
+    NOT_READY = 10
+    HANDS_OFF = 11
+    UNKNOWN_FACTOR = 12
+    UNKNOWN_CAP = 13
+    EXIT_EMPTY = 14
+    # Patience.
+    WARM_UP = 15
+    PERSISTENCE = 16
+    RATE = 17
+    BAND = 18
+    TOUCH = 19
+
+
+BOUND_WORDS: dict[Bound, str] = {
+    Bound.NONE: "",
+    Bound.KELLY: "Kelly",
+    Bound.STOP_OUT: "stop-out",
+    Bound.EXIT_COST: "exit cost",
+    Bound.MAX_VOLUME: "broker's maximum volume",
+    Bound.MAX_SYMBOL: "max_symbol_leverage",
+    Bound.MAX_TOTAL: "max_leverage",
+    Bound.MARGIN: "margin use",
+    Bound.CRISIS: "crisis",
+    Bound.CALENDAR: "calendar window",
+    Bound.NOT_READY: "not ready",
+    Bound.HANDS_OFF: "closed by hand",
+    Bound.UNKNOWN_FACTOR: "a factor is unknown",
+    Bound.UNKNOWN_CAP: "a cap is unknown",
+    Bound.EXIT_EMPTY: "nothing to close against",
+    Bound.WARM_UP: "warm-up",
+    Bound.PERSISTENCE: "waits to see whether it lasts",
+    Bound.RATE: "rate of increase",
+    Bound.BAND: "within the no-trade band",
+    Bound.TOUCH: "half way, more than the best level holds",
+}
