@@ -50,16 +50,15 @@ def stream(scenario: str, seconds: int, *, seed: int = 1, speed: float = 1.0) ->
 @cache
 def looks(scenario: str, seconds: int, symbol_id: int) -> tuple[Look, ...]:
     """One symbol, looked at ten times a second."""
-    book, found, events = VenueBook(), [], 0
+    book, found = VenueBook(), []
     changes = [change for change in stream(scenario, seconds) if change.symbol_id == symbol_id]
     due = 0.0
-    for change in changes:
+    for events, change in enumerate(changes):
         at_s = (change.time_ns - START_NS) / SECOND
         while due < at_s:
             found.append(look(due, book, events))
             due += STEP_S
         book.apply(change)
-        events += 1
     return tuple(found)
 
 

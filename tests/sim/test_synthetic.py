@@ -130,7 +130,7 @@ def test_symbols_on_request_join_the_default_ones_and_leave_them_as_they_were() 
 
 
 def test_an_unknown_symbol_is_one_line_that_says_what_exists() -> None:
-    with pytest.raises(ValueError, match="unknown symbol 'GER40'; the venue has: .*BTCUSD, US500, .*ETHUSD$"):
+    with pytest.raises(ValueError, match=r"unknown symbol 'GER40'; the venue has: .*BTCUSD, US500, .*ETHUSD$"):
         open_market("synthetic", seed=1, start_ns=START_NS, speed=1.0, symbols=["US500", "GER40"])
 
 
