@@ -14,8 +14,18 @@ from typing import Any
 
 import strategies
 from bot import __version__
-from bot.assembly import Run, assemble, engine_settings, journalled_token, new_run_id, open_journal, open_ledger, user_state_folder
+from bot.assembly import (
+    Run,
+    assemble,
+    engine_settings,
+    journalled_token,
+    new_run_id,
+    open_journal,
+    open_ledger,
+    user_state_folder,
+)
 from bot.config import Config, check_live, check_supported, check_together, client_secrets, load_token
+from bot.config.loading import OF_THE_PLACE
 from bot.config.secrets import ClientSecrets, Token
 from bot.config.token_file import write_token_file
 from bot.engine.decision import Decision
@@ -182,19 +192,45 @@ def demo_config(
             "mode": "trade" if trade else "dry-run",
             "symbols": {name: dict(choice) for name, choice in symbols.items()},
             "strategy": {
-                "name": "liquidity-weighted",
+                "name": "composite",
                 "base_leverage": 3,
-                "parameters": {"alpha": 1, "liquidity_base_s": 60, "liquidity_smoothing_s": 2},
+                "parameters": {"liquidity_base_s": 60, "liquidity_smoothing_s": 2, "volatility_sample_s": 1},
             },
-            "sizing": {"warm_up_s": 3, "persistence_s": 1, "max_increase_frac_per_min": 1, "band": 0.05},
+            "sizing": {
+                "warm_up_s": 3,
+                "persistence_s": 1,
+                "max_increase_frac_per_min": 1,
+                "band": 0.05,
+                "time_of_day": False,
+            },
             "state": {"directory": str(state)},
         }
     )
 
 
+def preset_config(preset: Config, *, trade: bool, venue: Mapping[str, Any], state: Path) -> Config:
+    """Return a demo's config that trades as a file says: all of it but where it runs and what it keeps."""
+    place = demo_config({"EURUSD": {}}, trade=trade, venue=venue, state=state)
+    return preset.model_copy(update={section: getattr(place, section) for section in OF_THE_PLACE})
+
+
+def _check_preset(preset: Config, market: str, seed: int) -> None:
+    """Raises: ConfigError, with the line, for a symbol the venue has not, or what the strategy does not know."""
+    from bot.sim.listing import extra_symbols
+    from bot.sim.market import open_market
+
+    every = [spec.name for spec in extra_symbols()]
+    listed = [spec.name for spec in open_market(market, seed=seed, start_ns=0, speed=1.0, symbols=every).specs]
+    for name in preset.symbols:
+        if name not in listed:
+            raise preset.error_at(f"symbols.{name}", f"the embedded venue has no {name}; it has: {', '.join(listed)}")
+    engine_settings(preset, "")
+
+
 def run_demo(
     *,
     market: str,
+    preset: Config | None = None,
     seed: int,
     trade: bool,
     seconds: float,
@@ -205,10 +241,14 @@ def run_demo(
 ) -> tuple[int, str]:
     """Run the embedded venue and the bot against it in one process; return as `run_live`.
 
-    Args: `faults` is a file of faults for the venue to play, as `microlev sim --faults` takes it.
-    Raises: ValueError, one line, for a market or a file of faults that cannot be opened.
+    Args: `preset` says what is traded and how, from `load_preset`; None: the demo's own symbols, and quick sizing;
+        `faults` is a file of faults for the venue to play, as `microlev sim --faults` takes it.
+    Raises: ValueError, one line, for a market or a file of faults that cannot be opened, or a preset that does not fit.
     """
-    warm_up()  # before the venue starts, or its market would run ahead of the bot
+    if preset is not None:
+        _check_preset(preset, market, seed)  # at once, before anything is compiled
+    rehearsed = preset or demo_config(_DEMO_SYMBOLS, trade=trade, venue={}, state=Path())
+    warm_up(engine_settings(rehearsed, ""))  # before the venue starts, or its market would run ahead of the bot
     from twisted.internet import reactor
 
     from bot.net.clock import run_clock
@@ -222,7 +262,8 @@ def run_demo(
     client = ClientSecrets("microlev-demo", secrets.token_urlsafe(24))
     token = Token(secrets.token_urlsafe(24), secrets.token_urlsafe(24))
     start_ns = now_ns()
-    source = open_market(market, seed=seed, start_ns=start_ns, speed=1.0)
+    names = () if preset is None else preset.symbols
+    source = open_market(market, seed=seed, start_ns=start_ns, speed=1.0, symbols=names)
     venue = Venue(
         source,
         accounts=[AccountSettings(_DEMO_ACCOUNT, "hedged", "USD", Decimal(10_000))],
@@ -239,7 +280,10 @@ def run_demo(
     symbols = {name: {"direction": "long"} for name in recorded} or _DEMO_SYMBOLS
     with TemporaryDirectory(prefix="microlev-demo-") as state:
         where = {"port": server.port, "ca_file": str(server.ca_file), "oauth_url": server.oauth_url}
-        config = demo_config(symbols, trade=trade, venue=where, state=Path(state))
+        if preset is None:
+            config = demo_config(symbols, trade=trade, venue=where, state=Path(state))
+        else:
+            config = preset_config(preset, trade=trade, venue=where, state=Path(state))
         write_token_file(config.credentials.token_file, token)
         try:
             return run_live(

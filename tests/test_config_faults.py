@@ -106,6 +106,8 @@ MISTAKES = {
     "faults:\n  - at: 1s\n    for: 2s\n    drop:\n": (3, "faults.0.for", "happens once"),
     "faults:\n  - at: 1s\n    maintenance:\n": (3, "faults.0.maintenance", "needs an end"),
     "faults:\n  - at: 1s\n    stop_quotes:\n": (3, "faults.0.stop_quotes", "needs an end"),
+    "faults:\n  - at: 1s\n    shift: {bps: 5}\n": (3, "faults.0.shift", "needs an end"),
+    "faults:\n  - at: 1s\n    for: 1s\n    shift: {bps: 0}\n": (4, "faults.0.shift.bps", "not 0"),
     "faults:\n  - at: 1s\n    symbol: EURSUD\n    close_market:\n": (3, "faults.0.symbol", "'EURUSD'?"),
     "faults:\n  - at: 1s\n    symbol_change: {}\n": (3, "faults.0.symbol_change", "changes nothing"),
     "faults:\n  - at: 1s\n    rate:\n": (3, "faults.0.rate", "changes nothing"),
@@ -171,7 +173,8 @@ def test_the_file_s_model_and_the_venue_s_classes_have_the_same_faults_fields_an
 
 
 def test_what_lasts_is_the_same_for_the_file_and_for_the_venue() -> None:
-    of_the_state = {"access_rights", "close_market", "trading_mode", "crossed_book", "empty_book", "stop_quotes"}
+    of_the_state = {"access_rights", "close_market", "trading_mode", "crossed_book", "empty_book", "stop_quotes",
+                    "shift", "no_depth"}  # fmt: skip
     lasting_in_file = set(_LASTING)
     assert lasting_in_file == {name for name, cls in WHATS.items() if cls in LASTING} | of_the_state
     for name in of_the_state:

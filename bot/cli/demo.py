@@ -5,16 +5,20 @@ from typing import Annotated
 
 import typer
 
-from bot.cli.options import duration
+from bot.cli.options import MARKET_HELP, duration
 
 
 def demo(
     seconds: Annotated[
         float, typer.Option(help="Stop this long after the first READY.", min=0.0, callback=duration)
     ] = 30.0,
-    market: Annotated[
-        str, typer.Option(metavar="SOURCE", help="synthetic[:calm|thin] or a .parquet recording.")
-    ] = "synthetic:calm",
+    market: Annotated[str, typer.Option(metavar="SOURCE", help=MARKET_HELP)] = "synthetic:calm",
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="A config whose symbols, strategy, sizing, risk and execution are to be shown."
+        ),
+    ] = None,
     trade: Annotated[bool, typer.Option("--trade", help="Send the orders to the embedded venue.")] = False,
     json: Annotated[bool, typer.Option("--json", help="JSON lines on standard output.")] = False,
     seed: Annotated[int, typer.Option(help="Seed of the synthetic market.")] = 1,
@@ -25,12 +29,29 @@ def demo(
         Path | None, typer.Option(metavar="DIR", help="Folder of the journal; default: the user's state folder.")
     ] = None,
 ) -> int:
-    """Start an embedded venue and let the bot trade on it, on paper unless --trade. No account is needed."""
+    """Start an embedded venue and let the bot trade on it, on paper unless --trade. No account is needed.
+
+    With --config, what the file says of trading counts as it stands; its venue, account, credentials, mode and folders
+    do not.
+    """
+    import os
     import sys
 
     from bot.app import run_demo
     from bot.cli.screen import Screen, log_to_stderr
+    from bot.config import check_supported, load_preset
 
+    preset = None if config is None else load_preset(config, os.environ)
+    if preset is not None:
+        for warning in check_supported(preset):
+            typer.echo(f"warning: {warning}", err=True)
+        warm_up_s = preset.effective_sizing().warm_up_s
+        if warm_up_s >= seconds:
+            typer.echo(
+                f"hint: sizing.warm_up_s is {warm_up_s:g}, so no leverage grows in the {seconds:g} s of this demo; "
+                f"give --seconds {warm_up_s + 60:g}, for example",
+                err=True,
+            )
     if not json:
         typer.echo("starting the embedded venue and the bot; the first start compiles for some seconds", err=True)
     log_to_stderr()
@@ -38,6 +59,7 @@ def demo(
     try:
         code, text = run_demo(
             market=market,
+            preset=preset,
             seed=seed,
             trade=trade,
             seconds=seconds,

@@ -4,6 +4,12 @@ import math
 
 import typer
 
+MARKET_HELP = (
+    "synthetic[:SCENARIO] or a .parquet recording. SCENARIO is calm; thin (wide spreads, little depth); trending (a "
+    "drift of prices, more depth behind it); flash-crash (after 12 s and every minute bids vanish and prices fall); "
+    "rollover (after 12 s and every 45 s, as at 17:00 in New York)."
+)
+
 
 def duration(seconds: float | None) -> float | None:
     """Return a number of seconds as given.

@@ -6,6 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
+from bot.cli.options import MARKET_HELP
+
 ACCOUNT_ID = 1_000_001
 EXIT_USAGE = 2
 EXIT_UNREACHABLE = 4
@@ -13,9 +15,10 @@ EXIT_UNREACHABLE = 4
 
 def sim(
     port: Annotated[int, typer.Option(help="TCP port on 127.0.0.1; 0 takes a free one.", min=0, max=65_535)] = 0,
-    market: Annotated[
-        str, typer.Option(metavar="SOURCE", help="synthetic[:calm|thin] or a .parquet recording.")
-    ] = "synthetic:calm",
+    market: Annotated[str, typer.Option(metavar="SOURCE", help=MARKET_HELP)] = "synthetic:calm",
+    symbols: Annotated[
+        str, typer.Option(metavar="A,B", help="Symbols beside the six default ones: US500, JP225, XAGUSD, ETHUSD.")
+    ] = "",
     speed: Annotated[float, typer.Option(help="How many times faster than the clock the market runs.")] = 1.0,
     seed: Annotated[int, typer.Option(help="Seed of the synthetic market.")] = 1,
     account_type: Annotated[str, typer.Option(metavar="TYPE", help="hedged or netted.")] = "hedged",
@@ -54,7 +57,8 @@ def sim(
     try:
         start_ns = now_ns()
         account = AccountSettings(ACCOUNT_ID, account_type, deposit_currency.upper(), _money(balance))
-        source = open_market(market, seed=seed, start_ns=start_ns, speed=speed)
+        extra = [name.strip() for name in symbols.split(",") if name.strip()]
+        source = open_market(market, seed=seed, start_ns=start_ns, speed=speed, symbols=extra)
         venue = Venue(
             source,
             accounts=[account],

@@ -48,6 +48,12 @@ def _whole(given: Any) -> Any:
     return given
 
 
+def _not_nothing(given: Any) -> Any:
+    if isinstance(given, bool) or given == 0:
+        raise ValueError("should be a number that is not 0")
+    return given
+
+
 Time = Annotated[int, BeforeValidator(parse_duration)]
 LongTime = Annotated[Time, Field(gt=0)]
 Names = Annotated[tuple[StrictStr, ...], BeforeValidator(_several), Field(min_length=1)]
@@ -253,6 +259,12 @@ class EmptyBook(Part):
     side: Side = "both"
 
 
+class Shift(Part):
+    """A symbol's prices are away from its market."""
+
+    bps: Annotated[float, BeforeValidator(_not_nothing), Field(ge=-1_000, le=1_000, allow_inf_nan=False)]
+
+
 class Bare(Part):
     """A fault with nothing to choose."""
 
@@ -311,6 +323,8 @@ class Entry(Part):
     crossed_book: Bare | None = None
     empty_book: EmptyBook | None = None
     stop_quotes: Bare | None = None
+    shift: Shift | None = None
+    no_depth: Bare | None = None
 
     @model_validator(mode="before")
     @classmethod

@@ -17,9 +17,9 @@ _TRIGGERS = ("at", "every", "on_request", "on_event", "on_connect")
 _LASTING = (
     "latency", "split", "merge", "silence", "slow_reader", "rate", "maintenance", "refuse_connections",
     "not_routable", "server_unreachable", "access_rights", "close_market", "trading_mode", "crossed_book",
-    "empty_book", "stop_quotes",
+    "empty_book", "stop_quotes", "shift", "no_depth",
 )  # fmt: skip
-_NEEDS_END = ("maintenance", "crossed_book", "empty_book", "stop_quotes")
+_NEEDS_END = ("maintenance", "crossed_book", "empty_book", "stop_quotes", "shift")
 
 
 def read_faults(path: Path) -> FaultFile:

@@ -19,6 +19,8 @@ from bot.config.yaml_tree import FromEnvironment, read_tree
 _FROM_ENVIRONMENT = {"client_id": "CTRADER_CLIENT_ID", "client_secret": "CTRADER_CLIENT_SECRET"}
 _LONGEST_SHOWN = 60
 _ACCOUNT_ID: Key = ("account", "id")
+OF_THE_PLACE = ("venue", "account", "credentials", "mode", "recording", "state")
+"""The sections that say where a bot runs and what it keeps; the others say how it trades."""
 
 
 def load_config(path: Path, environ: Mapping[str, str], *, needs_account: bool = True) -> Config:
@@ -39,6 +41,25 @@ def parse_config(text: str, name: str, environ: Mapping[str, str], *, needs_acco
     """
     tree, source = read_tree(text, name, environ, may_be_unset=() if needs_account else (_ACCOUNT_ID,))
     _fill_credentials(tree, environ)
+    return _checked(tree, source, needs_account=needs_account)
+
+
+def load_preset(path: Path, environ: Mapping[str, str]) -> Config:
+    """Return what a YAML file says of trading: symbols, strategy, sizing, risk, execution, what becomes of positions.
+
+    Where it would run (venue, account, credentials, mode, folders) is left out unread, and its variables may be unset:
+    the configuration is one for the embedded venue, in dry run.
+    Raises: ConfigError, as `load_config`.
+    """
+    text = read_yaml_text(path, "config")
+    tree, source = read_tree(text, str(path), environ, may_be_unset=[(section,) for section in OF_THE_PLACE])
+    for section in OF_THE_PLACE:
+        tree.pop(section, None)
+    tree["venue"] = {"environment": "simulator"}
+    return _checked(tree, source)
+
+
+def _checked(tree: dict[str, Any], source: ConfigSource, *, needs_account: bool = True) -> Config:
     try:
         config = Config.model_validate(tree)
     except ValidationError as error:

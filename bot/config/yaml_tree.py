@@ -31,8 +31,8 @@ def read_tree(
 ) -> tuple[dict[str, Any], ConfigSource]:
     """Return the mapping that a YAML text holds, and where its keys stand.
 
-    Args: `name` and `what` it is are shown in errors; `environ` answers `${NAME}`; a key of `may_be_unset` is null when
-        its variable is not set.
+    Args: `name` and `what` it is are shown in errors; `environ` answers `${NAME}`; a key of `may_be_unset`, or under
+        one, is null when its variable is not set.
     Raises: ConfigError for text that is not YAML, not one mapping, has a key twice, or names a missing variable.
     """
     source = ConfigSource(name)
@@ -90,7 +90,8 @@ class _Reader:
             return [self._item(child, (*key, str(index)), parents) for index, child in enumerate(node.value)]
         if isinstance(node, yaml.ScalarNode) and _OPEN in node.value:
             names = _VARIABLE.findall(node.value)
-            if key in self._may_be_unset and any(_NAME.fullmatch(n) and not self._environ.get(n) for n in names):
+            may_be_unset = any(key[: len(lenient)] == lenient for lenient in self._may_be_unset)
+            if may_be_unset and any(_NAME.fullmatch(n) and not self._environ.get(n) for n in names):
                 return None
             return self._filled(node.value, key)
         try:

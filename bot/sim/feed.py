@@ -1,9 +1,9 @@
 """The price feed of one symbol while it is bent: what clients are shown is not what the market does.
 
 How it works: the first bend copies the shown book; from then on changes go to the copy, and what is shown is derived
-from it: standing still, without a side, or crossed. The difference to what was shown before is the change that clients
-get. When the last bend ends, the difference to the copy brings the book back to the market, with the market's ids.
-Orders, triggers and profit go by what is shown: a venue that shows a price also trades on it here.
+from it: standing still, without a side, crossed, or at other prices. The difference to what was shown before is the
+change that clients get. When the last bend ends, the difference to the copy brings the book back to the market, with
+the market's ids. Orders, triggers and profit go by what is shown: a venue that shows a price also trades on it here.
 """
 
 from dataclasses import dataclass
@@ -11,18 +11,22 @@ from dataclasses import dataclass
 from bot.sim.book import VenueBook
 from bot.sim.change import Change, Quote
 
-STILL, EMPTY_BIDS, EMPTY_ASKS, CROSSED = "still", "empty bids", "empty asks", "crossed"
+STILL, EMPTY_BIDS, EMPTY_ASKS, CROSSED, SHIFTED = "still", "empty bids", "empty asks", "crossed", "shifted"
 _CROSSED_IDS = 10**12
 """Added to the id of a quote that is shown at another price, so that no id ever means two prices."""
+_SHIFTED_IDS = 10**13
+"""The same for every shift of a feed: its first adds this much, its second twice this much."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bend:
-    """One way of showing something else. `cause` tells bends of one kind apart; `until_ns` None: until it is ended."""
+    """One way of showing something else. `cause` tells bends of one kind apart; `until_ns` None: until it is ended;
+    `bps` is how far prices are shifted."""
 
     kind: str
     cause: str
     until_ns: int | None = None
+    bps: float = 0.0
 
 
 class Feed:
@@ -33,6 +37,8 @@ class Feed:
         self._market = VenueBook()
         self._bends: list[Bend] = []
         self._shift_e5 = 0
+        self._moved_e5: int | None = None
+        self._moved_ids = 0
 
     @property
     def is_bent(self) -> bool:
@@ -56,6 +62,9 @@ class Feed:
             self._market.bid_e5, self._market.ask_e5 = self._shown.bid_e5, self._shown.ask_e5
             self._shift_e5 = 0
         self._bends = [held for held in self._bends if (held.kind, held.cause) != (bend.kind, bend.cause)] + [bend]
+        if bend.kind == SHIFTED:
+            self._moved_e5 = None
+            self._moved_ids += _SHIFTED_IDS
         return self._difference(now_ns)
 
     def straighten(self, now_ns: int, *, cause: str | None = None) -> Change | None:
@@ -75,6 +84,8 @@ class Feed:
         bid_e5, ask_e5, quotes = self._market.bid_e5, self._market.ask_e5, self._market.quotes
         if CROSSED in kinds:
             ask_e5, quotes = self._crossed()
+        if SHIFTED in kinds:
+            bid_e5, ask_e5, quotes = self._shifted(bid_e5, ask_e5, quotes)
         if EMPTY_BIDS in kinds:
             bid_e5 = shown.bid_e5
         if EMPTY_ASKS in kinds:
@@ -115,3 +126,24 @@ class Feed:
                 moved = quote._replace(quote_id=quote.quote_id + _CROSSED_IDS, price_e5=quote.price_e5 - shift)
                 quotes[moved.quote_id] = moved
         return (None if market.ask_e5 is None else max(1, market.ask_e5 - shift)), quotes
+
+    def _shifted(
+        self, bid_e5: int | None, ask_e5: int | None, quotes: dict[int, Quote]
+    ) -> tuple[int | None, int | None, dict[int, Quote]]:
+        """Return prices and quotes a fixed number of ticks away: so many as the shift was when prices were known."""
+        if self._moved_e5 is None:
+            if bid_e5 is None or ask_e5 is None:
+                return bid_e5, ask_e5, quotes
+            bps = sum(bend.bps for bend in self._bends if bend.kind == SHIFTED)
+            self._moved_e5 = round((bid_e5 + ask_e5) / 2 * bps / 10_000 / self._tick_e5) * self._tick_e5
+        moved_e5, moved_ids = self._moved_e5, self._moved_ids
+        shifted = {
+            quote_id + moved_ids: quote._replace(quote_id=quote_id + moved_ids, price_e5=quote.price_e5 + moved_e5)
+            for quote_id, quote in quotes.items()
+            if quote.price_e5 + moved_e5 > 0
+        }
+        return (
+            None if bid_e5 is None else max(1, bid_e5 + moved_e5),
+            None if ask_e5 is None else max(1, ask_e5 + moved_e5),
+            shifted,
+        )

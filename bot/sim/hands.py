@@ -5,12 +5,16 @@ would; the work is done by the back office, the owner, the tape and the mishaps.
 for the venue's own reasons, ValueError, one line, for arguments that make no sense.
 """
 
+from collections import Counter
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, cast
 
 from bot.sim.back_office import BackOffice, Money
+from bot.sim.book import VenueBook
 from bot.sim.catalogue import Catalogue
-from bot.sim.feed import CROSSED, EMPTY_ASKS, EMPTY_BIDS, STILL, Bend
+from bot.sim.change import Quote
+from bot.sim.feed import CROSSED, EMPTY_ASKS, EMPTY_BIDS, SHIFTED, STILL, Bend
 from bot.sim.listing import Week
 from bot.sim.mishaps import Mishaps, PartialFill, Rejection
 from bot.sim.owner import Owner
@@ -33,9 +37,15 @@ class Hands:
     tape: Tape
     mishaps: Mishaps
     catalogue: Catalogue
+    books: dict[int, VenueBook]
+    hidden_depth: Counter[int]
 
     def reschedule(self) -> None:
         """Look again when something is due; the venue does it."""
+        raise NotImplementedError
+
+    def send_depth(self, symbol_id: int, new: Sequence[Quote], deleted: Sequence[int]) -> None:
+        """Send a change of depth to everybody who subscribed; the venue does it."""
         raise NotImplementedError
 
     # -- the broker's back office -----------------------------------------------------------------------------------
@@ -120,8 +130,12 @@ class Hands:
         """Show no changes for a while; orders are taken all the same, at the prices that stand."""
         self._bend(symbol_id, (STILL,), duration_ns)
 
+    def shift_prices(self, symbol_id: int, bps: float, duration_ns: int | None = None) -> None:
+        """Show all prices of a symbol moved for a while, up or down; orders are taken at those prices."""
+        self._bend(symbol_id, (SHIFTED,), duration_ns, bps)
+
     def restore_book(self, symbol_id: int) -> None:
-        """End what the three methods above began."""
+        """End what the four methods above began."""
         self.tape.straighten(self.catalogue.spec(symbol_id).symbol_id, self.now_ns, cause=_FAULT)
 
     def partial_fill(
@@ -138,8 +152,22 @@ class Hands:
         """Return the truth of now: what an account holds, and every shown book."""
         return snapshot(cast("Venue", self), account_id)
 
-    def _bend(self, symbol_id: int, kinds: tuple[str, ...], duration_ns: int | None) -> None:
+    def hide_depth(self, symbol_id: int) -> None:
+        """Send no depth of a symbol, as brokers do for many CFDs: quotes that were sent are withdrawn, a subscription
+        is taken and stays empty. Spot prices go on, and orders are filled from the book as ever."""
+        self.hidden_depth[self.catalogue.spec(symbol_id).symbol_id] += 1
+        if self.hidden_depth[symbol_id] == 1:
+            self.send_depth(symbol_id, (), tuple(self.books[symbol_id].quotes))
+
+    def show_depth(self, symbol_id: int) -> None:
+        """Send depth again, the whole book first, when everything that hid it has ended."""
+        if self.hidden_depth[self.catalogue.spec(symbol_id).symbol_id] > 1:
+            self.hidden_depth[symbol_id] -= 1
+        elif self.hidden_depth.pop(symbol_id, 0):
+            self.send_depth(symbol_id, tuple(self.books[symbol_id].quotes.values()), ())
+
+    def _bend(self, symbol_id: int, kinds: tuple[str, ...], duration_ns: int | None, bps: float = 0.0) -> None:
         until_ns = None if duration_ns is None else self.now_ns + duration_ns
         for kind in kinds:
-            self.tape.bend(self.catalogue.spec(symbol_id).symbol_id, Bend(kind, _FAULT, until_ns), self.now_ns)
+            self.tape.bend(self.catalogue.spec(symbol_id).symbol_id, Bend(kind, _FAULT, until_ns, bps), self.now_ns)
         self.reschedule()

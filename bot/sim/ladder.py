@@ -28,14 +28,17 @@ class Ladder:
         self._touched.add((is_bid, index))
 
     def move(
-        self, best_bid: int, best_ask: int, gap_ticks: int, size: Callable[[bool, int], int]
+        self, best_bid: int | None, best_ask: int | None, gap_ticks: int, size: Callable[[bool, int], int]
     ) -> tuple[tuple[Quote, ...], tuple[int, ...]]:
-        """Place the ladder around new best prices (in ticks); return the new quotes and the deleted ids."""
+        """Place the ladder around new best prices (in ticks); return the new quotes and the deleted ids.
+
+        Missing: a side without a best price has no quotes.
+        """
         new: list[Quote] = []
         deleted: list[int] = []
         for is_bid, best in ((True, best_bid), (False, best_ask)):
             side = self._sides[is_bid]
-            wanted = self._prices(best, gap_ticks, is_bid)
+            wanted = [] if best is None else self._prices(best, gap_ticks, is_bid)
             standing = set(wanted)
             for price in [price for price in side if price not in standing]:
                 deleted += [quote.quote_id for quote in side.pop(price)]

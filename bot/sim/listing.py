@@ -1,12 +1,12 @@
 """What the venue lists: the default symbols, the form of recorded ones, assets, classes and leverage tiers."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bot.market.symbols import SymbolSpec
 
-FX, METALS, CRYPTO, EQUITIES = 1, 2, 3, 4
-CLASS_NAMES = {FX: "Forex", METALS: "Metals", CRYPTO: "Crypto", EQUITIES: "Equities"}
+FX, METALS, CRYPTO, EQUITIES, INDICES = 1, 2, 3, 4, 5
+CLASS_NAMES = {FX: "Forex", METALS: "Metals", CRYPTO: "Crypto", EQUITIES: "Equities", INDICES: "Indices"}
 
 WHOLE_WEEK = ((0, 7 * 86_400),)
 """Every listed symbol trades round the clock, so that a session of any length, at any hour, has a market."""
@@ -28,10 +28,12 @@ TIERS: dict[int, tuple[tuple[int, int], ...]] = {
     METALS: ((1_000_000, 200), (5_000_000, 100), (50_000_000, 50)),
     CRYPTO: ((250_000, 50), (1_000_000, 20), (10_000_000, 10)),
     EQUITIES: ((1_000_000, 20), (10_000_000, 10)),
+    INDICES: ((1_000_000, 100), (5_000_000, 50), (50_000_000, 20)),
 }
 """Dynamic leverage by id: (upper bound of open volume in USD, leverage), ascending; the last also covers the rest."""
 
 _ASSET_DIGITS = {"EUR": 2, "USD": 2, "JPY": 0, "GBP": 2, "XAU": 2, "BTC": 8}
+_OTHER_ASSET_DIGITS = {"ETH": 8}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +51,9 @@ def _listed(symbol_id: int, name: str, group: int, digits: int, pip_position: in
         METALS: (10_000, 100, 100, 1_000_000),
         CRYPTO: (100, 1, 1, 10_000),
         EQUITIES: (100, 100, 100, 10_000_000),
+        INDICES: (100, 10, 10, 1_000_000),
     }[group]
-    base, quote = (name[:3], name[3:]) if group != EQUITIES else (name, "USD")
+    base, quote = (name, "USD") if group in (EQUITIES, INDICES) else (name[:3], name[3:])
     return SymbolSpec(
         symbol_id=symbol_id,
         name=name,
@@ -79,6 +82,26 @@ def default_symbols() -> tuple[SymbolSpec, ...]:
     )
 
 
+def extra_symbols() -> tuple[SymbolSpec, ...]:
+    """Return the symbols that a venue lists on request: two index CFDs of one index unit a lot, silver, ether.
+
+    Their ids follow those of the default symbols and of a recorded one, whichever of them are asked for.
+    """
+    silver = replace(
+        _listed(10, "XAGUSD", METALS, 3, 2),
+        lot_size_cents=500_000,
+        min_volume_cents=5_000,
+        step_volume_cents=5_000,
+        max_volume_cents=50_000_000,
+    )
+    return (
+        _listed(8, "US500", INDICES, 1, 0),
+        replace(_listed(9, "JP225", INDICES, 1, 0), quote_asset="JPY"),
+        silver,
+        _listed(11, "ETHUSD", CRYPTO, 2, 0),
+    )
+
+
 def recorded_symbol(name: str, digits: int, group: int) -> SymbolSpec:
     """Return the specification of a recorded symbol: the default's id if it replaces one, else an id of its own.
 
@@ -96,4 +119,5 @@ def assets_of(specs: Iterable[SymbolSpec]) -> dict[str, Asset]:
     names = list(_ASSET_DIGITS)
     for spec in specs:
         names += [name for name in (spec.base_asset, spec.quote_asset) if name not in names]
-    return {name: Asset(index, name, _ASSET_DIGITS.get(name, 2)) for index, name in enumerate(names, 1)}
+    digits = _ASSET_DIGITS | _OTHER_ASSET_DIGITS
+    return {name: Asset(index, name, digits.get(name, 2)) for index, name in enumerate(names, 1)}

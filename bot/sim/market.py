@@ -1,17 +1,19 @@
 """The market behind the venue: one stream of changes a symbol, merged by time.
 
 How it works: every symbol is an endless or ending iterator of `Change`s in time order; a heap holds the next of each.
-A source is `synthetic[:SCENARIO]` or a recording; a recorded symbol replaces the synthetic one of its name.
+A source is `synthetic[:SCENARIO]`, with the scenarios of `bot.sim.scenario`, or a recording; a recorded symbol replaces
+the synthetic one of its name. The default symbols are always there, others of `bot.sim.listing` when they are named.
 """
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from bot.market.symbols import SymbolSpec
 from bot.sim.change import Change
-from bot.sim.listing import default_symbols
+from bot.sim.listing import default_symbols, extra_symbols
 from bot.sim.recording import open_recording
-from bot.sim.synthetic import SCENARIOS, mid_paths, quote_stream
+from bot.sim.scenario import SCENARIOS
+from bot.sim.synthetic import mid_paths, quote_stream
 
 
 class Market:
@@ -64,10 +66,12 @@ class Market:
         return change
 
 
-def open_market(source: str, *, seed: int, start_ns: int, speed: float) -> Market:
+def open_market(source: str, *, seed: int, start_ns: int, speed: float, symbols: Iterable[str] = ()) -> Market:
     """Return the market that `source` names, starting at `start_ns` and running at `speed` times the clock.
 
-    Raises: ValueError, one line, for an unknown scenario, an unreadable recording or a speed that is not positive.
+    Args: `symbols` are wanted beside the default ones; to name one that is there anyway changes nothing.
+    Raises: ValueError, one line, for an unknown scenario or symbol, an unreadable recording or a speed that is not
+        positive.
     """
     if not 0 < speed < float("inf"):
         raise ValueError(f"speed must be a positive number, not {speed}")
@@ -88,14 +92,24 @@ def open_market(source: str, *, seed: int, start_ns: int, speed: float) -> Marke
             f"unknown market {source!r}: give synthetic[:{'|'.join(SCENARIOS)}] or a .parquet recording "
             "(a journal cannot be a market yet)"
         )
-    paths = mid_paths(seed)
+    recorded_name = None if recorded is None else recorded[0].name
+    paths = mid_paths(seed, SCENARIOS[scenario])
     streams: dict[SymbolSpec, Iterator[Change]] = {
-        spec: quote_stream(spec, paths[spec.name], scenario, seed, start_ns, speed)
-        for spec in default_symbols()
-        if recorded is None or spec.name != recorded[0].name
+        spec: quote_stream(spec, paths[spec.name], SCENARIOS[scenario], seed, start_ns, speed)
+        for spec in (*default_symbols(), *_extra(symbols, recorded_name))
+        if spec.name != recorded_name
     }
     if recorded is not None:
         streams[recorded[0]] = recorded[1]
     for spec in streams:
         descriptions.setdefault(spec.name, f"synthetic {scenario}")
     return Market(streams, descriptions)
+
+
+def _extra(names: Iterable[str], recorded_name: str | None) -> list[SymbolSpec]:
+    wanted, extra = set(names), extra_symbols()
+    known = [spec.name for spec in (*default_symbols(), *extra)]
+    unknown = sorted(wanted.difference(known, (recorded_name,)))
+    if unknown:
+        raise ValueError(f"unknown symbol {unknown[0]!r}; the venue has: {', '.join(known)}")
+    return [spec for spec in extra if spec.name in wanted]

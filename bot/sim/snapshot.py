@@ -83,7 +83,9 @@ def snapshot(venue: "Venue", account_id: int) -> Snapshot:
         used_margin=account.used_margin(),
         money_digits=account.money_digits,
         markets={
-            symbol_id: ShownMarket(book.bid_e5, book.ask_e5, dict(book.quotes))
+            symbol_id: ShownMarket(
+                book.bid_e5, book.ask_e5, {} if symbol_id in venue.hidden_depth else dict(book.quotes)
+            )
             for symbol_id, book in venue.books.items()
         },
     )  # fmt: skip

@@ -7,6 +7,7 @@ the changes, at its time. What the broker and the account's owner can do to a ve
 Nothing here reads a clock, a file or a socket, so a test or a backtest drives it as well as a server does.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -18,7 +19,7 @@ from bot.sim.account import Account, Ids
 from bot.sim.back_office import BackOffice
 from bot.sim.book import VenueBook
 from bot.sim.catalogue import Catalogue
-from bot.sim.change import Change
+from bot.sim.change import Change, Quote
 from bot.sim.credentials import EXPIRED_CODES, TOKEN_LIFE_S, Credentials
 from bot.sim.desk import Desk
 from bot.sim.entities import AccountSettings, Refused
@@ -80,6 +81,7 @@ class Venue(Hands):
         self.catalogue = Catalogue(market.specs, market.descriptions)
         self.specs, self.tiers, self.assets = self.catalogue.specs, self.catalogue.tiers, self.catalogue.assets
         self.books = {symbol_id: VenueBook() for symbol_id in self.specs}
+        self.hidden_depth: Counter[int] = Counter()
         self.history = {symbol_id: PriceHistory() for symbol_id in self.specs}
         self.rates = Rates(market.specs, self.books)
         self.floor = Floor(self.specs)
@@ -200,7 +202,7 @@ class Venue(Hands):
             if spot_moved:
                 for account_id in link.subscriptions.spots.get(symbol_id, ()):
                     link.send_frame(self._spot_frame(link, account_id, change))
-            if change.new or change.deleted:
+            if (change.new or change.deleted) and symbol_id not in self.hidden_depth:
                 for account_id in link.subscriptions.depth.get(symbol_id, ()):
                     link.send_frame(publishing.depth_frame(account_id, symbol_id, change.new, change.deleted))
         for account_id, desk in self.desks.items():
@@ -226,10 +228,16 @@ class Venue(Hands):
             link.send_frame(self._spot_frame(link, account_id, change))
 
     def send_depth_snapshot(self, link: Link, account_id: int, symbol_id: int) -> None:
-        """Send the whole book, as the first event after a subscription; nothing while it is empty."""
+        """Send the whole book, as the first event after a subscription; nothing while it is empty or hidden."""
         quotes = tuple(self.books[symbol_id].quotes.values())
-        if quotes:
+        if quotes and symbol_id not in self.hidden_depth:
             link.send_frame(publishing.depth_frame(account_id, symbol_id, quotes, ()))
+
+    def send_depth(self, symbol_id: int, new: Sequence[Quote], deleted: Sequence[int]) -> None:
+        """Send a change of depth to everybody who subscribed, without a change of the book; nothing when it is none."""
+        for link in self._links if new or deleted else ():
+            for account_id in link.subscriptions.depth.get(symbol_id, ()):
+                link.send_frame(publishing.depth_frame(account_id, symbol_id, new, deleted))
 
     # -- links ------------------------------------------------------------------------------------------------------
 

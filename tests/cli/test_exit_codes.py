@@ -279,6 +279,7 @@ def test_a_token_file_that_others_can_read_is_exit_2(mode: int, code: int, bench
         ["sim", "--account-type", "shared"],
         ["sim", "--deposit-currency", "XXX"],
         ["sim", "--speed", "0"],
+        ["sim", "--symbols", "US500,GER40"],
         ["demo", "--market", "synthetic:hectic"],
         ["replay"],
         ["record", "x.yaml"],

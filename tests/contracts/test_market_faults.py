@@ -10,7 +10,9 @@ from bot.sim.faults.venue_faults import (
     CrossedBook,
     EmptyBook,
     Holiday,
+    NoDepth,
     OpenMarket,
+    Shift,
     StopQuotes,
     TradingMode,
 )
@@ -107,6 +109,23 @@ def test_quotes_that_stop_are_not_grown_on(tmp_path: Path) -> None:
     scene.shrink(0.5).let(5)
     assert scene.ours(EURUSD) < held, "what is stale may be reduced"
     scene.let(15).until(scene.is_invested).check(replay=True)
+
+
+def test_without_depth_nothing_grows_and_when_it_comes_back_all_is_as_before(tmp_path: Path) -> None:
+    scene = Scene(tmp_path).trading()
+    scene.fire(NoDepth(), for_s=30, symbol="EURUSD").let(2)
+    held = scene.ours(EURUSD)
+    scene.grow().let(20)
+    assert scene.ours(EURUSD) == held
+    scene.let(10).until(scene.is_invested).check(replay=True)
+
+
+def test_a_symbol_that_runs_ahead_of_the_others_is_traded_at_its_own_prices(tmp_path: Path) -> None:
+    scene = Scene(tmp_path).trading()
+    before = scene.account.equity()
+    scene.fire(Shift(20.0), for_s=20, symbol="EURUSD").let(2)
+    assert scene.account.equity() > before, "what is held is worth what is shown"
+    scene.let(20).until(scene.is_invested).check(replay=True)
 
 
 @pytest.mark.parametrize(

@@ -226,7 +226,17 @@ COMMAND = [sys.executable, "-c", "import typer; from bot.cli.sim import sim; typ
 @pytest.mark.parametrize(("stop", "host"), [(signal.SIGINT, "localhost"), (signal.SIGTERM, "127.0.0.1")])
 def test_the_command_serves_verified_tls_and_ends_clean(stop: signal.Signals, host: str) -> None:
     with subprocess.Popen(
-        [*COMMAND, "--account-type", "netted", "--deposit-currency", "eur", "--balance", "2500.50"],
+        [
+            *COMMAND,
+            "--account-type",
+            "netted",
+            "--deposit-currency",
+            "eur",
+            "--balance",
+            "2500.50",
+            "--symbols",
+            "US500, JP225",
+        ],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -236,6 +246,7 @@ def test_the_command_serves_verified_tls_and_ends_clean(stop: signal.Signals, ho
         try:
             ready = json.loads(server.stdout.readline())
             assert ready["accounts"][0]["account_type"] == "netted"
+            assert [symbol["name"] for symbol in ready["symbols"]][6:] == ["US500", "JP225"]
             assert (ready["accounts"][0]["deposit_currency"], ready["accounts"][0]["balance"]) == ("EUR", 2500.5)
             context = ssl.create_default_context(cafile=ready["ca_file"])
             with (

@@ -18,7 +18,9 @@ from bot.sim.faults.venue_faults import (
     LeverageChange,
     ManualTrade,
     MarginChange,
+    NoDepth,
     OpenMarket,
+    Shift,
     StopQuotes,
     SymbolChange,
     TradingMode,
@@ -175,7 +177,37 @@ def test_quotes_that_stop_leave_orders_possible() -> None:
     assert client.messages("ProtoOASpotEvent")[-1].bid == 112_000
 
 
-@pytest.mark.parametrize("what", [CrossedBook(), EmptyBook(), StopQuotes()])
+def test_a_symbol_without_depth_from_the_start_has_spot_prices_alone_until_the_fault_ends() -> None:
+    desk = bench(at(0, NoDepth(), symbol="EURUSD", for_ns=20 * SECOND))
+    client = desk.client()
+    client.send("ProtoOASubscribeSpotsReq", symbolId=[EURUSD, USDJPY])
+    got = client.send("ProtoOASubscribeDepthQuotesReq", symbolId=[EURUSD, USDJPY])
+    assert [body.symbolId for _, body in got[1:]] == [USDJPY], "the subscription is taken"
+    desk.price(EURUSD, 112_000, 112_010)
+    assert kinds(client.messages()) == ["ProtoOASpotEvent"]
+    assert kinds(client.order("MARKET", "BUY", 100_000)) == ["ORDER_ACCEPTED", "ORDER_FILLED"]
+    desk.wait(20)
+    (event,) = client.messages("ProtoOADepthEvent")
+    assert (event.symbolId, len(event.newQuotes), len(event.deletedQuotes)) == (EURUSD, 2, 0)
+
+
+def test_a_symbol_that_has_no_depth_for_ever_never_sends_any() -> None:
+    desk, client = after_a_second(NoDepth(), symbol="EURUSD")
+    assert client.messages("ProtoOADepthEvent")[-1].deletedQuotes, "what stood is withdrawn"
+    desk.price(EURUSD, 112_000, 112_010)
+    desk.wait(3_600)
+    assert client.messages("ProtoOADepthEvent") == []
+
+
+def test_a_shift_moves_one_symbol_for_its_time() -> None:
+    desk, client = after_a_second(Shift(10.0), symbol="EURUSD", for_ns=5 * SECOND)
+    spots = client.messages("ProtoOASpotEvent")
+    assert [(spot.symbolId, spot.bid, spot.ask) for spot in spots[-1:]] == [(EURUSD, 110_109, 110_111)]
+    desk.wait(5)
+    assert [(spot.symbolId, spot.bid) for spot in client.messages("ProtoOASpotEvent")] == [(EURUSD, 109_999)]
+
+
+@pytest.mark.parametrize("what", [CrossedBook(), EmptyBook(), StopQuotes(), Shift(5.0)])
 def test_what_needs_an_end_does_nothing_without_one_and_says_so(what: Any) -> None:
     desk = Desk()
     desk.venue.stage.fire(what, symbol="EURUSD")

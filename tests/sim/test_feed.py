@@ -6,12 +6,13 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from venue_client import EURUSD, SECOND, Client, Desk, kinds
+from venue_client import ACCOUNT, EURUSD, SECOND, USDJPY, Client, Desk, kinds
 
 from bot.sim.book import VenueBook
 from bot.sim.change import Change
 
 LOT = 10_000_000
+SUBSCRIBE = ("ProtoOASubscribeSpotsReq", "ProtoOASubscribeDepthQuotesReq")
 FILL = ["ORDER_ACCEPTED", "ORDER_FILLED"]
 
 
@@ -100,6 +101,64 @@ def test_an_empty_side_has_no_quotes_its_spot_stands_still_and_orders_into_it_ar
     assert seen.look().best() == (seen.bid, seen.ask) == (110_019, 110_021)
 
 
+@pytest.mark.parametrize(("bps", "ticks"), [(5, 55), (-5, -55), (0.01, 0)])
+def test_a_shifted_symbol_moves_with_its_market_at_a_distance_trades_there_and_comes_back(
+    bps: float, ticks: int
+) -> None:
+    desk = Desk()
+    seen = watching(desk)
+    desk.venue.shift_prices(EURUSD, bps, 10 * SECOND)
+    assert seen.look().best() == (seen.bid, seen.ask) == (109_999 + ticks, 110_001 + ticks)
+    desk.price(EURUSD, 120_019, 120_021)
+    assert seen.look().best() == (seen.bid, seen.ask) == (120_019 + ticks, 120_021 + ticks), "the same distance"
+    filled = seen.client.order("MARKET", "BUY", LOT)
+    assert filled[1].deal.executionPrice == pytest.approx((120_021 + ticks) / 100_000)
+    desk.wait(9)
+    assert seen.look().best() == (seen.bid, seen.ask) == (120_019, 120_021)
+
+
+def test_a_shift_leaves_the_other_symbols_alone_and_needs_no_quote_to_begin() -> None:
+    desk = Desk(quoted=False)
+    desk.venue.shift_prices(EURUSD, 100)
+    desk.price(USDJPY, 15_000_000, 15_001_000)
+    desk.price(EURUSD, 99_999, 100_001)
+    books = desk.venue.books
+    assert (books[EURUSD].bid_e5, books[EURUSD].ask_e5) == (100_999, 101_001)
+    assert (books[USDJPY].bid_e5, books[USDJPY].ask_e5) == (15_000_000, 15_001_000)
+
+
+def test_hidden_depth_is_withdrawn_spot_goes_on_orders_are_filled_and_the_whole_book_comes_back() -> None:
+    desk = Desk()
+    seen = watching(desk)
+    desk.venue.hide_depth(EURUSD)
+    assert seen.look().best() == (None, None)
+    desk.price(EURUSD, 110_019, 110_021)
+    assert not seen.look().quotes
+    assert (seen.bid, seen.ask) == (110_019, 110_021)
+    assert desk.venue.snapshot(ACCOUNT).markets[EURUSD].quotes == {}
+    late = desk.client()
+    answers = [kinds([body for _, body in late.send(name, symbolId=[EURUSD])]) for name in SUBSCRIBE]
+    assert answers == [["ProtoOASubscribeSpotsRes", "ProtoOASpotEvent"], ["ProtoOASubscribeDepthQuotesRes"]]
+    assert seen.client.order("MARKET", "BUY", LOT)[1].deal.executionPrice == 1.10021
+    late.messages()
+    desk.venue.show_depth(EURUSD)
+    assert seen.look().best() == (110_019, 110_021)
+    assert kinds(late.messages()) == ["ProtoOADepthEvent"]
+    desk.venue.show_depth(EURUSD)
+    assert late.messages() == []
+
+
+def test_depth_that_is_hidden_twice_comes_back_when_both_have_ended() -> None:
+    desk = Desk()
+    seen = watching(desk)
+    for _ in range(2):
+        desk.venue.hide_depth(EURUSD)
+    desk.venue.show_depth(EURUSD)
+    assert not seen.look().quotes
+    desk.venue.show_depth(EURUSD)
+    assert seen.look().agrees_with(desk.venue.books[EURUSD])
+
+
 def test_without_quotes_orders_are_executed_at_the_prices_that_stand() -> None:
     desk = Desk()
     seen = watching(desk)
@@ -154,7 +213,8 @@ ACTS = st.lists(
     st.one_of(
         st.tuples(st.just("quote"), st.integers(1, 60), st.integers(1, 60)),
         st.tuples(st.sampled_from(["cross", "still", "bid", "ask", "both"]), st.one_of(st.none(), st.integers(1, 4))),
-        st.tuples(st.sampled_from(["stop", "resume", "restore", "wait"])),
+        st.tuples(st.just("shift"), st.one_of(st.none(), st.integers(1, 4)), st.integers(-20, 20)),
+        st.tuples(st.sampled_from(["stop", "resume", "restore", "wait", "hide", "show"])),
     ),
     max_size=25,
 )
@@ -165,7 +225,7 @@ ACTS = st.lists(
 def test_whatever_happens_a_client_sees_the_shown_book_and_in_the_end_the_market(acts: list[Any]) -> None:
     desk = Desk()
     seen = watching(desk)
-    market = VenueBook()
+    hidden, market = 0, VenueBook()
     market.apply(Change(0, EURUSD, 109_999, 110_001, tuple(desk.venue.books[EURUSD].quotes.values())))
     for kind, *rest in acts:
         duration = rest[0] * SECOND if rest and rest[0] is not None else None
@@ -181,6 +241,14 @@ def test_whatever_happens_a_client_sees_the_shown_book_and_in_the_end_the_market
             desk.venue.stop_quotes(EURUSD, duration)
         elif kind in ("bid", "ask", "both"):
             desk.venue.empty_book(EURUSD, kind, duration)
+        elif kind == "shift":
+            desk.venue.shift_prices(EURUSD, rest[1], duration)
+        elif kind == "hide":
+            desk.venue.hide_depth(EURUSD)
+            hidden += 1
+        elif kind == "show":
+            desk.venue.show_depth(EURUSD)
+            hidden = max(0, hidden - 1)
         elif kind == "stop":
             desk.venue.stop_trading(EURUSD)
         elif kind == "resume":
@@ -189,7 +257,13 @@ def test_whatever_happens_a_client_sees_the_shown_book_and_in_the_end_the_market
             desk.venue.restore_book(EURUSD)
         else:
             desk.wait(2)
-        assert seen.look().agrees_with(desk.venue.books[EURUSD])
+        if hidden:
+            assert not seen.look().quotes
+            assert (seen.bid, seen.ask) == (desk.venue.books[EURUSD].bid_e5, desk.venue.books[EURUSD].ask_e5)
+        else:
+            assert seen.look().agrees_with(desk.venue.books[EURUSD])
+    for _ in range(hidden):
+        desk.venue.show_depth(EURUSD)
     desk.venue.resume_trading(EURUSD)
     desk.venue.restore_book(EURUSD)
     assert seen.look().agrees_with(market)

@@ -4,12 +4,14 @@ import itertools
 import statistics
 
 import pytest
-from venue_client import BTCUSD, EURJPY, EURUSD, SECOND, START_NS, USDJPY
+from venue_client import BTCUSD, EURJPY, EURUSD, SECOND, START_NS, USDJPY, Desk, kinds
 
 from bot.sim.book import VenueBook
 from bot.sim.change import Change
 from bot.sim.ladder import LEVELS
+from bot.sim.listing import default_symbols, extra_symbols
 from bot.sim.market import open_market
+from bot.sim.scenario import SCENARIOS
 
 SECONDS = 60
 
@@ -19,7 +21,7 @@ def _changes(scenario: str = "calm", seed: int = 1, speed: float = 1.0, seconds:
     return market.advance(START_NS + seconds * SECOND)
 
 
-@pytest.mark.parametrize("scenario", ["calm", "thin"])
+@pytest.mark.parametrize("scenario", sorted(SCENARIOS.keys() - {"flash-crash"}))
 def test_every_symbol_has_a_whole_uncrossed_book_from_the_start_and_after_every_change(scenario: str) -> None:
     books: dict[int, VenueBook] = {}
     for change in _changes(scenario):
@@ -99,7 +101,7 @@ def test_liquidity_varies_and_levels_are_made_of_one_to_three_quotes() -> None:
 @pytest.mark.parametrize(
     ("source", "said"),
     [
-        ("synthetic:stormy", "calm, thin"),
+        ("synthetic:stormy", "calm, thin, trending, flash-crash, rollover"),
         ("journal-dir", "a journal cannot be a market yet"),
         ("missing.parquet", "no such recording"),
     ],
@@ -114,3 +116,39 @@ def test_an_unknown_source_is_one_line_that_says_what_exists(source: str, said: 
 def test_a_speed_that_is_not_a_positive_number_is_refused(speed: float) -> None:
     with pytest.raises(ValueError, match="speed"):
         open_market("synthetic", seed=1, start_ns=START_NS, speed=speed)
+
+
+def test_symbols_on_request_join_the_default_ones_and_leave_them_as_they_were() -> None:
+    plain = open_market("synthetic", seed=1, start_ns=START_NS, speed=1.0)
+    assert plain.specs == default_symbols()
+    some = open_market("synthetic", seed=1, start_ns=START_NS, speed=1.0, symbols=("JP225", "EURUSD", "US500"))
+    assert [spec.name for spec in some.specs[6:]] == ["US500", "JP225"]
+    changes = some.advance(START_NS + 20 * SECOND)
+    usual = {spec.symbol_id for spec in default_symbols()}
+    assert [c for c in changes if c.symbol_id in usual] == plain.advance(START_NS + 20 * SECOND)
+    assert {c.symbol_id for c in changes} - usual == {8, 9}
+
+
+def test_an_unknown_symbol_is_one_line_that_says_what_exists() -> None:
+    with pytest.raises(ValueError, match=r"unknown symbol 'GER40'; the venue has: .*BTCUSD, US500, .*ETHUSD$"):
+        open_market("synthetic", seed=1, start_ns=START_NS, speed=1.0, symbols=["US500", "GER40"])
+
+
+def test_every_symbol_on_request_can_be_traded_and_its_profit_be_converted() -> None:
+    extra = extra_symbols()
+    market = open_market("synthetic", seed=1, start_ns=START_NS, speed=1.0, symbols=[spec.name for spec in extra])
+    desk = Desk(quoted=False, specs=market.specs, deposit_currency="EUR")
+    desk.market.queue = market.advance(START_NS + SECOND)
+    desk.wait(2)
+    client = desk.client()
+    for spec in extra:
+        assert kinds(client.order("MARKET", "BUY", spec.min_volume_cents, spec.symbol_id)) == [
+            "ORDER_ACCEPTED", "ORDER_FILLED"]  # fmt: skip
+        mid = desk.venue.books[spec.symbol_id].mid
+        rate = desk.venue.rates.rate(spec.quote_asset, "EUR")
+        assert mid is not None and rate is not None
+        notional = spec.min_volume_cents / 100 * float(mid * rate)
+        assert 5 < notional < 2_000, f"the minimum of {spec.name} fits a small account"
+    held = desk.account.positions.values()
+    assert {position.symbol_id for position in held} == {spec.symbol_id for spec in extra}
+    assert 0 < desk.account.used_margin() < 100_000, "each has a tier of leverage"

@@ -237,6 +237,18 @@ def _stop_quotes(a: _Act) -> None:
         a.venue.stop_quotes(symbol_id, a.duration_ns())
 
 
+def _shift(a: _Act) -> None:
+    for symbol_id in a.symbols():
+        a.venue.shift_prices(symbol_id, a.what.bps, a.duration_ns())
+
+
+def _no_depth(a: _Act) -> None:
+    symbols = a.symbols()
+    for symbol_id in symbols:
+        a.venue.hide_depth(symbol_id)
+    a.afterwards(a.venue.show_depth, symbols)
+
+
 def _holiday(a: _Act) -> None:
     day = a.now_ns // _DAY_NS
     for symbol_id in a.symbols():
@@ -264,4 +276,6 @@ _ACTIONS: dict[type[What], Callable[[_Act], None]] = {
     state.CrossedBook: _crossed_book,
     state.EmptyBook: _empty_book,
     state.StopQuotes: _stop_quotes,
+    state.Shift: _shift,
+    state.NoDepth: _no_depth,
 }

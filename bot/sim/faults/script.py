@@ -51,6 +51,8 @@ WHATS: dict[str, type] = {
     "crossed_book": venue_faults.CrossedBook,
     "empty_book": venue_faults.EmptyBook,
     "stop_quotes": venue_faults.StopQuotes,
+    "shift": venue_faults.Shift,
+    "no_depth": venue_faults.NoDepth,
 }
 """Every fault by its name in a file."""
 

@@ -102,5 +102,18 @@ class EmptyBook:
 
 
 @dataclass(frozen=True, slots=True)
+class Shift:
+    """A symbol's prices are `bps` / 10000 away from its market, while the others stand. Lasts, and needs an end."""
+
+    bps: float
+
+
+@dataclass(frozen=True, slots=True)
+class NoDepth:
+    """No depth is published, as brokers do for many CFDs: a subscription is taken and stays empty, quotes that stood
+    are withdrawn; spot prices go on and orders are filled. Lasts."""
+
+
+@dataclass(frozen=True, slots=True)
 class StopQuotes:
     """Nothing is published, while orders are still taken. Lasts, and needs an end."""
