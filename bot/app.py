@@ -19,6 +19,7 @@ from bot.assembly import Run, assemble, journalled_token, new_run_id, open_journ
 from bot.config import Config, check_live, check_supported, check_together, client_secrets, load_token
 from bot.config.secrets import ClientSecrets, Token
 from bot.config.token_file import write_token_file
+from bot.ctrader.hotpath import HotPath
 from bot.engine.decision import Decision
 from bot.engine.rows import decision_rows
 from bot.execution.paper import PaperVenue
@@ -32,6 +33,8 @@ from bot.sizing.leverage import LeverageLimits, LeverageRules, Pace
 
 def warm_up() -> None:
     """Compile, or load from the cache, every loop of the quiet path, so that no market data waits for it."""
+    hot_path = HotPath()
+    hot_path.read(*hot_path.join([b""]), 0, 0, 1)
     evaluator = Evaluator(np.array([1e-4]), EvaluatorSettings())
     evaluator.set_reference_units(np.array([1.0]))
     quotes = [(DEPTH_BID, 0, 2 * i, 100_000 - i, 100) for i in range(1, 140)]  # more than fit, so that they grow once
