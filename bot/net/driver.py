@@ -23,7 +23,7 @@ from bot.ctrader.framing import FrameReader, FrameTooLong
 from bot.ctrader.phases import Phase
 from bot.ctrader.pipeline import Pipeline
 from bot.ctrader.ratelimit import KindHeld
-from bot.ctrader.redact import redact_frame
+from bot.ctrader.redact import redact_frames
 from bot.ctrader.session import Session
 from bot.ctrader.token import TokenStep
 from bot.engine.decision import Decision
@@ -188,7 +188,7 @@ class Driver:
         self.figures.frames += len(frames)
         decision = self._pipeline.batch(frames, now)
         self.figures.keep(self.figures.decision_ns, time.perf_counter_ns() - self._received_ns)
-        self._record(lambda journal: journal.batch(now, [redact_frame(frame) for frame in frames]))
+        self._record(lambda journal: journal.batch(now, redact_frames(frames, self._session.loud_frames)))
         self._handle(decision)
 
     @_guarded
