@@ -19,6 +19,7 @@ from bot.assembly import (
     assemble,
     engine_settings,
     journalled_token,
+    keep_usual,
     new_run_id,
     open_journal,
     open_ledger,
@@ -28,6 +29,7 @@ from bot.config import Config, check_live, check_supported, check_together, clie
 from bot.config.loading import OF_THE_PLACE
 from bot.config.secrets import ClientSecrets, Token
 from bot.config.token_file import write_token_file
+from bot.ctrader.hotpath import HotPath
 from bot.engine.decision import Decision
 from bot.engine.rehearsal import rehearse
 from bot.engine.settings import EngineSettings
@@ -42,13 +44,16 @@ def warm_up(*settings: EngineSettings) -> None:
 
     Args: `settings` of the runs to come; without any, every built-in strategy is rehearsed.
     """
+    hot_path = HotPath()
+    hot_path.read(*hot_path.join([b""]), 0, 0, 1)
     for each in settings or map(_plainest, sorted(strategies.BUILT_IN)):
         rehearse(each)
 
 
 def _plainest(strategy: str) -> EngineSettings:
-    config = Config.model_validate({"venue": {"environment": "simulator"}, "symbols": {"EURUSD": {}},
-                                    "strategy": {"name": strategy}})
+    config = Config.model_validate(
+        {"venue": {"environment": "simulator"}, "symbols": {"EURUSD": {}}, "strategy": {"name": strategy}}
+    )
     return engine_settings(config, "rehearsal")
 
 
@@ -86,6 +91,7 @@ def run_live(
     if reactor is None:
         from twisted.internet import reactor
     from twisted.internet.defer import DeferredList
+    from twisted.logger import Logger
 
     from bot.net.address import venue_address
     from bot.net.client import LinkListener, VenueClient
@@ -110,7 +116,7 @@ def run_live(
         return VenueClient(reactor, host, port, venue.ca_file, listener, jitter=secrets.SystemRandom().random)
 
     shared = SharedLink(reactor, connect) if others else None
-    clock = run_clock()
+    clock, log = run_clock(), Logger("bot.app")
 
     def drive(run: Run) -> Driver:
         if run.config.mode == "trade":
@@ -120,6 +126,13 @@ def run_live(
         directory = journal_directory or run.config.recording.directory
         if directory is not None:
             open_journal(run, directory, client, token)
+
+        told_first, keeper = keep_usual(run, lambda text: log.warn("{text}", text=text))
+
+        def summarise_and_keep(finished: Driver) -> dict[str, Any]:
+            if keeper is not None:
+                keeper.write()
+            return summarise(run, finished)
 
         def keep_token(driver: Driver) -> TokenKeeper:
             # The secrets of a simulator are nothing to the real OAuth server.
@@ -141,9 +154,10 @@ def run_live(
             ledger=run.ledger,
             journal=run.journal,
             keep_token=keep_token if renewable else None,
-            watchers=list(watch(run)),
-            summarise=lambda finished: summarise(run, finished),
+            watchers=[*watch(run), *([keeper] if keeper is not None else [])],
+            summarise=summarise_and_keep,
             name=f"account {run.config.account.id}: " if others else "",
+            first_inputs=told_first,
         )
 
     def told(outcome: Outcome, run: Run) -> Outcome:

@@ -5,11 +5,13 @@ Nothing here starts anything; `app.py` does.
 
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 import strategies
 from bot import __version__
@@ -21,13 +23,15 @@ from bot.ctrader.redact import MARKER
 from bot.ctrader.session import Session, SessionPlan
 from bot.engine.decision import Decision
 from bot.engine.engine import Engine
+from bot.engine.events import Event, UsualRestored
 from bot.engine.settings import EngineSettings, SymbolChoice
 from bot.execution.paper import PaperVenue
 from bot.execution.plan import OrderStyle
 from bot.journal.format import JournalError
 from bot.journal.ledger import Ledger, LedgerError
+from bot.journal.usual_file import FILE_NAME, UsualKeeper, read_usual
 from bot.journal.writer import JournalWriter
-from bot.market.evaluator import EvaluatorSettings
+from bot.market.evaluator import Evaluator, EvaluatorSettings
 from bot.sizing.leverage import LeverageLimits, Pace
 from bot.sizing.strategy import Strategy, StrategyError
 
@@ -240,6 +244,33 @@ def user_state_folder() -> Path:
     """Return the user's folder for state: XDG_STATE_HOME, LOCALAPPDATA on Windows, or ~/.local/state."""
     root = os.environ.get("XDG_STATE_HOME") or os.environ.get("LOCALAPPDATA")
     return (Path(root) if root else Path.home() / ".local" / "state") / "microlev"
+
+
+def keep_usual(run: Run, tell: Callable[[str], None]) -> tuple[list[Event], UsualKeeper | None]:
+    """Return what the engine is to be told of earlier runs, and who keeps what this one learns of usual values.
+
+    Without `sizing.time_of_day`, or a folder that can be made, nothing is kept. `tell` takes a line about what cannot
+    be read or written: it costs patience and no money, so the run goes on.
+    """
+    if not run.config.effective_sizing().time_of_day:
+        return [], None
+    path = state_directory(run.config) / FILE_NAME
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        tell(f"{path.parent}: usual values cannot be kept: {error.strerror}")
+        return [], None
+    contents, trouble = read_usual(path)
+    if trouble is not None:
+        tell(trouble)
+    for name in list(contents):
+        try:
+            Evaluator(np.ones(1), EvaluatorSettings()).restore_usual(0, contents[name])
+        except ValueError as error:
+            tell(f"{path}: what it says of {name} cannot be used ({error}); that is learnt anew")
+            del contents[name]
+    events: list[Event] = [UsualRestored(0, contents)] if contents else []
+    return events, UsualKeeper(path, run.engine.usual, tell)
 
 
 def open_ledger(run: Run) -> None:

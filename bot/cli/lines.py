@@ -98,12 +98,12 @@ class JsonLines:
             "obi": known(row["obi"]),
             "ofi": known(row["ofi"]),
             "impact_bps": known(row["impact_bps"]),
-            "fill_frac": None,  # measured from own orders; not in this version
+            "fill_frac": known(row["fill_frac"]),
             "liquidity_ratio": known(row["liquidity_ratio"]),
             "leverage_now": known(row["leverage_now"]),
             "leverage_target": known(row["leverage_target"]),
             "factors": {name: known(row["factors"][i]) for i, name in enumerate(self._factor_names)},
-            "crisis_level": None,  # the crisis detector is not in this version
+            "crisis_level": int(row["crisis_level"]),
         }
 
     def _write(self, line: dict[str, Any]) -> None:

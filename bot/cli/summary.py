@@ -16,7 +16,9 @@ def summarise(run: Run, driver: Any) -> dict[str, Any]:
     figures, engine = driver.figures, run.engine
     now_ns = driver.now_ns()
     ready_s = (now_ns - figures.ready_ns) / 1e9 if figures.ready_ns is not None else None
-    counters = engine.books.counters.sum(axis=1).tolist() if engine.books is not None else [0] * len(COUNTER_NAMES)
+    counters = (
+        engine.books.heads["counters"].sum(axis=0).tolist() if engine.books is not None else [0] * len(COUNTER_NAMES)
+    )
     counts = dict(zip(COUNTER_NAMES, counters, strict=True))
     events = counts["depth_events"] + counts["spot_events"]
     names = {spec.symbol_id: spec.name for spec in engine.specs}

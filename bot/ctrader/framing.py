@@ -29,6 +29,7 @@ class FrameReader:
 
     def __init__(self, max_frame_bytes: int = MAX_FRAME_BYTES) -> None:
         self._buffer = bytearray()
+        self._wanted_bytes = 0
         self._max_frame_bytes = max_frame_bytes
 
     def receive(self, data: bytes) -> list[bytes]:
@@ -36,21 +37,29 @@ class FrameReader:
 
         Raises: FrameTooLong as soon as a length above the limit is seen; the reader is then unusable.
         """
-        buffer = self._buffer
-        buffer += data
+        if self._buffer:
+            self._buffer += data
+            if len(self._buffer) < self._wanted_bytes:
+                return []  # a long frame comes in many reads: it is copied once, when it is whole
+            data = bytes(self._buffer)
+            self._buffer.clear()
         frames = []
-        start, end = 0, len(buffer)
+        start, end, wanted = 0, len(data), 4
         while end - start >= 4:
-            (length,) = _LENGTH.unpack_from(buffer, start)
+            (length,) = _LENGTH.unpack_from(data, start)
             if length > self._max_frame_bytes:
                 raise FrameTooLong(
                     f"the venue announced a frame of {length} bytes; the limit is {self._max_frame_bytes}"
                 )
-            if end - start - 4 < length:
+            stop = start + 4 + length
+            if stop > end:
+                wanted += length
                 break
-            frames.append(bytes(buffer[start + 4 : start + 4 + length]))
-            start += 4 + length
-        del buffer[:start]
+            frames.append(data[start + 4 : stop])
+            start = stop
+        if start < end:
+            self._buffer += data[start:]
+            self._wanted_bytes = wanted
         return frames
 
     @property

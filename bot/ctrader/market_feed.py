@@ -1,8 +1,10 @@
 """Spot and depth events of the symbols we asked for, as batches of delta rows; others are counted and dropped."""
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
+from bot.ctrader.hotpath import HotPath
 from bot.ctrader.quotes import QuoteBatch
 from bot.engine.events import MarketDataChanged, SymbolsLoaded
 from bot.market.symbols import SymbolSpec
@@ -16,19 +18,30 @@ class MarketFeed:
         self.specs: dict[int, SymbolSpec] = {}
         self._counters = counters
         self._quotes = QuoteBatch(counters)
+        self.hot_path = HotPath()
         self._finished: list[MarketDataChanged] = []
 
     def symbols_loaded(self, event: SymbolsLoaded) -> None:
         """Learn the symbols."""
         self.index = {spec.symbol_id: i for i, spec in enumerate(event.symbols)}
         self.specs = {spec.symbol_id: spec for spec in event.symbols}
+        self.hot_path.learn(self.index)
 
-    def take(self) -> list[MarketDataChanged]:
+    def take(self) -> Sequence[MarketDataChanged]:
         """Return what has come since the last call."""
+        event = self._quotes.take()
+        if not self._finished:
+            return () if event is None else (event,)
         finished, self._finished = self._finished, []
-        if (event := self._quotes.take()) is not None:
+        if event is not None:
             finished.append(event)
         return finished
+
+    def add(self, rows: bytes, bad_quotes: int, recv_ns: int) -> None:
+        """Take what `hot_path` has read: rows of whole messages, and the number of quotes that could not be one."""
+        self._batch(recv_ns).rows.append(rows)
+        if bad_quotes:
+            self._counters["bad_quotes"] += bad_quotes
 
     def spot(self, event: Any, account_id: int | None, recv_ns: int) -> None:
         """Take a ProtoOASpotEvent; `account_id` None when nothing was asked for."""
@@ -56,8 +69,9 @@ class MarketFeed:
 
     def _batch(self, recv_ns: int) -> QuoteBatch:
         # Rows of one event have one receive time.
-        if recv_ns != self._quotes.recv_ns:
-            if (event := self._quotes.take()) is not None:
+        quotes = self._quotes
+        if recv_ns != quotes.recv_ns:
+            if (event := quotes.take()) is not None:
                 self._finished.append(event)
-            self._quotes.recv_ns = recv_ns
-        return self._quotes
+            quotes.recv_ns = recv_ns
+        return quotes

@@ -71,8 +71,7 @@ class Pipeline(Generic[D]):
 
     def batch(self, frames: Sequence[bytes], recv_ns: int) -> D:
         """Take the frames that one read of the connection completed."""
-        for frame in frames:
-            self._session.receive_frame(frame, recv_ns)
+        self._session.receive_frames(frames, recv_ns)
         return self._decide(recv_ns)
 
     def timer(self, now_ns: int) -> D:

@@ -28,12 +28,15 @@ _pack = Struct("=BiQqq").pack
 
 
 class QuoteBatch:
-    """Rows of consecutive market data messages with one receive time, until something else must be told."""
+    """Rows of consecutive market data messages with one receive time, until something else must be told.
+
+    `rows` holds them as bytes of `DELTA`, one row or more in a piece.
+    """
 
     def __init__(self, counters: Counter[str]) -> None:
-        self._rows: list[bytes] = []
-        self._counters = counters
         self.recv_ns = 0
+        self.rows: list[bytes] = []
+        self._counters = counters
 
     def add_spot(self, event: Any, symbol_index: int) -> None:
         """Add a spot event: a row for each side that is present, then the end of the message.
@@ -45,17 +48,17 @@ class QuoteBatch:
             if event.HasField(field):
                 price_e5 = getattr(event, field)
                 if 0 < price_e5 <= _INT64_MAX:
-                    self._rows.append(_pack(kind, symbol_index, 0, price_e5, 0))
+                    self.rows.append(_pack(kind, symbol_index, 0, price_e5, 0))
                 else:
                     self._counters["bad_quotes"] += 1
-        self._rows.append(_pack(END_SPOT, symbol_index, 0, 0, 0))
+        self.rows.append(_pack(END_SPOT, symbol_index, 0, 0, 0))
 
     def add_depth(self, event: Any, symbol_index: int) -> None:
         """Add a depth event: deletions, then upserts, then the end of the message.
 
         Source: ProtoOADepthEvent; ProtoOADepthQuote has exactly one of bid and ask, size in 0.01 unit.
         """
-        rows = self._rows
+        rows = self.rows
         for quote_id in event.deletedQuotes:
             rows.append(_pack(DEPTH_DELETE, symbol_index, quote_id, 0, 0))
         for quote in event.newQuotes:
@@ -70,13 +73,13 @@ class QuoteBatch:
 
     def clear_book(self, symbol_index: int) -> None:
         """Add the row that empties a symbol's depth."""
-        self._rows.append(_pack(CLEAR_BOOK, symbol_index, 0, 0, 0))
+        self.rows.append(_pack(CLEAR_BOOK, symbol_index, 0, 0, 0))
 
     def take(self) -> MarketDataChanged | None:
         """Return the rows collected as one event and start anew; None when there are none."""
-        if not self._rows:
+        rows = self.rows
+        if not rows:
             return None
+        self.rows = []
         # An array over immutable bytes is read-only.
-        event = MarketDataChanged(self.recv_ns, np.frombuffer(b"".join(self._rows), dtype=DELTA))
-        self._rows = []
-        return event
+        return MarketDataChanged(self.recv_ns, np.frombuffer(rows[0] if len(rows) == 1 else b"".join(rows), DELTA))

@@ -3,6 +3,8 @@
 Two messages carry tokens to us: the account list (2150 echoes the access token) and the refresh reply (2174).
 """
 
+from collections.abc import Iterable, Sequence
+
 from google.protobuf.message import DecodeError, Message
 
 from bot.ctrader.schema import message, payload_type
@@ -11,6 +13,18 @@ MARKER = "***"
 _TOKEN_FIELDS = ("accessToken", "refreshToken")
 _TYPE_BYTES = 3  # tag and two-byte varint: where every sender puts the payload type
 _CARRIERS = ("ProtoOAGetAccountListByAccessTokenRes", "ProtoOARefreshTokenRes")
+
+
+def redact_frames(frames: Sequence[bytes], loud: Iterable[int]) -> list[bytes]:
+    """Return the frames of a batch as they may be stored.
+
+    Args: `loud` are the positions of the frames that are looked at. The others were read as plain market data, which is
+        numbers and nothing else (`bot.ctrader.hotpath`): they have no place for a token.
+    """
+    stored = list(frames)
+    for i in loud:
+        stored[i] = redact_frame(frames[i])
+    return stored
 
 
 def redact_frame(body: bytes) -> bytes:

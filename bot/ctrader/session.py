@@ -2,7 +2,8 @@
 
 How it works: after `connection_made` the session walks the table in `phases` until READY, telling readiness at each
 step. Requests wait in the `Outbox` until the venue's limits let them leave through `data_to_send`. Replies find their
-request by message id. Market data becomes delta rows; everything else becomes one event. The driver calls
+request by message id. Market data becomes delta rows, compiled where it is plain (`hotpath`); everything else becomes
+one event. The driver calls
 `handle_timeout` at `next_timeout_ns`, drops the link when `wants_disconnect` says so, not to return before
 `retry_at_ns`, and stops at `fatal`. While `token.need` is set somebody outside looks for another access token.
 
@@ -12,6 +13,7 @@ order in which they came.
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from google.protobuf.message import DecodeError
@@ -37,6 +39,8 @@ from bot.execution.requests import CheckFeed, Request, ResolveOrders, Resubscrib
 __all__ = ["Fatal", "Session", "SessionPlan"]
 
 MALFORMED_LIMIT = 3
+# The phases in which both spots and depth are taken, the longest first: asked once a batch.
+_TAKE_ALL = tuple(phase for phase in reversed(Phase) if phase.has_spots and phase.has_depth)
 
 
 class Session:
@@ -55,6 +59,7 @@ class Session:
         )
         self._events: list[Event] = []
         self._malformed_in_a_row = 0
+        self._loud_frames: list[int] = []
         self._renewal_number = payload_type("ProtoOARefreshTokenRes")
         self._handlers = {
             payload_type(name): handler
@@ -150,6 +155,35 @@ class Session:
         """Forget everything that belonged to the connection; requests that never left are reported as NOT_SENT."""
         self._walk.connection_lost(now_ns, reason)
 
+    @property
+    def loud_frames(self) -> Sequence[int]:
+        """Positions, in the last batch, of the frames that are not plain market data: only these can hold a text."""
+        return self._loud_frames
+
+    def receive_frames(self, frames: Sequence[bytes], recv_ns: int) -> None:
+        """Take the frames of one batch, without their lengths: as `receive_frame` for each, but quicker."""
+        self._loud_frames = []
+        hot_path, walk = self._feed.hot_path, self._walk
+        wire, sizes = hot_path.join(frames)
+        at = start = 0
+        while at < len(frames):
+            # Asked again behind each frame that was read the general way: it may have changed anything.
+            account_id = walk.handshake.account_id
+            if walk.phase in _TAKE_ALL and account_id is not None and not walk.is_over:
+                first = at
+                at, start, rows, bad_quotes, is_loud = hot_path.read(wire, sizes, first, start, account_id)
+                if at > first:
+                    self._outbox.heard(recv_ns)
+                    self.counters["messages"] += at - first
+                    self._malformed_in_a_row = 0
+                    self._feed.add(rows, bad_quotes, recv_ns)
+                if not is_loud:
+                    continue
+            self._loud_frames.append(at)
+            self.receive_frame(frames[at], recv_ns)
+            start += len(frames[at])
+            at += 1
+
     def receive_frame(self, body: bytes, recv_ns: int) -> None:
         """Take one whole frame, without its length. Of a link that is given up only a new token is taken."""
         if self._walk.is_deaf and not self._walk.is_renewing:
@@ -243,18 +277,15 @@ class Session:
 
     def events(self) -> list[Event]:
         """Return what happened since the last call, in order."""
-        self._flush_quotes()
+        self._events += self._feed.take()
         events, self._events = self._events, []
         return events
 
     def _emit(self, event: Event) -> None:
-        self._flush_quotes()
+        self._events += self._feed.take()
         if isinstance(event, SymbolsLoaded):
             self._feed.symbols_loaded(event)
         self._events.append(event)
-
-    def _flush_quotes(self) -> None:
-        self._events += self._feed.take()
 
     # Replies.
 

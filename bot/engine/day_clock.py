@@ -17,7 +17,8 @@ _HOLIDAY_FACTOR = 0.5
 class DayClock:
     """What the time of day means for S symbols.
 
-    Args: `calendar` whether its windows are heeded; `time_of_day` whether usual values are kept by the quarter of an hour.
+    Args: `calendar` whether its windows are heeded; `time_of_day` whether usual values are kept by the quarter of an
+    hour.
     `window` is which of them it is now, None outside; `barred` (S,) bool says for which symbols that counts: those that
     follow the FX week. `holiday_factor` (S,) of the base leverage.
     """

@@ -1,9 +1,9 @@
 """The decision engine: the same in live, dry run, replay, backtest and tests.
 
-How it works: `receive` takes what happened, `decide` says once per batch what follows. The quiet path is compiled: books
-and features (`market/evaluator.py`), prices (`prices.py`), equity (`account/portfolio.py`), factors (the strategy) and
-targets (`sizing/leverage.py`) are one call each over all symbols. Python objects are made only when something is to be
-traded, refused or reported.
+How it works: `receive` takes what happened, `decide` says once per batch what follows. The quiet path is compiled:
+books and features (`market/evaluator.py`), prices (`prices.py`), equity (`account/portfolio.py`), factors (the
+strategy) and targets (`sizing/leverage.py`) are one call each over all symbols. Python objects are made only when
+something is to be traded, refused or reported.
 
     market data -> features -> goal (strategy) -> target (pace, caps) -> volume -> risk gate -> plan -> request
 
@@ -301,17 +301,18 @@ class Engine:
         """
         unready = not self._readiness.session_ready or self._stopping
         awaiting, n = self._hours.awaiting, self._traded
-        told = (unready, tuple(sorted(self._bookkeeping.hands_off)), awaiting.tobytes(), self._day.barred.tobytes())
-        told = (*told, self._day.holiday_factor.tobytes())
+        hands_off = tuple(sorted(self._bookkeeping.hands_off))
+        day = self._day
+        told = (unready, hands_off, awaiting.tobytes(), day.barred.tobytes(), day.holiday_factor.tobytes())
         if told == self._barred:
             return
         self._barred = told
-        barred = np.where(self._day.barred[:n], int(Bound.CALENDAR), int(Bound.NONE))
+        barred = np.where(day.barred[:n], int(Bound.CALENDAR), int(Bound.NONE))
         barred[awaiting[:n]] = Bound.NOT_READY
-        barred[[self._index[symbol_id] for symbol_id in self._bookkeeping.hands_off]] = Bound.HANDS_OFF
+        barred[[self._index[symbol_id] for symbol_id in hands_off]] = Bound.HANDS_OFF
         if unready:
             barred[:] = Bound.NOT_READY
-        self._sizer.bar(barred, self._day.holiday_factor)
+        self._sizer.bar(barred, day.holiday_factor)
 
     def _trade(
         self,

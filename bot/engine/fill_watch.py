@@ -1,7 +1,7 @@
-"""Follows our own orders for what their fills teach: tells the statistics of their life, and the evaluator what follows.
+"""Follows our own orders for what their fills teach: tells the statistics, and the evaluator what follows.
 
-How it works: orders are told of when they are sent, by the venue's events, and when they end; what the statistics make of
-it reaches the evaluator only when it has changed.
+How it works: orders are told of when they are sent, by the venue's events, and when they end; what the statistics make
+of it reaches the evaluator only when it has changed.
 """
 
 import numpy as np

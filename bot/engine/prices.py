@@ -69,7 +69,7 @@ def _price(
 ) -> bool:
     """Fill `prices`; return whether the health of any symbol's feed changed."""
     rates = np.empty(chains.shape[0])
-    packed_rates(chains, table.mid, rates)
+    packed_rates(chains, table["mid"], rates)
     changed = False
     for s in range(len(prices)):
         p, st, tb = prices[s], state[s], table[s]

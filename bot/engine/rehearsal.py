@@ -39,7 +39,7 @@ def rehearse(settings: EngineSettings) -> None:
     chains = {"USD": (), "EUR": (ConversionStep(0, False),)}
     now_ns = _START_NS
     account = AccountState(1, "USD", Decimal(1_000_000), 1, 500.0)
-    held = Position(1, 1, 100_000_00, 1.1, settings.label, now_ns)
+    held = Position(1, 1, 100_000_00, 1.1, label=settings.label, opened_ns=now_ns)
     for event in (
         ev.AccountLoaded(now_ns, account),
         ev.SymbolsLoaded(now_ns, specs, len(specs), chains, chains),

@@ -22,7 +22,8 @@ class SymbolChoice:
 class EngineSettings:
     """Everything that shapes decisions and does not come from the venue. Units: as the names say.
 
-    `calendar` heeds the windows of `bot.market.calendar`; `run_id` is the first part of every client order id, and differs between any two runs.
+    `calendar` heeds the windows of `bot.market.calendar`; `run_id` is the first part of every client order id, and
+    differs between any two runs.
     """
 
     symbols: tuple[SymbolChoice, ...]

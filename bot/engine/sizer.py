@@ -1,7 +1,7 @@
-"""How much is wanted of every symbol at this moment: the strategy's factors, and the targets that the rules make of them.
+"""How much is wanted of every symbol now: the strategy's factors, and the targets that the rules make of them.
 
-How it works: what the rules take of each symbol is written into one sheet by a compiled pass, the slow parts of it (base,
-margin rate, who may not grow) only when they change.
+How it works: what the rules take of each symbol is written into one sheet by a compiled pass, the slow parts of it
+(base, margin rate, who may not grow) only when they change.
 """
 
 import math
@@ -90,7 +90,7 @@ class Sizer:
             self._rules = LeverageRules(traded, settings.pace, settings.leverage_limits, requires_caps=requires_caps)
         inputs = self._rules.inputs
         inputs["base"] = self._base[:traded]
-        inputs["max_units"] = [spec.max_volume_cents / 100 if spec.max_volume_cents else math.inf for spec in specs[:traded]]
+        inputs["max_units"] = [spec.max_volume_cents / 100 or math.inf for spec in specs[:traded]]
 
     def set_margin_rates(self, rates: np.ndarray) -> None:
         """Set margin / notional of the next unit of each traded symbol, (T,); NaN unknown."""
@@ -143,4 +143,3 @@ class Sizer:
         """Say that an increase of this symbol was sent, so that the rate limit starts anew."""
         assert self._rules is not None
         self._rules.note_growth(symbol_index, now_ns)
-

@@ -1,7 +1,8 @@
 """The file in which usual values are kept over runs: what is usual at each time of day takes days to learn.
 
-How it works: JSON, replaced atomically. A file that cannot be read is put aside, never overwritten, and the run begins to
-learn anew; it costs patience, not money, because until three days are known liquidity never counts as more than usual.
+How it works: JSON, replaced atomically. A file that cannot be read is put aside, never overwritten, and the run begins
+to learn anew; it costs patience, not money, because until three days are known liquidity never counts as more than
+usual.
 """
 
 import json

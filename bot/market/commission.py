@@ -1,4 +1,4 @@
-"""What a broker charges for a trade, as a share of its notional: what a cost of trading has to hold beside the book's."""
+"""What a broker charges for a trade, as a share of its notional: a cost beside that of the book."""
 
 import math
 

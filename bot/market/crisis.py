@@ -1,8 +1,9 @@
 """The liquidity-crisis detector: nine signs, a score, a level that rises quickly and falls slowly. Compiled.
 
 How it works: each sign gives 0..1 on a ramp; the score is the largest, plus 0.15 for each further one above a half. The
-score asks for a level; a higher one is taken after it has been asked for during 250 ms (a jump: at once), the next lower one after a hold-down, when the score is below half of what the level takes and liquidity is back.
-Three symbols that fall ill within five seconds take the others with them to level 1.
+score asks for a level; a higher one is taken after it has been asked for during 250 ms (a jump: at once), the next
+lower one after a hold-down, when the score is below half of what the level takes and liquidity is back. Three symbols
+that fall ill within five seconds take the others with them to level 1.
 
 Source: models 12. VPIN is left out on purpose: Andersen & Bondarenko (2014). Where this differs from the source:
 - A stale feed adds to what other signs say and makes no level by itself. Nothing good can be done about it while it

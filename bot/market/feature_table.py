@@ -8,7 +8,7 @@ and the engine what fills teach.
 Missing: NaN means unknown, never 0; `is_spot_only`, `is_depth_seen` and `crisis_level` are always known.
 """
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -74,8 +74,16 @@ FIELDS: tuple[tuple[str, str], ...] = (
 
 FEATURES = np.dtype([(name, np.float64) for name, _ in FIELDS], align=True)
 _KNOWN_FROM_THE_START = ("crisis_level", "is_depth_seen", "is_spot_only")
-Features = NamedTuple("Features", [(name, np.ndarray) for name, _ in FIELDS])  # type: ignore[misc]
-"""The fields of one table as (S,) views, for plain Python: `features.mid[s]`."""
+if TYPE_CHECKING:
+
+    class Features:
+        """The fields of one table as (S,) views, for plain Python: `features.mid[s]`."""
+
+        def __init__(self, *fields: np.ndarray) -> None: ...
+        def __getattr__(self, name: str) -> np.ndarray: ...
+
+else:
+    Features = NamedTuple("Features", [(name, np.ndarray) for name, _ in FIELDS])
 
 
 def unknown_features(symbol_count: int) -> np.ndarray:

@@ -23,7 +23,7 @@ from bot.ctrader.framing import FrameReader, FrameTooLong
 from bot.ctrader.phases import Phase
 from bot.ctrader.pipeline import Pipeline
 from bot.ctrader.ratelimit import KindHeld
-from bot.ctrader.redact import redact_frame
+from bot.ctrader.redact import redact_frames
 from bot.ctrader.session import Session
 from bot.ctrader.token import TokenStep
 from bot.engine.decision import Decision
@@ -64,7 +64,8 @@ class Driver:
     """One run. `start` connects; the Deferred it returns fires with the Outcome when everything is put away.
 
     Args: `connect` builds the client for a listener; `paper` is there in a dry run, `ledger` when orders are sent,
-        `keep_token` builds the keeper of a token that may be renewed; `name` starts lines in the log.
+        `keep_token` builds the keeper of a token that may be renewed; `name` starts lines in the log; `first_inputs`
+        is what the engine is told before anything else.
     """
 
     def __init__(
@@ -84,8 +85,10 @@ class Driver:
         watchers: Sequence[Callable[[Decision], None]] = (),
         summarise: Callable[["Driver"], dict[str, Any]] = lambda driver: {},
         name: str = "",
+        first_inputs: Sequence[Event] = (),
     ) -> None:
         self.name = name
+        self._first_inputs = first_inputs
         self._reactor = reactor
         self._settings = settings
         self._session = session
@@ -127,7 +130,7 @@ class Driver:
     @_guarded
     def _begin(self) -> None:
         self._client.start()
-        self.inject([])
+        self.inject(self._first_inputs)
 
     @_guarded
     def stop(self, outcome: Outcome) -> None:
@@ -188,7 +191,7 @@ class Driver:
         self.figures.frames += len(frames)
         decision = self._pipeline.batch(frames, now)
         self.figures.keep(self.figures.decision_ns, time.perf_counter_ns() - self._received_ns)
-        self._record(lambda journal: journal.batch(now, [redact_frame(frame) for frame in frames]))
+        self._record(lambda journal: journal.batch(now, redact_frames(frames, self._session.loud_frames)))
         self._handle(decision)
 
     @_guarded

@@ -137,7 +137,7 @@ class FaultyLink:
     def give(self, body: bytes) -> None:
         """Have the session receive a frame now."""
         if self.session.phase is not Phase.CLOSED:
-            self.session.receive_frame(body, self.now_ns)
+            self.session.receive_frames([body], self.now_ns)
             self.turn()
 
     def submit(self, request: Any) -> None:
@@ -178,7 +178,7 @@ class FaultyLink:
             self._deliver(heapq.heappop(self._deliveries))
         if self.now_ns >= self._beat_ns and self.session.phase is not Phase.CLOSED:
             self._beat_ns = self.now_ns + VENUE_HEARTBEAT_NS
-            self.session.receive_frame(envelope(message("ProtoHeartbeatEvent")()), self.now_ns)
+            self.session.receive_frames([envelope(message("ProtoHeartbeatEvent")())], self.now_ns)
         self.session.handle_timeout(self.now_ns)
         self.turn()
 
@@ -240,7 +240,7 @@ class FaultyLink:
         if delivery.link != self._link or self.session.phase is Phase.CLOSED:
             return
         self._note(delivery.body)
-        self.session.receive_frame(delivery.body, self.now_ns)
+        self.session.receive_frames([delivery.body], self.now_ns)
         self.turn()
 
     def _note(self, body: bytes) -> None:

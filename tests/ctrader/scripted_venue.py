@@ -192,7 +192,7 @@ class ScriptedVenue:
 
     def tell(self, content: Any, message_id: str | None = None) -> None:
         """Send one message to the session."""
-        self.session.receive_frame(envelope(content, message_id or None), self.now_ns)
+        self.session.receive_frames([envelope(content, message_id or None)], self.now_ns)
 
     def told(self) -> list[Event]:
         """Return the events since the last call."""

@@ -47,8 +47,7 @@ class Wire:
             for data in self.session.data_to_send(self.now_ns):
                 self.link.receive(data, self.now_ns)
             self.venue.advance(self.now_ns)
-            for body in self.reader.receive(self.link.data_to_send()):
-                self.session.receive_frame(body, self.now_ns)
+            self.session.receive_frames(self.reader.receive(self.link.data_to_send()), self.now_ns)
             self.session.handle_timeout(self.now_ns)
             told += self.session.events()
             self.now_ns += SECOND // 100
