@@ -32,7 +32,7 @@ class Window(NamedTuple):
 def quote_buckets(quotes: Quotes, points_ns: np.ndarray) -> Buckets:
     """Return the order flow at the best prices, and the change of mid, in each step.
 
-    A quote stands before the first one came: the recording has begun, so its first bucket is as good as the others.
+    A point before the first quote takes that quote's mid.
     Units: flow in the recording's size unit.   Source: models 6.1.
     """
     flow = order_flows(quotes.bid, quotes.bid_size, quotes.ask, quotes.ask_size)

@@ -29,17 +29,17 @@ class Quotes(NamedTuple):
     @property
     def mid(self) -> np.ndarray:
         """Mid price; locked and crossed quotes have one too."""
-        return (self.bid + self.ask) / 2
+        return np.asarray((self.bid + self.ask) / 2)
 
     @property
     def spread_bps(self) -> np.ndarray:
         """Quoted relative spread in bps of mid, negative when crossed. Source: models 2.1."""
-        return 1e4 * (self.ask - self.bid) / self.mid
+        return np.asarray(1e4 * (self.ask - self.bid) / self.mid)
 
     @property
     def imbalance(self) -> np.ndarray:
         """Queue imbalance at the touch, in [-1, 1]. Source: models 5, one level."""
-        return (self.bid_size - self.ask_size) / (self.bid_size + self.ask_size)
+        return np.asarray((self.bid_size - self.ask_size) / (self.bid_size + self.ask_size))
 
     def chosen(self, rows: np.ndarray | slice) -> "Quotes":
         """Return the quotes of some rows only."""
@@ -58,7 +58,7 @@ class Ladders(NamedTuple):
     @property
     def mid(self) -> np.ndarray:
         """Mid price, (N,)."""
-        return (self.bid[:, 0] + self.ask[:, 0]) / 2
+        return np.asarray((self.bid[:, 0] + self.ask[:, 0]) / 2)
 
 
 class Trades(NamedTuple):
@@ -112,8 +112,11 @@ def quotes_of_ticks(columns: Columns) -> Quotes:
 
 def ladders_of_snapshots(columns: Columns) -> Ladders:
     """Return the ladders of a snapshot recording. Source: `l2_*_book20`: bp0..19, bq0..19, ap0..19, aq0..19."""
-    stacked = (np.stack([columns[f"{name}{level}"] for level in range(LEVELS)], 1) for name in ("bp", "bq", "ap", "aq"))
-    return Ladders(columns["ts_recv_ns"], *stacked)
+
+    def levels(name: str) -> np.ndarray:
+        return np.stack([columns[f"{name}{level}"] for level in range(LEVELS)], axis=1).astype(np.float64)
+
+    return Ladders(columns["ts_recv_ns"], levels("bp"), levels("bq"), levels("ap"), levels("aq"))
 
 
 def trades_of_events(columns: Columns) -> Trades:
@@ -137,7 +140,10 @@ def trades_of_prints(columns: Columns, quotes: Quotes) -> Trades:
 
 
 EVENT_COLUMNS = {"seq", "ts_recv_ns", "kind", "side", "price", "qty"}
-SNAPSHOT_COLUMNS = {"ts_recv_ns", *(f"{side}{what}{level}" for side in "ba" for what in "pq" for level in range(LEVELS))}
+SNAPSHOT_COLUMNS = {
+    "ts_recv_ns",
+    *(f"{side}{what}{level}" for side in "ba" for what in "pq" for level in range(LEVELS)),
+}
 TICK_COLUMNS = {"ts_us", "bid", "ask"}
 SIDE_COLUMNS = {"ts_us", "side", "px", "size"}
 PRINT_COLUMNS = {"ts_us", "px", "size", "suspicious"}

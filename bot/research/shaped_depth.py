@@ -11,7 +11,6 @@ from bot.market.delta import DELTA, DEPTH_ASK, DEPTH_BID, DEPTH_DELETE, END_DEPT
 from bot.market.symbols import SymbolSpec
 from bot.sim.shape import LEVELS, shaped_levels
 
-
 Part = tuple[np.ndarray, np.ndarray]
 """(rows, counts): rows (M,) of `DELTA` in the order of ticks, and how many of them each tick has, (N,)."""
 

@@ -96,9 +96,11 @@ class _RecordedClock(Clock):
 
     def __init__(self) -> None:
         super().__init__(0, 1.0)
+        self._latest_ns = 0
 
     def venue_times(self, recorded_ns: np.ndarray) -> list[int]:
-        times: list[int] = np.maximum.accumulate(recorded_ns).tolist()
+        times: list[int] = np.maximum.accumulate(np.maximum(recorded_ns, self._latest_ns)).tolist()
+        self._latest_ns = times[-1]
         return times
 
 

@@ -1,5 +1,7 @@
 """The study's clock: naive loops are its oracle."""
 
+import itertools
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -26,7 +28,7 @@ def test_a_step_sums_what_comes_after_its_start_and_not_after_its_end(times: lis
     increments = np.arange(1.0, len(times) + 1)
     expected = [
         sum(increment for time, increment in zip(times, increments, strict=True) if start < time <= end)
-        for start, end in zip(points[:-1], points[1:], strict=True)
+        for start, end in itertools.pairwise(points)
     ]
     assert sums_between(np.array(times), increments, np.array(points)).tolist() == expected
     by_level = sums_between(np.array(times), np.stack([increments, -increments], axis=1), np.array(points))
