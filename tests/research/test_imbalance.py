@@ -77,9 +77,9 @@ def test_looking_ahead_takes_the_mid_that_stands_then_and_leaves_out_what_does_n
     assert edge_bps(ladders, ONE_LEVEL, SECOND_NS, 0.5) == pytest.approx(10 * np.mean(moves != 0), rel=0.1)
 
 
-def test_an_edge_counts_only_imbalances_beyond_the_threshold() -> None:
+def test_an_edge_counts_only_imbalances_beyond_the_threshold_that_have_a_future() -> None:
     mid = np.array([100.0, 101.0, 100.0])
-    ladders = ladders_of(np.array([[9.0], [6.0], [5.0]]), np.array([[1.0], [4.0], [5.0]]), mid, step_ns=SECOND_NS)
+    ladders = ladders_of(np.array([[9.0], [6.0], [9.0]]), np.array([[1.0], [4.0], [1.0]]), mid, step_ns=SECOND_NS)
     assert edge_bps(ladders, ONE_LEVEL, SECOND_NS, 0.5) == pytest.approx(100.0)
     assert edge_bps(ladders, ONE_LEVEL, SECOND_NS, 0.1) == pytest.approx((100.0 - 1e4 / 101) / 2)
     assert half_spread_bps(ladders) == pytest.approx(1e4 * 0.5 * np.mean(1 / mid))

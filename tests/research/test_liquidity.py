@@ -48,6 +48,11 @@ def test_a_minute_weighs_each_spread_by_the_time_it_stood_and_a_silent_minute_is
     assert np.isnan(minutes.log_return[[0, 2, 3]]).all()
 
 
+def test_a_quote_at_the_very_start_of_a_minute_is_not_the_last_of_the_one_before() -> None:
+    minutes = minutes_of(_quotes([(0, 100.0, 1.0), (MINUTE_NS, 101.0, 1.0), (MINUTE_NS + SECOND_NS, 103.0, 1.0)]))
+    assert minutes.log_return[1] == pytest.approx(math.log(1.03))
+
+
 def test_a_crossed_minute_has_no_logarithm_of_its_spread() -> None:
     minutes = minutes_of(_quotes([(0, 100.0, -1.0), (MINUTE_NS, 100.0, 1.0)]))
     assert math.isnan(minutes.log_spread[0])

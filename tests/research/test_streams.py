@@ -112,6 +112,8 @@ def _shapes() -> Iterator[Shape]:
 
 def test_shaped_depth_is_what_the_simulator_tells_row_by_row_over_batch_edges(tmp_path: Path) -> None:
     bid_e5, ask_e5 = _walk(9_000)  # more than one batch of the reader
+    # The first tick of the reader's second batch moves nothing, so what it tells shows what was remembered.
+    bid_e5[8_192], ask_e5[8_192] = bid_e5[8_191], ask_e5[8_191]
     stamps = np.arange(9_000) // 2
     path = _write(tmp_path / "fx.parquet", ts_us=stamps, bid=bid_e5 / 1e5, ask=ask_e5 / 1e5)
     columns = recordings.load(path, recordings.TICK_COLUMNS)
