@@ -48,14 +48,14 @@ def _parquet(path: Path) -> Any:
         raise ValueError(f"{path} is not a readable parquet file: {str(error).splitlines()[0]}") from None
 
 
-def _batches(path: Path, columns: set[str]) -> Iterator[Columns]:
-    """Yield the columns of a file batch by batch.
+def column_batches(path: Path, columns: set[str], batch_rows: int = _BATCH_ROWS) -> Iterator[Columns]:
+    """Yield the named columns of a file batch by batch, as numpy arrays of one length.
 
-    Raises: ValueError naming the file when it turns out to be corrupt further on.
+    Raises: ValueError naming the file when it is missing or foreign, or turns out to be corrupt further on.
     """
     file = _parquet(path)
     try:
-        for batch in file.iter_batches(batch_size=_BATCH_ROWS, columns=sorted(columns)):
+        for batch in file.iter_batches(batch_size=batch_rows, columns=sorted(columns)):
             yield {name: batch.column(name).to_numpy(zero_copy_only=False) for name in batch.schema.names}
     except (OSError, ValueError) as error:
         raise ValueError(f"{path} is corrupt: {str(error).splitlines()[0]}") from None
@@ -87,7 +87,7 @@ def open_recording(source: str) -> Recording:
     names = set(_parquet(path).schema_arrow.names)
     for columns, opened in ((_EVENTS, _events), (_BOOK20, _book20), (_TICKS, _ticks), (_BEST_QUOTES, _best_quotes)):
         if columns <= names:
-            first = next(_batches(path, columns), None)
+            first = next(column_batches(path, columns), None)
             if first is None:
                 raise ValueError(f"{path} holds no rows")
             return opened(path, columns, first)
@@ -103,7 +103,7 @@ def _events(path: Path, columns: set[str], first: Columns) -> Recording:
         spec,
         "recorded depth",
         lambda start_ns, speed: playback.depth_events(
-            _batches(path, columns), spec.symbol_id, playback.Clock(start_ns, speed)
+            column_batches(path, columns), spec.symbol_id, playback.Clock(start_ns, speed)
         ),
     )
 
@@ -115,7 +115,7 @@ def _book20(path: Path, columns: set[str], first: Columns) -> Recording:
         spec,
         "recorded depth (20 levels)",
         lambda start_ns, speed: playback.snapshots(
-            _batches(path, columns), spec.symbol_id, playback.Clock(start_ns, speed)
+            column_batches(path, columns), spec.symbol_id, playback.Clock(start_ns, speed)
         ),
     )
 
@@ -131,14 +131,14 @@ def _ticks(path: Path, columns: set[str], first: Columns) -> Recording:
 
     def shapes() -> Iterator[shape.Shape]:
         if beside.is_file():
-            return shape.recorded_shapes(lambda: _batches(beside, _BOOK20))
+            return shape.recorded_shapes(lambda: column_batches(beside, _BOOK20))
         return shape.built_in_shapes()
 
     return Recording(
         spec,
         "recorded quotes, semi-synthetic depth",
         lambda start_ns, speed: shape.ticks(
-            _batches(path, columns),
+            column_batches(path, columns),
             spec,
             shapes(),
             1_000_000 if metal else 100_000_000,
@@ -154,6 +154,6 @@ def _best_quotes(path: Path, columns: set[str], first: Columns) -> Recording:
         spec,
         "recorded best quotes, one level a side",
         lambda start_ns, speed: playback.best_quotes(
-            _batches(path, columns), spec.symbol_id, playback.Clock(start_ns, speed)
+            column_batches(path, columns), spec.symbol_id, playback.Clock(start_ns, speed)
         ),
     )

@@ -77,14 +77,19 @@ def ticks(
     before: dict[int, int] = {}
     last_bid, last_ask = None, None
     for batch in batches:
+        bids_e5, asks_e5 = to_e5(batch["bid"]), to_e5(batch["ask"])
+        laid = np.array(list(itertools.islice(shapes, len(bids_e5))))
+        keys, sizes = shaped_levels(bids_e5, asks_e5, laid, spec.tick_e5, best_size_cents)
         rows = zip(
             clock.venue_times(batch["ts_us"] * 1_000),
-            to_e5(batch["bid"]).tolist(),
-            to_e5(batch["ask"]).tolist(),
+            bids_e5.tolist(),
+            asks_e5.tolist(),
+            keys.tolist(),
+            sizes.tolist(),
             strict=True,
         )
-        for time_ns, bid_e5, ask_e5 in rows:
-            now = _levels(bid_e5, ask_e5, next(shapes), spec.tick_e5, best_size_cents)
+        for time_ns, bid_e5, ask_e5, row_keys, row_sizes in rows:
+            now = {key: size for key, size in zip(row_keys, row_sizes, strict=True) if size}
             new, deleted = ids.replaced(before, now)
             before = now
             yield Change(
@@ -98,19 +103,25 @@ def ticks(
             last_bid, last_ask = bid_e5, ask_e5
 
 
-def _levels(bid_e5: int, ask_e5: int, shape: Shape, tick_e5: int, best_size_cents: int) -> dict[int, int]:
+def shaped_levels(
+    bids_e5: np.ndarray, asks_e5: np.ndarray, shapes: np.ndarray, tick_e5: int, best_size_cents: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the levels around each quote as (keys, sizes), one `Shape` a quote: bids best first, then asks.
+
+    A key is that of `LevelIds`: price_e5 * 2 + side.
+
+    Shapes: quotes (N,); `shapes` (N, 4, LEVELS), the fields of `Shape` in order; results (N, 2 * LEVELS) int64.
+    Units: keys and quotes in 1/100000; sizes in 0.01 unit.
+    Missing: size 0 where a level would have no positive price.
+    """
+    count = len(bids_e5)
     # A locked or crossed quote has no spread to scale by: one tick stands for it.
-    spread_ticks = max(1, (ask_e5 - bid_e5) // tick_e5)
-    levels: dict[int, int] = {}
-    for side, best_e5, distances, sizes in (
-        (0, bid_e5, shape.bid_distances, shape.bid_sizes),
-        (1, ask_e5, shape.ask_distances, shape.ask_sizes),
-    ):
-        previous = -1
-        for distance, size in zip(distances, sizes, strict=True):
-            ticks_away = max(previous + 1, round(distance * spread_ticks))
-            previous = ticks_away
-            price_e5 = best_e5 - ticks_away * tick_e5 if side == 0 else best_e5 + ticks_away * tick_e5
-            if price_e5 > 0:
-                levels[price_e5 * 2 + side] = max(1, round(size * best_size_cents))
-    return levels
+    spread_ticks = np.maximum(1, (asks_e5 - bids_e5) // tick_e5)[:, None, None]
+    order = np.arange(LEVELS)
+    wanted = np.rint(shapes[:, ::2] * spread_ticks).astype(np.int64)
+    # Each level at least one tick beyond the one before it.
+    away_e5 = (order + np.maximum.accumulate(np.maximum(wanted - order, 0), axis=2)) * tick_e5
+    prices_e5 = np.stack([bids_e5[:, None] - away_e5[:, 0], asks_e5[:, None] + away_e5[:, 1]], axis=1)
+    sizes = np.maximum(1, np.rint(shapes[:, 1::2] * best_size_cents)).astype(np.int64)
+    keys = prices_e5 * 2 + np.array([[0], [1]])
+    return keys.reshape(count, -1), np.where(prices_e5 > 0, sizes, 0).reshape(count, -1)

@@ -1,0 +1,52 @@
+"""Liquidity against its own time of day, from the past only, and what that ratio foretells.
+
+ln LR = base - ln spread, where the base is the median ln spread of the same quarter of an hour on the days before.
+Nothing of the day itself is in it: a crisis does not become normal while it lasts.
+"""
+
+import numpy as np
+
+_QUARTER_MINUTES = 15
+_DAY_MINUTES = 1_440
+
+
+def log_liquidity_ratio(minute: np.ndarray, log_spread: np.ndarray, least_days: int = 3) -> np.ndarray:
+    """Return ln LR of each minute: positive where the spread is narrower than it used to be at this time of day.
+
+    Shapes: all (M,), `minute` consecutive UTC minutes since 1970.
+    Missing: NaN in, NaN out; NaN before a quarter has been seen on `least_days` earlier days.
+    Source: models 11, with UTC quarters for New York ones (the same ones while the clocks do not change) and the
+        plain median of the days before for the slowly moving base.
+    """
+    day = minute // _DAY_MINUTES
+    quarter = minute % _DAY_MINUTES // _QUARTER_MINUTES
+    known = np.isfinite(log_spread)
+    ratio = np.full(len(minute), np.nan)
+    for wanted in np.unique(quarter):
+        rows = np.flatnonzero(known & (quarter == wanted))
+        for today in np.unique(day[rows]):
+            before = rows[day[rows] < today]
+            if len(np.unique(day[before])) >= least_days:
+                now = rows[day[rows] == today]
+                ratio[now] = np.median(log_spread[before]) - log_spread[now]
+    return ratio
+
+
+def mean_ahead(series: np.ndarray, count: int) -> np.ndarray:
+    """Return the mean of the next `count` rows after each row, of those that are known, (M,); NaN if none is."""
+    known = np.isfinite(series)
+    sums = np.concatenate([[0.0], np.cumsum(np.where(known, series, 0.0))])
+    counts = np.concatenate([[0], np.cumsum(known)])
+    ahead = np.full(len(series), np.nan)
+    full = np.arange(len(series) - count)
+    seen = counts[full + 1 + count] - counts[full + 1]
+    ahead[full] = np.where(seen > 0, (sums[full + 1 + count] - sums[full + 1]) / np.maximum(seen, 1), np.nan)
+    return ahead
+
+
+def mean_behind(series: np.ndarray, count: int) -> np.ndarray:
+    """Return the mean of each row and the `count - 1` before it, of those that are known, (M,); NaN if none is."""
+    behind = np.full(len(series), np.nan)
+    # What lies ahead of the row `count` earlier; the rows whose past begins with the series have none.
+    behind[count:] = mean_ahead(series, count)[: len(series) - count]
+    return behind
