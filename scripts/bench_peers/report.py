@@ -45,7 +45,9 @@ LINES = (
 )
 LATENCIES = {
     "order": "bytes in → order bytes out",
+    "order_cpu": "the same, processor time",
     "quiet": "bytes in → decision without an order",
+    "quiet_cpu": "the same, processor time",
     "ledger": "one intent confirmed by this disk",
 }
 NAMES = {
@@ -98,7 +100,7 @@ def table(results: Mapping[str, Any]) -> str:
     lines = [
         f"{results['date']}, {results['machine']}. {results['settings']}.",
         "",
-        "| work | side | what it does | µs an event: median (min to max) | times ours |",
+        "| work | side | what it does | processor µs an event: median (min to max) | times ours |",
         "|---|---|---|---|---|",
     ]
     for row in results["rows"]:

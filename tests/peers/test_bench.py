@@ -19,7 +19,7 @@ from bench_peers.timing import cut_frames
 from bot.ctrader.framing import FrameReader
 from bot.ctrader.inbound import read_frame
 
-COUNT = 3_000
+COUNT = 1_000
 
 
 @pytest.fixture(scope="module")
