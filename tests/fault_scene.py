@@ -9,7 +9,6 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from wired_bot import ACCOUNT, SECOND, START, TOKEN, WiredBot, Written, bot_config, virtual_venue
 
@@ -19,6 +18,7 @@ from bot.ctrader.ratelimit import is_historical
 from bot.ctrader.schema import message_for, payload_type
 from bot.execution.in_flight import FINAL
 from bot.execution.requests import ResolveOrders
+from bot.market.book import BID, standing_quotes
 from bot.net.outcome import Outcome
 from bot.sim.faults.link_faults import Drop
 from bot.sim.faults.reply_faults import NoReply
@@ -277,12 +277,7 @@ class Scene:
         books = self.bot.run.engine.books
         assert books is not None
         return {
-            int(books.quote_id[i, j]): (
-                int(books.quote_side[i, j]) == 0,
-                abs(int(books.quote_key[i, j])),
-                int(books.quote_size[i, j]),
-            )
-            for j in np.flatnonzero(books.quote_used[i])
+            quote_id: (side == BID, price, size) for quote_id, (side, price, size) in standing_quotes(books, i).items()
         }
 
     def _orders_only_when_ready(self) -> None:

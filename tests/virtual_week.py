@@ -31,7 +31,7 @@ from bot.assembly import assemble, open_ledger
 from bot.config import Config
 from bot.config.token_file import Token, read_token_file, write_token_file
 from bot.engine.decision import Decision
-from bot.market.book import BID
+from bot.market.book import BID, standing_quotes
 from bot.net.driver import Driver, DriverSettings
 from bot.net.outcome import Outcome
 from bot.net.token_keeper import TokenKeeper
@@ -350,15 +350,11 @@ class VirtualWeek:
         books, wrong = self.run_parts.engine.books, []
         assert books is not None
         for s, spec in enumerate(self.run_parts.engine.specs[:3]):
-            seen = {}
-            for slot in books.quote_used[s].nonzero()[0].tolist():
-                is_bid = int(books.quote_side[s, slot]) == BID
-                price_e5 = int(books.quote_key[s, slot]) * (1 if is_bid else -1)
-                seen[int(books.quote_id[s, slot])] = (is_bid, price_e5, int(books.quote_size[s, slot]))
+            seen = {i: (side == BID, price, size) for i, (side, price, size) in standing_quotes(books, s).items()}
             shown = self.venue.books[spec.symbol_id]
             if seen != {q.quote_id: (q.is_bid, q.price_e5, q.size_cents) for q in shown.quotes.values()}:
                 wrong.append(f"the book of {spec.name} is not the venue's")
-            if books.spot_e5[:, s].tolist() != [shown.bid_e5, shown.ask_e5]:
+            if books.heads["spot_e5"][s].tolist() != [shown.bid_e5, shown.ask_e5]:
                 wrong.append(f"the spot prices of {spec.name} are not the venue's")
         return wrong
 

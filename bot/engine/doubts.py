@@ -46,3 +46,47 @@ def restrictions(specs: Iterable[SymbolSpec]) -> Doubts:
         elif mode != "ENABLED":
             doubts[f"trading_mode:{name}"] = f"the broker has disabled trading in {name} ({mode})"
     return doubts
+
+
+class Standing:
+    """What stands against trading single symbols at this moment; made anew only when something has changed."""
+
+    def __init__(self) -> None:
+        self._specs: Sequence[SymbolSpec] = ()
+        self._restrictions: Doubts = {}
+        self._told: tuple[object, ...] = ()
+        self._doubts: Doubts = {}
+
+    def load(self, specs: Sequence[SymbolSpec]) -> None:
+        """Take the traded symbols."""
+        self._specs, self._restrictions, self._told = specs, restrictions(specs), ()
+
+    def doubts(
+        self,
+        prices: Prices,
+        *,
+        closings: Sequence[str | None],
+        unknown: Sequence[int],
+        by_hand: Sequence[int],
+        unpriced: Sequence[int],
+        problem: str | None,
+        is_changed: bool,
+    ) -> Doubts:
+        """Return the doubts; the very same object while nothing has changed.
+
+        Args: `unknown`, `by_hand` indexes of symbols with an order of unknown outcome, and with a position that was
+            closed by somebody else; `unpriced` ids of positions; `problem` of the strategy; `is_changed` says that the
+            health of a feed is another than at the last call.
+        """
+        told = (closings, tuple(unknown), tuple(by_hand), tuple(unpriced), problem)
+        if is_changed or told != self._told:
+            self._told = told
+            names = [spec.name for spec in self._specs]
+            others = [f"unknown_order:{names[s]}" for s in unknown]
+            others += [f"closed_by_hand:{names[s]}" for s in by_hand]
+            others += [f"unpriced_position:{position_id}" for position_id in unpriced]
+            found = market_doubts(self._specs, prices, closings) | self._restrictions | dict.fromkeys(others)
+            if problem is not None:
+                found["strategy_error"] = f"the strategy fails: {problem}"
+            self._doubts = found
+        return self._doubts

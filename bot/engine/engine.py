@@ -12,7 +12,6 @@ Invariants: time enters as `recv_ns` and `now_ns` only; at most one order of our
 """
 
 import math
-from typing import Any
 
 import numpy as np
 
@@ -25,7 +24,7 @@ from bot.engine.account_guard import AccountGuard
 from bot.engine.bookkeeping import Bookkeeping
 from bot.engine.day_clock import DayClock
 from bot.engine.decision import Decision, IntendedOrder
-from bot.engine.doubts import Doubts, market_doubts, restrictions
+from bot.engine.doubts import Doubts, Standing
 from bot.engine.feed_watch import FeedWatch
 from bot.engine.fill_watch import FillWatch
 from bot.engine.market_hours import MarketHours
@@ -36,10 +35,10 @@ from bot.engine.readiness import Readiness
 from bot.engine.rows import NO_ROWS, decision_rows
 from bot.engine.settings import EngineSettings
 from bot.engine.sizer import Sizer
+from bot.engine.watched_sizes import WatchedSizes
 from bot.execution.fill_quality import FillQuality
 from bot.execution.requests import Request
 from bot.market.book import BookArrays
-from bot.market.commission import commission_bps
 from bot.market.evaluator import Evaluator, Features
 from bot.market.symbols import SymbolSpec
 from bot.sizing.bound import Bound
@@ -48,8 +47,6 @@ from bot.sizing.strategy import Strategy
 
 _SECOND = 1_000_000_000
 _TICK_NS = _SECOND // 4
-_REFERENCE_NS = 60 * _SECOND
-_REFERENCE_EQUITY_SHARE = 0.25  # the reference size is a resize of this much equity (models 2.3)
 
 
 class Engine:
@@ -68,17 +65,15 @@ class Engine:
         self._specs: tuple[SymbolSpec, ...] = ()
         self._index: dict[int, int] = {}
         self._traded = 0
-        self._restrictions: Doubts = {}
         self._evaluator: Evaluator | None = None
-        self._reference_ns: int | None = None
+        self._sizes = WatchedSizes()
         self._usual: dict[str, dict[str, object]] = {}
         self._day = DayClock(calendar=settings.calendar, time_of_day=settings.evaluator.time_of_day)
         self._fills = FillWatch()
         self._sizer = Sizer(settings)
         self._feed_watch = FeedWatch()
         self._barred: tuple[object, ...] = ()
-        self._told: tuple[Any, ...] = ()
-        self._current_doubts: Doubts = {}
+        self._standing = Standing()
         self._targets: Targets | None = None
         self._now_ns = 0
         self._valuation = Valuation(math.nan, np.empty(0), 0.0)
@@ -214,7 +209,7 @@ class Engine:
         self._index = {spec.symbol_id: i for i, spec in enumerate(event.symbols)}
         self._bookkeeping.symbols_loaded(event, self._index)
         self._hours.load(event.symbols)
-        self._restrictions = restrictions(event.symbols[: self._traded])
+        self._standing.load(event.symbols[: self._traded])
         if old is None or self._index != before:
             self._evaluator = Evaluator(np.array([spec.pip for spec in event.symbols]), self._settings.evaluator)
             if old is not None:
@@ -224,9 +219,9 @@ class Engine:
             for s, spec in enumerate(event.symbols):
                 if spec.symbol_id not in known_before and spec.name in self._usual:
                     self._evaluator.restore_usual(s, self._usual[spec.name])
-            self._reference_ns = None
         assert self._evaluator is not None
         self._sizer.load(event.symbols, self._traded, anew=self._index != before)
+        self._sizes.load(event.symbols, self._sizer.base)
         self._day.load(event.symbols)
         self._fills.load(event.symbols)
         self._barred = ()
@@ -259,7 +254,7 @@ class Engine:
         prices = self._board.now(now_ns)
         self._valuation = self._portfolio.value_at(prices.table)
         refused = self._check_account(prices, now_ns)
-        self._set_reference_size(prices, now_ns)
+        self._sizes.renew(evaluator, prices, self._board, self._valuation.equity, now_ns)
         held = self._valuation.leverage
         factors, targets = self._find_targets(prices, held, now_ns)
         intended: list[IntendedOrder] = []
@@ -388,50 +383,18 @@ class Engine:
         breach = self._guard.check(self._view(prices), self._valuation.equity, now_ns, odd=odd)
         return [] if breach is None else [_halted(breach)]
 
-    def _set_reference_size(self, prices: Prices, now_ns: int) -> None:
-        """Renew the size whose cost is watched: a quarter of equity, at least the smallest order."""
-        assert self._evaluator is not None
-        if self._reference_ns is not None and now_ns - self._reference_ns < _REFERENCE_NS:
-            return
-        equity = self._valuation.equity
-        if not equity > 0:
-            return
-        n = self._traded
-        # No price, or one that cannot be converted: the size is unknown, and so is all that rests on it.
-        per_unit = np.where(prices.unit_notional > 0, prices.unit_notional, np.nan)
-        least = np.array([spec.min_volume_cents / 100 for spec in self._specs])
-        reference = np.maximum(_REFERENCE_EQUITY_SHARE * equity / per_unit, least)
-        impact = np.full(len(per_unit), np.nan)
-        impact[:n] = np.maximum(self._sizer.base * equity / per_unit[:n], least[:n])
-        self._evaluator.set_reference_units(reference, impact)
-        unit_usd = prices.mid * self._board.usd_rates(prices)
-        charged = [commission_bps(c, u, m) for c, u, m in zip(self._specs, unit_usd, prices.mid, strict=True)]
-        self._evaluator.set_commission_bps(np.nan_to_num(np.array(charged)))
-        if not np.isnan(per_unit[:n]).any():
-            self._reference_ns = now_ns
-
     # -- reporting ----------------------------------------------------------------------------------------------
 
     def _doubts(self, prices: Prices) -> Doubts:
-        """Return what stands against trading single symbols; the very same object while nothing has changed."""
-        told = (
-            self._hours.closings,
-            tuple(self._orders.unknown_symbols()),
-            tuple(sorted(self._bookkeeping.hands_off)),
-            tuple(p.position_id for p in self._portfolio.unpriced()),
-            self._sizer.strategy.problem,
-            self._restrictions,
+        return self._standing.doubts(
+            prices,
+            closings=self._hours.closings,
+            unknown=self._orders.unknown_symbols(),
+            by_hand=[self._index[symbol_id] for symbol_id in sorted(self._bookkeeping.hands_off)],
+            unpriced=[p.position_id for p in self._portfolio.unpriced()],
+            problem=self._sizer.strategy.problem,
+            is_changed=self._board.is_changed,
         )
-        if self._board.is_changed or told != self._told:
-            self._told = told
-            doubts = market_doubts(self._specs[: self._traded], prices, self._hours.closings) | self._restrictions
-            others = [f"unknown_order:{self._specs[s].name}" for s in told[1]]
-            others += [f"closed_by_hand:{self._specs[self._index[i]].name}" for i in told[2]]
-            others += [f"unpriced_position:{position_id}" for position_id in told[3]]
-            self._current_doubts = doubts | dict.fromkeys(others)
-            if told[4] is not None:
-                self._current_doubts["strategy_error"] = f"the strategy fails: {told[4]}"
-        return self._current_doubts
 
 
 def _halted(breach: LossBreach) -> Refused:

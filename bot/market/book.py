@@ -257,3 +257,9 @@ def levels(books: BookArrays, side: int, s: int) -> tuple[np.ndarray, np.ndarray
     of_side = books.levels[side, s, :n][::-1]
     keys = of_side["key"]
     return (keys if side == BID else -keys).copy(), of_side["size"].copy()
+
+
+def standing_quotes(books: BookArrays, s: int) -> dict[int, tuple[int, int, int]]:
+    """Return the quotes of one symbol by id: side, price (1/100000), size (0.01 unit)."""
+    used = books.quotes[s][books.quotes[s]["used"] != 0]
+    return {int(q["id"]): (int(q["side"]), abs(int(q["key"])), int(q["size"])) for q in used}

@@ -1,0 +1,169 @@
+"""Our side of the bench: the stream through our decoder, books, features and leverage, by the seams that users have.
+
+How it works: the session is one that the embedded venue has brought to READY, then fed with the stream's frames. The
+books stand in an evaluator of their own, so that the venue's market and the stream do not mix. "Leverage" is direction
+x base leverage x the product of the strategy's factors, for every symbol, after every batch.
+"""
+
+import argparse
+import platform
+from collections.abc import Callable, Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import strategies
+from bench_peers.latency import decision_rows, ledger_rows
+from bench_peers.ready_bot import ready_bot, trading_config
+from bench_peers.stream import ADD, ASK, DELETE, RESIZE
+from bench_peers.timing import cut_frames, pin_to_one_core, repeat, tell, write_figures
+from bot.app import warm_up
+from bot.ctrader.framing import FrameReader
+from bot.engine.events import MarketDataChanged
+from bot.market import book
+from bot.market.delta import DEPTH_ASK, DEPTH_BID, DEPTH_DELETE, END_DEPTH, delta_rows
+from bot.market.evaluator import Evaluator, EvaluatorSettings
+from bot.sim.listing import default_symbols
+
+FRAMES_A_BATCH = (1, 16, 64)
+STRATEGY = "liquidity-weighted"
+_BASE_LEVERAGE = 5.0
+_BATCH_NS = 1_000_000
+# What a session counts when it does not use a frame, or a part of it.
+_LEFT_OUT = ("malformed", "unknown_types", "unexpected", "market_data_ignored", "unknown_symbols", "bad_quotes")
+
+
+class Market:
+    """Books, features and leverage of the stream's symbols."""
+
+    def __init__(self) -> None:
+        specs = default_symbols()
+        self.evaluator = Evaluator(np.array([spec.pip for spec in specs]), EvaluatorSettings())
+        self.evaluator.set_reference_units(np.array([spec.min_volume_cents / 100 for spec in specs]))
+        self._strategy = strategies.load(STRATEGY, {})
+        self._wanted = np.full(len(specs), _BASE_LEVERAGE)
+        self.leverage = self._wanted
+
+    def take(self, rows: np.ndarray, now_ns: int) -> None:
+        self.evaluator.receive(rows, now_ns)
+        self.leverage = self._wanted * self._strategy.factors(self.evaluator.features).prod(axis=0)
+
+    def imbalance(self, symbol: int) -> float:
+        """Return the imbalance of the five best levels of a symbol's book."""
+        bid, ask = (int(book.levels(self.evaluator.books, side, symbol)[1][:5].sum()) for side in (book.BID, book.ASK))
+        return (bid - ask) / (bid + ask)
+
+
+class Wire:
+    """A READY session and a frame reader: bytes of the stream to market data events."""
+
+    def __init__(self) -> None:
+        self._bot = ready_bot(trading_config())
+        self._session, self._reader, self._now_ns = self._bot.run.session, FrameReader(), self._bot.now_ns
+        self._whole: Callable[[list[bytes], int], None] = getattr(self._session, "receive_frames", self._one_by_one)
+
+    def _one_by_one(self, frames: list[bytes], recv_ns: int) -> None:
+        for body in frames:
+            self._session.receive_frame(body, recv_ns)
+
+    def receive(self, data: bytes) -> list[Any]:
+        self._now_ns += _BATCH_NS
+        self._whole(self._reader.receive(data), self._now_ns)
+        return self._session.events()
+
+    def check(self, frames: int) -> None:
+        """Raise unless the session has understood all it was given."""
+        counters = self._session.counters
+        bad = {name: counters[name] for name in _LEFT_OUT if counters[name]}
+        assert not bad, f"the session has left something out: {bad}"
+        assert counters["messages"] >= frames, f"the session has read {counters['messages']} of {frames} frames"
+
+
+def decoding(wire: Wire, deliveries: list[bytes]) -> Callable[[], None]:
+    def run() -> None:
+        for data in deliveries:
+            wire.receive(data)
+
+    return run
+
+
+def whole_path(wire: Wire, deliveries: list[bytes]) -> Callable[[], None]:
+    market = Market()
+
+    def run() -> None:
+        for data in deliveries:
+            for event in wire.receive(data):
+                market.take(event.rows, event.recv_ns)
+
+    return run
+
+
+def decoded_rows(changes: np.ndarray) -> list[np.ndarray]:
+    """Return the rows of each depth event, as the decoder makes them of it."""
+    kinds = {ADD: (DEPTH_BID, DEPTH_ASK), RESIZE: (DEPTH_BID, DEPTH_ASK), DELETE: (DEPTH_DELETE, DEPTH_DELETE)}
+    messages, rows = [], []
+    for change, following in zip(changes.tolist(), [*changes["event"][1:].tolist(), -1], strict=True):
+        event, symbol, action, side, quote_id, price_e5, size_cents = change
+        price_e5 = 0 if action == DELETE else price_e5
+        rows.append((kinds[action][int(side == ASK)], symbol, quote_id, price_e5, size_cents))
+        if event != following:
+            messages.append(delta_rows([*rows, (END_DEPTH, symbol, 0, 0, 0)]))
+            rows = []
+    return messages
+
+
+def books_only(batches: list[np.ndarray]) -> Callable[[], None]:
+    market = Market()
+
+    def run() -> None:
+        for number, rows in enumerate(batches):
+            market.evaluator.receive(rows, (number + 1) * _BATCH_NS)
+
+    return run
+
+
+def imbalances(wire: Wire, deliveries: list[bytes]) -> Iterator[float]:
+    """Yield the imbalance after each depth event, from the bytes on."""
+    market = Market()
+    for data in deliveries:
+        for event in wire.receive(data):
+            assert isinstance(event, MarketDataChanged)
+            market.take(event.rows, event.recv_ns)
+            if event.rows["kind"][-1] == END_DEPTH:
+                yield market.imbalance(int(event.rows["symbol"][-1]))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--frames", type=Path, required=True)
+    parser.add_argument("--changes", type=Path, required=True)
+    parser.add_argument("--figures", type=Path, required=True)
+    parser.add_argument("--folder", type=Path, required=True, help="where the ledger is written")
+    parser.add_argument("--repetitions", type=int, required=True)
+    parser.add_argument("--decisions", type=int, required=True, help="trading decisions to time; 0 for none")
+    wanted = parser.parse_args()
+    pin_to_one_core()
+    warm_up()
+    data, wire = wanted.frames.read_bytes(), Wire()
+    each = {frames: cut_frames(data, frames) for frames in FRAMES_A_BATCH}
+    messages = decoded_rows(np.load(wanted.changes))
+    together = [np.concatenate(messages[i : i + 64]) for i in range(0, len(messages), 64)]
+    count, depth_count, times = len(each[1]), len(messages), wanted.repetitions
+    rows = {"decode": repeat(lambda: decoding(wire, each[1]), count, times)}
+    for frames, deliveries in each.items():
+        rows[f"whole_{frames}"] = repeat(lambda d=deliveries: whole_path(wire, d), count, times)  # type: ignore[misc]
+    rows["rows_1"] = repeat(lambda: books_only(messages), depth_count, times)
+    rows["rows_64"] = repeat(lambda: books_only(together), depth_count, times)
+    wire.check(count)
+    write_figures(wanted.figures, imbalances(wire, each[1]))
+    latencies: dict[str, list[float]] = {}
+    if wanted.decisions:
+        latencies = decision_rows(wanted.decisions) | ledger_rows(wanted.folder, wanted.decisions)
+    versions = {"Python": platform.python_version()} | {n: version(n) for n in ("numpy", "numba", "protobuf")}
+    tell(rows, versions, latencies=latencies)
+
+
+if __name__ == "__main__":
+    main()
