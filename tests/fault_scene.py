@@ -276,9 +276,7 @@ class Scene:
         """The bot's own book of its symbol number `i`: id -> bid?, price, size."""
         books = self.bot.run.engine.books
         assert books is not None
-        return {
-            quote_id: (side == BID, price, size) for quote_id, (side, price, size) in standing_quotes(books, i).items()
-        }
+        return {key: (side == BID, price, size) for key, (side, price, size) in standing_quotes(books, i).items()}
 
     def _orders_only_when_ready(self) -> None:
         was_ready, ready = False, []

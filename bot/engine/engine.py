@@ -45,8 +45,7 @@ from bot.sizing.bound import Bound
 from bot.sizing.leverage import Targets
 from bot.sizing.strategy import Strategy
 
-_SECOND = 1_000_000_000
-_TICK_NS = _SECOND // 4
+_TICK_NS = 250_000_000
 
 
 class Engine:
@@ -215,9 +214,8 @@ class Engine:
             if old is not None:
                 known = {i: before[s.symbol_id] for i, s in enumerate(event.symbols) if s.symbol_id in before}
                 self._evaluator.take_over(old, known)
-            known_before = set() if old is None else set(before)
             for s, spec in enumerate(event.symbols):
-                if spec.symbol_id not in known_before and spec.name in self._usual:
+                if (old is None or spec.symbol_id not in before) and spec.name in self._usual:
                     self._evaluator.restore_usual(s, self._usual[spec.name])
         assert self._evaluator is not None
         self._sizer.load(event.symbols, self._traded, anew=self._index != before)
