@@ -10,6 +10,7 @@ Invariant: what is unknown (NaN) never makes a target larger in size than what i
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -274,6 +275,14 @@ class LeverageRules:
         decide(table, factors, self.inputs, self._state, rows, self._rules, equity, foreign, shrink, now_ns)
         rows.flags.writeable = False
         return Targets(rows)
+
+    def take_over(self, old: "LeverageRules", index: Mapping[int, int]) -> None:
+        """Carry on where other rules stand, for the symbols both have.
+
+        Args: `index` maps a symbol's index here to its index in `old`.
+        """
+        for here, there in index.items():
+            self._state[here] = old._state[there]
 
     def note_growth(self, symbol_index: int, now_ns: int) -> None:
         """Say that an increase of this symbol was sent, so that the rate limit starts anew."""

@@ -143,7 +143,7 @@ class PlainRules:
         slow = market["slow_volatility_bps"]
         sigma = float(formulas.daily_volatility_frac(market["volatility_bps"] if math.isnan(slow) else slow))
         changes = self.memory[s].changes
-        if sum(days for days, _ in changes) * 86400 < 3600 or math.isnan(cost) or not sigma > 0:
+        if round(sum(days for days, _ in changes) * 86400, 3) < 3600 or math.isnan(cost) or not sigma > 0:
             return 0.25 * base
         weights, ahead = [], 1.0
         for days, _ in reversed(changes):

@@ -334,6 +334,21 @@ def test_the_cost_aware_band_is_a_quarter_of_the_base_for_an_hour_and_then_that_
     assert 0.25 < width[0] < 2.5
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_the_band_follows_the_variance_of_the_wish_as_the_plain_twin_does(seed: int) -> None:
+    source = np.random.default_rng(seed)
+    gaps, wishes = source.choice([60, 61, 90, 299, 300, 301, 4000], 120), source.uniform(3, 5, 120)
+    wishes[source.random(120) < 0.05] = NAN
+    pace = Pace(0, 0, None)
+    rules, twin, now_ns = LeverageRules(1, pace, WIDE), PlainRules(pace, WIDE), 0
+    for seconds, wish in zip(gaps.tolist(), wishes.tolist(), strict=True):
+        now_ns += seconds * S
+        table = calm_market(1, round_trip_bps=0.002, slow_volatility_bps=0.2)
+        found = step(rules, [wish], [4.0], now_ns=now_ns, table=table)
+        twin.targets(table, np.array([[abs(wish) / 5]]), rules.inputs, 1e4, 0.0, 1.0, now_ns)
+        assert found.rows["half_band"][0] == pytest.approx(twin.half_band(0, table[0], 5.0), rel=1e-9)
+
+
 def test_the_band_formula_meets_its_vector_in_both_forms() -> None:
     # Models 14.7: c = 0.5 bps, v_L = 0.25, gamma = 5, sigma = 0.6 % a day.
     assert formulas.band_half_width(0.5e-4, 0.25, 5, 0.006) == pytest.approx(0.47052, abs=5e-6)
@@ -433,3 +448,13 @@ def test_each_rule_of_patience_is_named() -> None:
 
 def test_every_bound_has_words() -> None:
     assert set(BOUND_WORDS) == set(Bound)
+
+
+def test_rules_for_other_symbols_remember_what_the_old_ones_knew() -> None:
+    old = LeverageRules(2, Pace(0, 30, None, 0.0), WIDE)
+    step(old, [5.0, 5.0], [1.0, 1.0], now_ns=0)
+    new = LeverageRules(3, Pace(0, 30, None, 0.0), WIDE)
+    new.take_over(old, {2: 0, 0: 1})
+    assert step(new, [5.0] * 3, [1.0] * 3, now_ns=30 * S, base=[5.0] * 3).target.tolist() == pytest.approx(
+        [3.3, 1.0, 3.3]
+    )
