@@ -35,6 +35,7 @@ def warm_up() -> None:
     """Compile, or load from the cache, every loop of the quiet path, so that no market data waits for it."""
     hot_path = HotPath()
     hot_path.read(*hot_path.join([b""]), 0, 0, 1)
+    hot_path.accounts([b""])
     evaluator = Evaluator(np.array([1e-4]), EvaluatorSettings())
     evaluator.set_reference_units(np.array([1.0]))
     quotes = [(DEPTH_BID, 0, 2 * i, 100_000 - i, 100) for i in range(1, 140)]  # more than fit, so that they grow once
