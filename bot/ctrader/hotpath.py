@@ -106,6 +106,10 @@ class HotPath:
         at, start, used, bad, is_plain = _scan(wire, sizes, first, start, account_id, self._known, self._buffer)
         return at, start, self._written[: used * _ROW_BYTES].tobytes(), bad, not is_plain
 
+    def accounts(self, frames: Sequence[bytes]) -> list[int]:
+        """Return the account of each frame that would be plain to it, whatever its symbol; 0 for every other frame."""
+        return [int(account) for account in _accounts(*self.join(frames), self._buffer)]
+
 
 @njit(cache=True)
 def _scan(
@@ -119,22 +123,31 @@ def _scan(
         if size > len(rows) - used:
             return frame, start, used, bad, used > 0
         end = start + size
-        number, at = _optional(wire, start, end, _FRAME_TYPE)
-        at = _block(wire, at, end, _FRAME_PAYLOAD)
-        if at < 0 or (number != DEPTH and number != SPOT):
+        number, account, symbol_id, at = _head(wire, start, end)
+        symbol = _index_of(known, symbol_id)
+        if at < 0 or account != account_id or symbol < 0:
             return frame, start, used, bad, False
-        symbol, at = _head(wire, at, end, number, account_id, known)
-        if at < 0:
-            return frame, start, used, bad, False
-        if number == DEPTH:
-            stop, dropped = _depth(wire, at, end, symbol, rows, used)
-        else:
-            stop, dropped = _spot(wire, at, end, symbol, rows, used)
+        stop, dropped = _quotes(wire, at, end, number, symbol, rows, used)
         if stop < 0:
             return frame, start, used, bad, False
         used, bad, start = stop, bad + dropped, end
         frame += 1
     return frame, start, used, bad, True
+
+
+@njit(cache=True)
+def _accounts(wire: bytes, sizes: np.ndarray, buffer: np.ndarray) -> np.ndarray:
+    rows = buffer.view(DELTA)  # written over by each frame, and read by nobody
+    accounts = np.zeros(len(sizes), np.int64)
+    start = 0
+    for frame in range(len(sizes)):
+        end = start + sizes[frame]
+        if end - start <= len(rows):
+            number, account, _, at = _head(wire, start, end)
+            if at >= 0 and _quotes(wire, at, end, number, 0, rows, 0)[0] >= 0:
+                accounts[frame] = account
+        start = end
+    return accounts
 
 
 @njit(cache=True)
@@ -173,18 +186,24 @@ def _block(wire: bytes, at: int, end: int, tag: int) -> int:
 
 
 @njit(cache=True)
-def _head(wire: bytes, at: int, end: int, number: int, account_id: int, known: np.ndarray) -> tuple[int, int]:
-    """Return the index of the symbol and where the head ends; -1 when it is not for us."""
-    start = at
+def _head(wire: bytes, at: int, end: int) -> tuple[int, int, int, int]:
+    """Return payload type, account and symbol id (0 when absent), and where these end; -1 when they are not plain."""
+    number, at = _optional(wire, at, end, _FRAME_TYPE)
+    start = at = _block(wire, at, end, _FRAME_PAYLOAD)
+    if at < 0 or (number != DEPTH and number != SPOT):
+        return 0, 0, 0, -1
     inner_number, at = _optional(wire, at, end, _TYPE)
     if at != start and inner_number != number:
-        return 0, -1
-    start = at
+        return 0, 0, 0, -1
     account, at = _optional(wire, at, end, _ACCOUNT)
-    if at == start or account != account_id:
-        return 0, -1
-    symbol_id, at = _optional(wire, at, end, _SYMBOL)  # one that is not there is 0, which nobody knows
-    count = len(known) // 2  # ids, ascending, then their indices
+    symbol_id, at = _optional(wire, at, end, _SYMBOL)
+    return number, account, symbol_id, at
+
+
+@njit(cache=True)
+def _index_of(known: np.ndarray, symbol_id: int) -> int:
+    """Return the index of a symbol; -1 for one that is not known. `known` holds ids, ascending, then their indices."""
+    count = len(known) // 2
     low, high = 0, count
     while low < high:
         middle = (low + high) // 2
@@ -192,9 +211,7 @@ def _head(wire: bytes, at: int, end: int, number: int, account_id: int, known: n
             low = middle + 1
         else:
             high = middle
-    if low == count or known[low] != symbol_id:
-        return 0, -1
-    return known[count + low], at
+    return known[count + low] if low < count and known[low] == symbol_id else -1
 
 
 @njit(cache=True)
@@ -209,8 +226,15 @@ def _put(rows: Any, used: int, kind: int, symbol: int, quote_id: int, price_e5: 
 
 
 @njit(cache=True)
+def _quotes(wire: bytes, at: int, end: int, number: int, symbol: int, rows: Any, used: int) -> tuple[int, int]:
+    """Write the rows of what stands behind the head; return rows used, -1 when it is not plain, and bad quotes."""
+    if number == DEPTH:
+        return _depth(wire, at, end, symbol, rows, used)
+    return _spot(wire, at, end, symbol, rows, used)
+
+
+@njit(cache=True)
 def _spot(wire: bytes, at: int, end: int, symbol: int, rows: Any, used: int) -> tuple[int, int]:
-    """Write the rows behind the head of a spot event; return rows used, -1 when it is not plain, and bad quotes."""
     bad = 0
     start = at
     bid_e5, at = _optional(wire, at, end, _BID)
@@ -235,10 +259,7 @@ def _spot(wire: bytes, at: int, end: int, symbol: int, rows: Any, used: int) -> 
 
 @njit(cache=True)
 def _depth(wire: bytes, at: int, end: int, symbol: int, rows: Any, used: int) -> tuple[int, int]:
-    """Write the rows of a depth event behind its head; return as `_spot` does.
-
-    Deletions come last on the wire and first in the rows: the new quotes are passed over, then read.
-    """
+    # Deletions come last on the wire and first in the rows: the new quotes are passed over, then read.
     quotes, bad = at, 0
     while 0 <= at < end and wire[at] == _NEW:
         length, at = _varint(wire, at + 1, end)

@@ -71,7 +71,7 @@ class MarketFeed:
         # Rows of one event have one receive time.
         quotes = self._quotes
         if recv_ns != quotes.recv_ns:
-            if (event := quotes.take()) is not None:
+            if quotes.rows and (event := quotes.take()) is not None:
                 self._finished.append(event)
             quotes.recv_ns = recv_ns
         return quotes

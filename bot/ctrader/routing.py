@@ -2,7 +2,7 @@
 
 An answer goes to whoever asked: message ids start with the run id of their session. What nobody asked for goes to the
 account it names. What names none (heartbeats, the end of the application's session, a list of accounts whose token is
-gone) concerns everybody.
+gone) concerns everybody. Of plain market data the compiled reader knows the account.
 """
 
 from collections.abc import Sequence
@@ -10,6 +10,7 @@ from typing import Protocol
 
 from google.protobuf.message import DecodeError
 
+from bot.ctrader.hotpath import HotPath
 from bot.ctrader.schema import message, message_for
 
 
@@ -23,6 +24,21 @@ class Member(Protocol):
     @property
     def account_id(self) -> int | None:
         """The account; None until it is chosen."""
+
+
+def share_out(bodies: Sequence[bytes], members: Sequence[Member], hot_path: HotPath) -> list[list[bytes]]:
+    """Return, for each of `members`, the frames of a batch that are for it, in the order received."""
+    shares: list[list[bytes]] = [[] for _ in members]
+    seats = list(zip([member.account_id for member in members], shares, strict=True))
+    for body, account_id in zip(bodies, hot_path.accounts(bodies), strict=True):
+        if account_id:
+            for member_id, share in seats:
+                if member_id == account_id:
+                    share.append(body)
+        else:
+            for i in recipients(body, members):
+                shares[i].append(body)
+    return shares
 
 
 def recipients(body: bytes, members: Sequence[Member]) -> list[int]:

@@ -171,7 +171,7 @@ class Session:
             account_id = walk.handshake.account_id
             if walk.phase in _TAKE_ALL and account_id is not None and not walk.is_over:
                 first = at
-                at, start, rows, bad_quotes, is_loud = hot_path.read(wire, sizes, first, start, account_id)
+                at, start, rows, bad_quotes, is_loud = hot_path.read(wire, sizes, at, start, account_id)
                 if at > first:
                     self._outbox.heard(recv_ns)
                     self.counters["messages"] += at - first
@@ -277,8 +277,8 @@ class Session:
 
     def events(self) -> list[Event]:
         """Return what happened since the last call, in order."""
-        self._events += self._feed.take()
-        events, self._events = self._events, []
+        events = [*self._events, *self._feed.take()]
+        self._events.clear()
         return events
 
     def _emit(self, event: Event) -> None:

@@ -13,8 +13,9 @@ from typing import Any, Protocol
 from twisted.internet.defer import Deferred, succeed
 
 from bot.ctrader.framing import FrameReader, FrameTooLong, frame
+from bot.ctrader.hotpath import HotPath
 from bot.ctrader.ratelimit import KindHeld
-from bot.ctrader.routing import recipients
+from bot.ctrader.routing import share_out
 from bot.ctrader.session import Session
 from bot.net.client import LONGEST_RETRY_S, LinkListener, VenueClient, retry_delay_s
 
@@ -71,6 +72,7 @@ class SharedLink:
         self._client = connect(self)
         self._seats: list[Seat] = []
         self._reader = FrameReader()
+        self._hot_path = HotPath()
         self._write: Callable[[bytes], None] | None = None
 
     def seat(self, listener: SharesLink, session: Session) -> Seat:
@@ -143,13 +145,9 @@ class SharedLink:
             self._client.drop(str(error))
             return
         seats = [seat for seat in self._seats if seat not in self._returns]
-        parts: list[list[bytes]] = [[] for _ in seats]
-        for body in bodies:
-            for i in recipients(body, seats):
-                parts[i].append(frame(body))
-        for seat, frames in zip(seats, parts, strict=True):
-            if frames:
-                seat.listener.link_data(b"".join(frames))
+        for seat, share in zip(seats, share_out(bodies, seats, self._hot_path), strict=True):
+            if share:
+                seat.listener.link_data(b"".join(map(frame, share)))
 
     def link_down(self, reason: str) -> None:
         """Tell everybody that the connection is gone; those who are out know, and come back with the rest."""

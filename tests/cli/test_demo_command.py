@@ -90,7 +90,7 @@ def test_without_a_file_the_demo_is_what_it_was(bench: Bench) -> None:
     assert bench.err == ""
     config = journalled(bench)
     assert list(config["symbols"]) == ["EURUSD", "USDJPY", "XAUUSD"]
-    assert config["strategy"]["name"] == "liquidity-weighted"
+    assert config["strategy"]["name"] == "composite"
 
 
 @pytest.mark.parametrize(

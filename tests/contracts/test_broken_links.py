@@ -25,7 +25,7 @@ def test_whatever_happens_to_the_link_nothing_is_bought_twice_and_all_is_found_a
         tmp_path,
         trade=True,
         symbols={"EURUSD": {"direction": "long"}, "USDJPY": {"direction": "short", "weight": 0.5}, "EURJPY": {}},
-        strategy={"name": "liquidity-weighted", "base_leverage": 3, "parameters": {"liquidity_base_s": 20}},
+        strategy={"name": "liquidity-weighted", "base_leverage": 3, "parameters": {"volatility_sample_s": 0.5}},
         sizing={"warm_up_s": 0, "persistence_s": 0, "max_increase_frac_per_min": 1, "band": 0.02},
         execution={"order_timeout_s": 2, "settle_s": 1, "min_interval_s": 0.2},
     )

@@ -247,4 +247,6 @@ def _orders(scene: Scene) -> list[tuple[Any, ...]]:
 def _market(scene: Scene) -> list[np.ndarray]:
     features = scene.bot.run.engine.features
     assert features is not None
-    return list(features)
+    # Averages and clocks also depend on where a batch ends: a batch is one moment, and its pieces are several.
+    names = ("bid", "ask", "mid", "depth_bid", "depth_ask", "weighted_mid")
+    return [getattr(features, name) for name in names]

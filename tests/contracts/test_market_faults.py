@@ -17,6 +17,9 @@ from bot.sim.faults.venue_faults import (
     TradingMode,
 )
 
+NO_GUARD = {"crisis": False}
+"""What is looked at here is the gate; a market like this is a crisis as well, and that guard has tests of its own."""
+
 
 def test_a_market_that_stops_is_asked_once_and_then_left_alone(tmp_path: Path) -> None:
     scene = Scene(tmp_path).trading()
@@ -71,7 +74,7 @@ def test_a_trading_mode_is_kept(mode: str, may_reduce: bool, tmp_path: Path) -> 
 
 
 def test_a_crossed_book_is_not_grown_on(tmp_path: Path) -> None:
-    scene = Scene(tmp_path).trading()
+    scene = Scene(tmp_path, sizing=NO_GUARD).trading()
     scene.fire(CrossedBook(), for_s=40, symbol="EURUSD").let(8)
     held = scene.ours(EURUSD)
     scene.grow().let(20)
@@ -83,7 +86,7 @@ def test_a_crossed_book_is_not_grown_on(tmp_path: Path) -> None:
 @pytest.mark.parametrize("side", [slow("both"), "bid", "ask"])
 @pytest.mark.parametrize("wish", ["grow", "shrink"])
 def test_no_order_is_sent_into_an_empty_side(wish: str, side: str, tmp_path: Path) -> None:
-    scene = Scene(tmp_path).trading()
+    scene = Scene(tmp_path, sizing=NO_GUARD).trading()
     scene.fire(EmptyBook(side), for_s=20, symbol="EURUSD").let(1)
     held, orders = scene.ours(EURUSD), len(scene.written(*TRADES))
     scene.grow() if wish == "grow" else scene.shrink()
@@ -112,7 +115,7 @@ def test_quotes_that_stop_are_not_grown_on(tmp_path: Path) -> None:
 
 
 def test_without_depth_nothing_grows_and_when_it_comes_back_all_is_as_before(tmp_path: Path) -> None:
-    scene = Scene(tmp_path).trading()
+    scene = Scene(tmp_path, sizing=NO_GUARD).trading()
     scene.fire(NoDepth(), for_s=30, symbol="EURUSD").let(2)
     held = scene.ours(EURUSD)
     scene.grow().let(20)
@@ -132,7 +135,7 @@ def test_a_symbol_that_runs_ahead_of_the_others_is_traded_at_its_own_prices(tmp_
     "what", [slow(CloseMarket()), CrossedBook(), EmptyBook(), slow(StopQuotes())], ids=lambda w: type(w).__name__
 )
 def test_a_dry_run_trusts_no_more_than_a_real_one(what: object, tmp_path: Path) -> None:
-    scene = Scene(tmp_path, trade=False, strategy={"name": "constant", "base_leverage": 3}).start()
+    scene = Scene(tmp_path, sizing=NO_GUARD, trade=False, strategy={"name": "constant", "base_leverage": 3}).start()
     scene.let(3)
     filled = scene.states().count("filled")
     assert filled == 2

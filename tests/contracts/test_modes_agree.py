@@ -13,7 +13,7 @@ from bot.journal.format import RecordKind, decode_batch, decode_json, encode_pre
 from bot.journal.reader import JournalReader
 
 LIQUIDITY = {
-    "strategy": {"name": "liquidity-weighted", "base_leverage": 3, "parameters": {"liquidity_base_s": 60}},
+    "strategy": {"name": "liquidity-weighted", "base_leverage": 3, "parameters": {"volatility_sample_s": 0.5}},
     "sizing": {"warm_up_s": 1, "persistence_s": 0.5, "max_increase_frac_per_min": 1, "band": 0.05},
 }
 

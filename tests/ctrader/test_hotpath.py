@@ -29,6 +29,8 @@ from bot.market.delta import DELTA, DEPTH_DELETE, END_DEPTH
 
 KNOWN = [11, 12]  # the symbols of a ready session: EURUSD and USDJPY
 INDEX = {11: 0, 12: 1, 13: 2}
+HOT_PATH = HotPath()
+HOT_PATH.learn(INDEX)
 
 
 # What is compared.
@@ -70,10 +72,7 @@ def agree(batched: Session, single: Session, batches: Sequence[Sequence[bytes]],
 
 def quick(body: bytes) -> tuple[np.ndarray, int] | None:
     """Read one frame the compiled way: rows and bad quotes; None when it is not plain."""
-    hot_path = HotPath()
-    hot_path.learn(INDEX)
-    wire_bytes, sizes = hot_path.join([body])
-    at, start, rows, bad, is_loud = hot_path.read(wire_bytes, sizes, 0, 0, ACCOUNT)
+    at, start, rows, bad, is_loud = HOT_PATH.read(*HOT_PATH.join([body]), 0, 0, ACCOUNT)
     assert (at, start) == ((0, 0) if is_loud else (1, len(body)))
     assert rows == b"" or not is_loud
     return None if is_loud else (np.frombuffer(rows, DELTA), bad)
@@ -98,6 +97,7 @@ def compare(body: bytes) -> bool:
     assert (rows.tolist(), Counter(bad_quotes=bad)) == thorough(body), body.hex()
     assert read_frame(body)[2] == "" and redact_frame(body) is body
     assert len(rows) <= len(body), "the buffer holds a row for each byte"
+    assert HOT_PATH.accounts([body]) == [ACCOUNT]
     return True
 
 
@@ -490,7 +490,9 @@ def test_one_compiled_form_reads_everything_so_that_none_is_compiled_while_price
     session.receive_frames([*whole_events(), b"\xff", *whole_events()], START)
     hot_path = HotPath()
     hot_path.read(*hot_path.join([b""]), 0, 0, 1)  # what `bot.app.warm_up` does
-    assert len(hotpath._scan.signatures) == 1
+    hot_path.accounts([b""])
+    hot_path.accounts([b"", *whole_events()])
+    assert len(hotpath._scan.signatures) == len(hotpath._accounts.signatures) == 1
 
 
 # What the reader knows of the schema.
