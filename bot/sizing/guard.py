@@ -93,7 +93,8 @@ class GuardedStrategy:
                 raise StrategyFault(f"factors have shape {found.shape}, and (factors, symbols) is {shape}")
             if (found < 0).any():
                 raise StrategyFault("a factor is below 0; the side is not a matter of factors")
-            found = np.where(np.isinf(found), np.nan, found)
+            # Contiguous like those of our own strategies, or the rules would be compiled once more, while they run.
+            found = np.ascontiguousarray(np.where(np.isinf(found), np.nan, found))
             # While a market is still being learned, unknown is the right answer; afterwards it is a mistake.
             warm = np.isfinite(table["mid"]) & np.isfinite(table["liquidity_ratio"])
             warm &= self._is_traded if len(self._is_traded) == len(table) else True
