@@ -218,7 +218,7 @@ class Engine:
                 if (old is None or spec.symbol_id not in before) and spec.name in self._usual:
                     self._evaluator.restore_usual(s, self._usual[spec.name])
         assert self._evaluator is not None
-        self._sizer.load(event.symbols, self._traded, anew=self._index != before)
+        self._sizer.load(event.symbols, self._traded)
         self._sizes.load(event.symbols, self._sizer.base)
         self._day.load(event.symbols)
         self._fills.load(event.symbols)

@@ -66,6 +66,7 @@ class Sizer:
         self.strategy: Strategy = settings.strategy
         self._settings = settings
         self._rules: LeverageRules | None = None
+        self._places: dict[int, int] = {}
         self._traded = 0
         self._directions = np.array([_DIRECTIONS[c.direction] for c in settings.symbols], np.int64)
         self._has_signal = bool((self._directions == _SIGNAL).any())
@@ -77,17 +78,21 @@ class Sizer:
         """Base leverage of the traded symbols, base_leverage x weight."""
         return self._base
 
-    def load(self, specs: tuple[SymbolSpec, ...], traded: int, *, anew: bool) -> None:
-        """Take the symbols; `anew` forgets what the rules remember, because a symbol has another place."""
+    def load(self, specs: tuple[SymbolSpec, ...], traded: int) -> None:
+        """Take the symbols; those that were there before carry on where they stood."""
         base = np.zeros(len(specs))
         base[:traded] = self._base[:traded]
         self.strategy = self._settings.strategy.bound(specs, base)
         self._traded = traded
         self._side = np.full(len(specs), math.nan)
-        if anew or self._rules is None:
-            requires_caps = self.strategy.requires_caps
-            settings = self._settings
+        old, before = self._rules, self._places
+        self._places = {spec.symbol_id: i for i, spec in enumerate(specs[:traded])}
+        if old is None or before != self._places:
+            settings, requires_caps = self._settings, self.strategy.requires_caps
             self._rules = LeverageRules(traded, settings.pace, settings.leverage_limits, requires_caps=requires_caps)
+            if old is not None:
+                self._rules.take_over(old, {i: before[k] for k, i in self._places.items() if k in before})
+        assert self._rules is not None
         inputs = self._rules.inputs
         inputs["base"] = self._base[:traded]
         inputs["max_units"] = [spec.max_volume_cents / 100 or math.inf for spec in specs[:traded]]

@@ -44,7 +44,7 @@ class EvaluatorSettings:
     slow_volatility_half_life_s: float = 86_400.0
     volatility_sample_s: float = 5.0
     resilience_half_life_s: float = 600.0
-    least_samples: float = 6.0
+    least_samples: float = 3.0
     exit_cost_cap_bps: float = 5.0
     time_of_day: bool = True
 

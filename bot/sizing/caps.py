@@ -17,6 +17,8 @@ _KELLY, _STOP_OUT, _EXIT_COST = int(Bound.KELLY), int(Bound.STOP_OUT), int(Bound
 _MAX_VOLUME, _MAX_SYMBOL = int(Bound.MAX_VOLUME), int(Bound.MAX_SYMBOL)
 _DAY = math.sqrt(86_400.0)
 _HOUR = math.sqrt(3600.0)
+ASSUMED_DISTANCE_FRAC = 0.05
+"""The move to survive while volatility has not been measured: more than what a day of a major brings."""
 _RECOVERY_S = 60.0  # half-life with which a higher exit-cost cap is believed
 
 
@@ -32,10 +34,13 @@ def kelly_cap(mean: float, error: float, sigma: float, fraction: float) -> float
 
 @njit(cache=True)
 def required_distance_frac(fast_bps: float, slow_bps: float, worst_bps: float, round_trip_bps: float) -> float:
-    """Return the adverse move that must be survived, NaN when unknown. Source: models 14.5."""
+    """Return the adverse move that must be survived; `ASSUMED_DISTANCE_FRAC` until volatility is known.
+
+    Source: models 14.5.
+    """
     hour = _HOUR * (slow_bps if slow_bps > fast_bps else fast_bps)
     if math.isnan(hour) or math.isnan(worst_bps):
-        return math.nan
+        return ASSUMED_DISTANCE_FRAC
     return (max(5.0 * hour, 3.0 * worst_bps) + 1.5 * round_trip_bps) / 1e4
 
 

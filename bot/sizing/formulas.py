@@ -131,14 +131,15 @@ def required_distance_frac(
     """Return the adverse move to survive: max(5 sigma_1h, 3 x worst minute) + half the cost of getting out in stress.
 
     The larger of the fast and the slow volatility counts; the cost in stress is taken as three usual round trips.
-    Missing: NaN where anything but the slow volatility is unknown.
+    Missing: while the fast volatility or the worst minute is unknown, 0.05 is assumed.
     Source: models 14.5, delta_req.
     """
     fast, slow, worst, cost = (
         np.asarray(x, float) for x in (volatility_bps, slow_volatility_bps, worst_minute_bps, round_trip_bps)
     )
     hour = np.where(slow > fast, slow, fast) * math.sqrt(3600.0)
-    return np.asarray((np.maximum(5 * hour, 3 * worst) + 0.5 * 3 * cost) / 1e4)
+    measured = (np.maximum(5 * hour, 3 * worst) + 0.5 * 3 * cost) / 1e4
+    return np.where(np.isnan(fast) | np.isnan(worst), 0.05, measured)
 
 
 def stop_out_cap(required_frac: ArrayLike, margin_rate: ArrayLike, stop_out_level_frac: float) -> np.ndarray:

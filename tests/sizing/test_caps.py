@@ -126,8 +126,6 @@ def test_a_short_leaves_by_buying() -> None:
 @pytest.mark.parametrize(
     ("changed", "inputs"),
     [
-        ({"volatility_bps": NAN}, {}),
-        ({"worst_minute_bps": NAN}, {}),
         ({"usual_round_trip_bps": NAN}, {}),
         ({"sell_capacity_units": NAN}, {}),
         ({}, {"margin_rate": NAN}),
@@ -142,6 +140,12 @@ def test_an_unknown_cap_lets_nothing_grow_but_the_constant_and_everything_shrink
     assert wish(0.5, held=1.0, table=table, **inputs).target[0] == 0.5
     rules = LeverageRules(1, FREE, WIDE, requires_caps=False)
     assert wish(5.0, held=1.0, table=table, rules=rules, **inputs).target[0] == 5.0
+
+
+@pytest.mark.parametrize("name", ["volatility_bps", "worst_minute_bps"])
+def test_before_volatility_is_measured_a_wild_market_is_assumed(name: str) -> None:
+    found = wish(50.0, held=1.0, table=calm_market(1, **{name: NAN}), margin_rate=0.02).rows
+    assert found["stop_out"][0] == pytest.approx(1 / (0.05 + 0.5 * 0.02))
 
 
 def test_a_known_cap_binds_the_constant_too() -> None:
