@@ -56,11 +56,15 @@ def bot_config(folder: Path, *, trade: bool = False, **changes: Any) -> Config:
 
 
 def virtual_venue(
-    market: str = "synthetic:calm", *, account_type: str = "hedged", deposit_currency: str = "USD"
+    market: str = "synthetic:calm",
+    *,
+    account_type: str = "hedged",
+    deposit_currency: str = "USD",
+    symbols: Sequence[str] = (),
 ) -> Venue:
-    """Return the embedded venue, at `START`."""
+    """Return the embedded venue, at `START`; `symbols` are listed beside the default ones."""
     return Venue(
-        open_market(market, seed=1, start_ns=START, speed=1.0),
+        open_market(market, seed=1, start_ns=START, speed=1.0, symbols=symbols),
         accounts=[AccountSettings(ACCOUNT, account_type, deposit_currency, Decimal(10_000))],
         client_id=CLIENT.client_id,
         client_secret=CLIENT.client_secret,

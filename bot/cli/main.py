@@ -16,6 +16,7 @@ from bot.cli.auth import auth
 from bot.cli.check import check, schema
 from bot.cli.demo import demo
 from bot.cli.doctor import doctor
+from bot.cli.explain import explain
 from bot.cli.record import record
 from bot.cli.replay import replay
 from bot.cli.run import run
@@ -33,7 +34,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, run, check, sim, record, replay, schema, symbols, doctor):
+for command in (demo, run, explain, check, sim, record, replay, schema, symbols, doctor):
     app.command()(command)
 app.add_typer(auth, name="auth")
 

@@ -11,6 +11,10 @@ from bot.assembly import Run
 from bot.cli.lines import JsonLines, iso_time
 from bot.cli.summary import in_words, summarise
 from bot.engine.decision import Decision
+from bot.engine.explained import Explanation
+
+_LOOK_NS = 1_000_000_000
+_QUIET_NS = 10_000_000_000
 
 
 class Screen:
@@ -40,7 +44,7 @@ class Screen:
 
             self._table = LiveTable(run, Console())
             return [_until_nobody_reads(self._table)]
-        return [_until_nobody_reads(PlainLines(self._account))]
+        return [_until_nobody_reads(PlainLines(self._account, run))]
 
     def summarise(self, run: Run, driver: Any) -> dict[str, Any]:
         """Return the run's summary and keep it for `finish`."""
@@ -82,10 +86,16 @@ def write_into_nothing() -> None:
 
 
 class PlainLines:
-    """Writes what happens as lines for a person, where there is no terminal to draw on."""
+    """Writes what happens as lines for a person, where there is no terminal to draw on.
 
-    def __init__(self, account: int | None) -> None:
+    A line that says why a leverage is what it is comes when that has changed, every ten seconds and symbol at most.
+    """
+
+    def __init__(self, account: int | None, run: Run) -> None:
         self._prefix = "" if account is None else f"{account} "
+        self._run = run
+        self._looked_ns = 0
+        self._told: dict[str, tuple[int, object]] = {}
 
     def __call__(self, decision: Decision) -> None:
         """Write the lines of one Decision; most have none."""
@@ -105,6 +115,17 @@ class PlainLines:
                 price = "" if c.execution_price is None else f" at {c.execution_price}"
                 code = "" if c.error_code is None else f" ({c.error_code})"
                 self._write(decision, f"{where}order {c.order.client_order_id} {c.state}{price}{code}")
+        if decision.now_ns - self._looked_ns >= _LOOK_NS:
+            self._looked_ns = decision.now_ns
+            for each in self._run.engine.explanations():
+                self._explain(decision, each)
+
+    def _explain(self, decision: Decision, each: Explanation) -> None:
+        gist = (each.bound, each.crisis_level, f"{each.leverage_now:.1f} {each.leverage_goal:.1f}")
+        told_ns, told = self._told.get(each.symbol, (-_QUIET_NS, None))
+        if gist != told and decision.now_ns - told_ns >= _QUIET_NS:
+            self._told[each.symbol] = decision.now_ns, gist
+            self._write(decision, f"{each.symbol} {each.text}")
 
     def _write(self, decision: Decision, text: str) -> None:
         print(f"{iso_time(decision.now_ns)[11:23]} {self._prefix}{text}", flush=True)

@@ -1,4 +1,7 @@
-"""The live table of `run` and `demo`: what the bot sees, wants and holds, drawn while it runs."""
+"""The live table of `run` and `demo`: what the bot sees, wants and holds, and why, drawn while it runs.
+
+A terminal of 100 columns shows every figure; a narrower one leaves out what the lines below the table say as well.
+"""
 
 import math
 from typing import Any
@@ -11,8 +14,35 @@ from rich.text import Text
 from bot.assembly import Run
 from bot.cli.lines import iso_time
 from bot.engine.decision import Decision, EngineState, IntendedOrder
+from bot.sizing.bound import Bound
 
 _REDRAW_NS = 250_000_000
+_WIDE = 100
+_BOUND = {
+    Bound.NONE: "",
+    Bound.KELLY: "Kelly",
+    Bound.STOP_OUT: "stop-out",
+    Bound.EXIT_COST: "exit cost",
+    Bound.MAX_VOLUME: "max. volume",
+    Bound.MAX_SYMBOL: "symbol limit",
+    Bound.MAX_TOTAL: "total limit",
+    Bound.MARGIN: "margin use",
+    Bound.CRISIS: "crisis",
+    Bound.CALENDAR: "calendar",
+    Bound.NOT_READY: "not ready",
+    Bound.HANDS_OFF: "hands off",
+    Bound.UNKNOWN_FACTOR: "unknown",
+    Bound.UNKNOWN_CAP: "unknown cap",
+    Bound.EXIT_EMPTY: "no exit",
+    Bound.WARM_UP: "warm-up",
+    Bound.PERSISTENCE: "persistence",
+    Bound.RATE: "rate",
+    Bound.BAND: "band",
+    Bound.TOUCH: "best level",
+}
+"""What binds, in the width of a column; the line below the table says it in full."""
+_BINDS = "bound by"
+_WIDE_ONLY = ("bid\ndepth", "ask\ndepth", "OBI", "OFI")
 
 
 class LiveTable:
@@ -50,27 +80,36 @@ class LiveTable:
     def _draw(self) -> Group:
         # No lines and one space between columns: it has to fit into 80 columns.
         table = Table(title=self._title(), title_justify="left", box=None, padding=(0, 1, 0, 0), pad_edge=False)
-        table.add_column("symbol", no_wrap=True)
-        for name in ("bid", "ask", "spread\nbps", "bid\ndepth", "ask\ndepth", "OBI", "OFI", "liqu.", "now", "wanted"):
-            table.add_column(name, justify="right", no_wrap=True)
-        features = self._run.engine.features
-        for s, row in sorted(self._rows.items()):
-            spec = self._run.engine.specs[s]
-            bid, ask = (math.nan, math.nan) if features is None else (features.bid[s], features.ask[s])
-            table.add_row(
-                spec.name,
-                _number(bid, f".{spec.digits}f"),
-                _number(ask, f".{spec.digits}f"),
-                _number(row["spread_bps"], ".2f"),
-                _size(row["bid_depth_units"]),
-                _size(row["ask_depth_units"]),
-                _number(row["obi"], "+.2f"),
-                _number(row["ofi"], "+.1f"),
-                _number(row["liquidity_ratio"], ".2f"),
-                _number(row["leverage_now"], "+.2f") + "x",
-                _number(row["leverage_goal"], "+.2f") + "x",
-            )
+        cells = [(self._run.engine.specs[s].name, self._cells(s, row)) for s, row in sorted(self._rows.items())]
+        if cells:
+            is_wide = self._live.console.width >= _WIDE
+            shown = [name for name in cells[0][1] if is_wide or name not in _WIDE_ONLY]
+            table.add_column("symbol", no_wrap=True)
+            for name in shown:
+                table.add_column(name, justify="left" if name == _BINDS else "right", no_wrap=True)
+            for symbol, figures in cells:
+                table.add_row(symbol, *(figures[name] for name in shown))
         return Group(table, *self._footer())
+
+    def _cells(self, s: int, row: Any) -> dict[str, str]:
+        """Return the figures of one symbol by column."""
+        features, digits = self._run.engine.features, self._run.engine.specs[s].digits
+        bid, ask = (math.nan, math.nan) if features is None else (features.bid[s], features.ask[s])
+        return {
+            "bid": _number(bid, f".{digits}f"),
+            "ask": _number(ask, f".{digits}f"),
+            "spread\nbps": _number(row["spread_bps"], ".2f"),
+            "bid\ndepth": _size(row["bid_depth_units"]),
+            "ask\ndepth": _size(row["ask_depth_units"]),
+            "OBI": _number(row["obi"], "+.2f"),
+            "OFI": _number(row["ofi"], "+.1f"),
+            "imp.\nbps": _number(row["impact_bps"], ".2f"),
+            "liqu.": _number(row["liquidity_ratio"], ".2f"),
+            "cri-\nsis": f"{row['crisis_level']:.0f}",
+            "now": _number(row["leverage_now"], "+.2f") + "x",
+            "wanted": _number(row["leverage_goal"], "+.2f") + "x",
+            _BINDS: _BOUND[Bound(int(row["bound"]))],
+        }
 
     def _title(self) -> str:
         engine = self._run.engine
@@ -81,7 +120,8 @@ class LiveTable:
         return f"microlev  {self._run.config.mode}  equity {equity} {currency}  margin level {level}"
 
     def _footer(self) -> list[Text]:
-        lines = []
+        why = [f"{each.symbol} {each.text}" for each in self._run.engine.explanations()]
+        lines = [Text(line, no_wrap=True, overflow="ellipsis", style="dim") for line in why]
         if self._state is not None:
             reasons = "; ".join(self._state.texts) or "nothing stands in the way"
             standing = "ready" if self._state.ready else "not ready"

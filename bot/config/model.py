@@ -243,6 +243,10 @@ class Config(Section):
         """Return this configuration with `mode: dry-run`: what `--dry-run` asks for, never the other way round."""
         return self.model_copy(update={"mode": "dry-run"})
 
+    def without_recording(self) -> "Config":
+        """Return this configuration for a run that writes no journal."""
+        return self.model_copy(update={"recording": RecordingConfig()})
+
     def effective_sizing(self) -> SizingRules:
         """Return the sizing rules in force: for `constant` only what the file gives, for the others every rule."""
         return SizingRules.in_force(self.strategy.name, self.sizing.model_dump(), self.sizing.model_fields_set)

@@ -6,10 +6,10 @@ from collections import deque
 import numpy as np
 
 from bot.account.account import AccountState
-from bot.account.loss import LossBreach, LossGuard
+from bot.account.loss import LossGuard
 from bot.account.margin import MarginRules, stated_margin
 from bot.account.portfolio import Portfolio, Valuation
-from bot.account.risk import RiskView
+from bot.account.risk import Refused, RiskView
 from bot.engine.prices import PriceBoard, Prices
 from bot.engine.settings import EngineSettings
 from bot.market.evaluator import Features
@@ -159,8 +159,8 @@ class AccountGuard:
         """Return whether `check` should look now: a few times a second, and after every change of the account."""
         return self._checked_ns is None or now_ns - self._checked_ns >= _CHECK_EVERY_NS
 
-    def check(self, view: RiskView, equity: float, now_ns: int, *, odd: bool) -> LossBreach | None:
-        """Look at margin use and loss limits; return a breach once, when it halts trading.
+    def check(self, view: RiskView, equity: float, now_ns: int, *, odd: bool) -> Refused | None:
+        """Look at margin use and loss limits; return what to say of a breach, once, when it halts trading.
 
         Args: `odd` says that a price equity rests on looks like a slip: nothing is concluded from it for a moment.
         """
@@ -184,4 +184,5 @@ class AccountGuard:
         if breach is None or self.is_halted:
             return None
         self.is_halted = True
-        return breach
+        text = f"{breach.check} is {breach.value:.2%} of equity, the limit is {breach.limit:.2%}: trading is halted"
+        return Refused("*", breach.check, breach.value, breach.limit, text)

@@ -16,7 +16,6 @@ import math
 import numpy as np
 
 from bot.account.account import AccountState
-from bot.account.loss import LossBreach
 from bot.account.portfolio import Portfolio, Valuation
 from bot.account.risk import Refused, RiskView
 from bot.engine import events as ev
@@ -25,6 +24,7 @@ from bot.engine.bookkeeping import Bookkeeping
 from bot.engine.day_clock import DayClock
 from bot.engine.decision import Decision, IntendedOrder
 from bot.engine.doubts import Doubts, Standing
+from bot.engine.explained import Explanation
 from bot.engine.feed_watch import FeedWatch
 from bot.engine.fill_watch import FillWatch
 from bot.engine.market_hours import MarketHours
@@ -124,6 +124,12 @@ class Engine:
         """What the leverage rules said at the last decision; None before the symbols are known."""
         return self._targets
 
+    def explanations(self) -> tuple[Explanation, ...]:
+        """Return why each traded symbol's leverage is what it is; none before READY, or once the run is to stop."""
+        if self._evaluator is None or self._stopping or not self._readiness.session_ready:
+            return ()
+        return self._sizer.explanations(self._evaluator.table, self._specs, self._valuation.leverage)
+
     @property
     def fill_quality(self) -> FillQuality | None:
         """What our own fills have taught; None before the symbols are known."""
@@ -149,9 +155,8 @@ class Engine:
     @property
     def is_settled(self) -> bool:
         """Whether nothing is on its way, and nothing of ours is left to close if it should be."""
-        if self._orders.open_orders():
-            return False
-        return not (self._is_closing and any(map(self._holds_own, range(self._traded))))
+        is_left = self._is_closing and any(map(self._holds_own, range(self._traded)))
+        return not (is_left or self._orders.open_orders())
 
     def _holds_own(self, s: int) -> bool:
         return bool(self._portfolio.own_positions(self._specs[s].symbol_id))
@@ -379,7 +384,7 @@ class Engine:
         long_units, short_units = self._portfolio.sides_units()
         odd = bool((prices.odd & ((long_units > 0) | (short_units > 0))).any())
         breach = self._guard.check(self._view(prices), self._valuation.equity, now_ns, odd=odd)
-        return [] if breach is None else [_halted(breach)]
+        return [] if breach is None else [breach]
 
     # -- reporting ----------------------------------------------------------------------------------------------
 
@@ -393,8 +398,3 @@ class Engine:
             problem=self._sizer.strategy.problem,
             is_changed=self._board.is_changed,
         )
-
-
-def _halted(breach: LossBreach) -> Refused:
-    text = f"{breach.check} is {breach.value:.2%} of equity, the limit is {breach.limit:.2%}: trading is halted"
-    return Refused("*", breach.check, breach.value, breach.limit, text)

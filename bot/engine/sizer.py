@@ -5,10 +5,12 @@ How it works: what the rules take of each symbol is written into one sheet by a 
 """
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from numba import njit
 
+from bot.engine.explained import Explanation, explained
 from bot.engine.settings import EngineSettings
 from bot.market.book import ASK, BID
 from bot.market.evaluator import Evaluator
@@ -72,6 +74,7 @@ class Sizer:
         self._has_signal = bool((self._directions == _SIGNAL).any())
         self._base = np.array([settings.base_leverage * c.weight for c in settings.symbols])
         self._side = np.empty(0)
+        self._last: tuple[np.ndarray, Targets] | None = None
 
     @property
     def base(self) -> np.ndarray:
@@ -85,6 +88,7 @@ class Sizer:
         self.strategy = self._settings.strategy.bound(specs, base)
         self._traded = traded
         self._side = np.full(len(specs), math.nan)
+        self._last = None
         old, before = self._rules, self._places
         self._places = {spec.symbol_id: i for i, spec in enumerate(specs[:traded])}
         if old is None or before != self._places:
@@ -140,9 +144,28 @@ class Sizer:
         if (stated := self.strategy.expected_returns(table)) is not None:
             inputs = self._rules.inputs
             inputs["expected_return"], inputs["expected_error"] = (x[: self._traded] for x in stated)
-        return factors, self._rules.targets(
-            table, factors, equity=equity, foreign=foreign, shrink=shrink, now_ns=now_ns
+        self._last = (
+            factors,
+            self._rules.targets(table, factors, equity=equity, foreign=foreign, shrink=shrink, now_ns=now_ns),
         )
+        return self._last
+
+    def explanations(self, table: np.ndarray, specs: Sequence[SymbolSpec], held: np.ndarray) -> tuple[Explanation, ...]:
+        """Return why the last targets are what they are, one of each traded symbol; none before there were any.
+
+        Args: `table`, `specs` and `held` as they were then.
+        """
+        if self._last is None:
+            return ()
+        factors, targets = self._last
+        names, limit = self.strategy.factor_names, self._settings.leverage_limits.max_symbol_leverage
+        return tuple(
+            explained(
+                specs[s], table[s], names, factors[:, s], targets.rows[s],
+                base=float(self._base[s]), held=float(held[s]), max_symbol_leverage=limit,
+            )
+            for s in range(self._traded)
+        )  # fmt: skip
 
     def note_growth(self, symbol_index: int, now_ns: int) -> None:
         """Say that an increase of this symbol was sent, so that the rate limit starts anew."""

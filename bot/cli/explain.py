@@ -1,0 +1,191 @@
+"""`microlev explain`: why the leverage of each symbol is what it is, now at a venue or at a moment of a journal.
+
+How it works: `Explanations` watches a run, live or replayed, and keeps what the engine said of itself last while the
+session stood and nobody had asked it to stop. Afterwards that is printed, one line a symbol.
+"""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bot.cli.options import duration
+
+if TYPE_CHECKING:
+    from bot.assembly import Run
+    from bot.engine.decision import Decision
+    from bot.engine.explained import Explanation
+
+EXIT_USAGE = 2
+EXIT_DIFFERENT = 1
+DEFAULT_SECONDS = 20.0
+"""What a live explanation waits after READY: by then volatility, spread and depth have been measured."""
+
+_EVERY_NS = 250_000_000
+
+
+def explain(
+    source: Annotated[Path, typer.Argument(metavar="CONFIG|JOURNAL", help="A config, or a .journal of a run.")],
+    seconds: Annotated[
+        float | None,
+        typer.Option(
+            help=f"Look for this long after the first READY; {DEFAULT_SECONDS:g} if not given.",
+            min=0.0,
+            callback=duration,
+        ),
+    ] = None,
+    at: Annotated[
+        str | None, typer.Option(metavar="TIME", help="For a journal: explain this moment (ISO 8601, UTC).")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="JSON lines on standard output.")] = False,
+) -> int:
+    """Say in one line a symbol why its leverage is what it is: what the market gives, which cap binds, what waits.
+
+    With a config it connects, looks for some seconds, and leaves. It never sends an order, whatever the config says.
+    With a journal it decides the recorded run again, offline, up to its end or to --at.
+    """
+    if source.suffix == ".journal":
+        if seconds is not None:
+            raise typer.BadParameter("is for a config; a journal takes --at", param_hint="--seconds")
+        return _of_a_journal(source, None if at is None else _moment_ns(at), json=json)
+    if at is not None:
+        raise typer.BadParameter("is for a journal", param_hint="--at")
+    return _of_a_venue(source, DEFAULT_SECONDS if seconds is None else seconds, json=json)
+
+
+class Explanations:
+    """Keeps the newest explanations of a run. Args: `until_ns` is the last moment that counts; None for all."""
+
+    def __init__(self, run: "Run", until_ns: int | None = None) -> None:
+        self._run, self._until_ns = run, until_ns
+        self.now_ns = 0
+        self.newest: tuple[Explanation, ...] = ()
+
+    def __call__(self, decision: "Decision") -> None:
+        """Take one Decision: at once when it changes something, a few times a second when it does not."""
+        now_ns = decision.now_ns
+        if self._until_ns is not None and now_ns > self._until_ns:
+            return
+        if decision.is_quiet and now_ns - self.now_ns < _EVERY_NS:
+            return
+        if newest := self._run.engine.explanations():
+            self.now_ns, self.newest = now_ns, newest
+
+
+def explanation_line(now_ns: int, each: "Explanation") -> dict[str, Any]:
+    """Return the JSON object of an explanation. A cap that is unknown, or that there is not, is null."""
+    from bot.cli.lines import iso_time, known
+    from bot.sizing.bound import Bound
+
+    return {
+        "type": "explanation",
+        "time": iso_time(now_ns),
+        "symbol": each.symbol,
+        "text": each.text,
+        "leverage_now": known(each.leverage_now),
+        "leverage_goal": known(each.leverage_goal),
+        "leverage_target": known(each.leverage_target),
+        "bound": None if each.bound is Bound.NONE else each.bound.name.lower(),
+        "caps": {name: known(cap) for name, cap in each.caps.items()},
+        "factors": {name: known(factor) for name, factor in each.factors.items()},
+    }
+
+
+def _of_a_venue(path: Path, seconds: float, *, json: bool) -> int:
+    import os
+
+    from bot.app import run_live
+    from bot.cli.progress import Progress
+    from bot.cli.screen import log_to_stderr
+    from bot.config import load_config
+
+    # What it sees is for the person who asks, and no recording of a run.
+    loaded = load_config(path, os.environ).as_dry_run().without_recording()
+    log_to_stderr()
+    progress = Progress()
+    progress("starting; the first start compiles for some seconds")
+    kept: list[Explanations] = []
+
+    def watch(run: "Run") -> list[Any]:
+        kept.append(Explanations(run))
+        return [kept[0], lambda decision: _tell(progress, decision, seconds)]
+
+    try:
+        code, text = run_live(
+            loaded, live=False, seconds=seconds, exit_on_halt=False, watch=watch, summarise=lambda run, driver: {}
+        )
+    finally:
+        progress.clear()
+    if code:
+        if text:
+            typer.echo(text, err=True)
+        return code
+    _show(kept[0], json=json)
+    return 0
+
+
+def _tell(progress: Any, decision: "Decision", seconds: float) -> None:
+    state = decision.state
+    if state is not None:
+        progress(f"ready; looking for {seconds:g} s" if state.ready else "; ".join(state.texts))
+
+
+def _of_a_journal(path: Path, until_ns: int | None, *, json: bool) -> int:
+    from bot.app import replay_journal
+    from bot.cli.progress import Progress
+    from bot.journal.format import JournalError
+
+    progress = Progress()
+    kept: list[Explanations] = []
+
+    def watch(run: "Run") -> list[Any]:
+        kept.append(Explanations(run, until_ns))
+        return kept
+
+    try:
+        result = replay_journal(path, watch=watch, on_progress=lambda records: progress(f"{records} records"))
+    except JournalError as error:
+        progress.clear()
+        typer.echo(str(error), err=True)
+        return EXIT_USAGE
+    progress.clear()
+    if not kept[0].newest:
+        when = "" if until_ns is None else " by then"
+        typer.echo(f"{path}: the run was not ready{when}: there is no leverage to explain", err=True)
+        return EXIT_USAGE
+    _show(kept[0], json=json)
+    d = result.difference
+    if d is not None:
+        typer.echo(
+            f"{path}: different at decision {d.number} ({d.at_ns} ns), explained up to there: {d.what}", err=True
+        )
+        return EXIT_DIFFERENT
+    return 0
+
+
+def _show(kept: Explanations, *, json: bool) -> None:
+    import json as codec
+
+    from bot.cli.screen import write_into_nothing
+
+    try:
+        for each in kept.newest:
+            print(
+                codec.dumps(explanation_line(kept.now_ns, each)) if json else f"{each.symbol}  {each.text}", flush=True
+            )
+    except BrokenPipeError:
+        write_into_nothing()
+
+
+def _moment_ns(text: str) -> int:
+    """Return a time in ns since the epoch; one without a zone is UTC. Raises: typer.BadParameter."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(
+            f"must be a time such as 2026-01-31T12:00:00Z, not {text!r}", param_hint="--at"
+        ) from None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return round(moment.timestamp() * 1_000_000) * 1_000
