@@ -9,7 +9,7 @@ import math
 import numpy as np
 from numba import njit
 
-from bot.market.crisis import JUMP, level_for, move_level, score_of, signs
+from bot.market.crisis import JUMP, level_for, log_spread, move_level, score_of, signs
 from bot.market.delta import Record
 from bot.market.flow import end_bucket, used_lambda
 from bot.market.imbalance import SCAN_NS, scan
@@ -97,7 +97,7 @@ def _follow_rate(st: Record, elapsed_s: float) -> None:
 @njit(cache=True)
 def _learn_usual(st: Record, tb: Record, weighted: float, own_lambda: float) -> None:
     nan = math.nan
-    learn(st, U_SPREAD, math.log(max(tb.spread_bps, 1e-6)) if math.isfinite(tb.spread_bps) else nan)
+    learn(st, U_SPREAD, log_spread(st, tb))
     learn(st, U_DEPTH, math.log(weighted) if weighted > 0 else nan)
     learn(st, U_COST, math.log(tb.round_trip_bps) if tb.round_trip_bps > 0 else nan)
     impact = (tb.buy_impact_bps + tb.sell_impact_bps) / 2

@@ -9,7 +9,10 @@ Source: models 12. VPIN is left out on purpose: Andersen & Bondarenko (2014). Wh
 - A stale feed adds to what other signs say and makes no level by itself. Nothing good can be done about it while it
   lasts: growth is refused for it by name, and a position sold blind, or for a pause of half a minute, is money lost.
   It begins at ten seconds at the earliest, because the gaps of real feeds have long tails.
-- A jump is measured against half of the usual spread at least: a quote that flickers is no jump.
+- A jump is measured against half of the usual spread at least: a quote that flickers is no jump. And it counts as far
+  as spread or depth are strained: moves of five deviations in a second come by the hundred a day in a liquid market,
+  and selling after each of them costs and protects from nothing. From 15 deviations on it counts by itself. The rate of
+  quotes needs the same company.
 - Depth and spread are compared from the fifth second on, so that the first quotes of a session are no crisis.
 """
 
@@ -23,9 +26,9 @@ from bot.market.liquidity import BPS
 from bot.market.smoothing import ramp
 from bot.market.state import U_DEPTH, U_GAP, U_SPREAD
 
+JUMP, STALE = 4, 6
 SIGNS = ("spread z", "spread", "depth", "one-sided", "jump", "quote rate", "stale", "fills", "crossed")
 """The signs in the order of `signs`."""
-JUMP, STALE = 4, 6
 
 ENTRY = (0.0, 0.5, 0.75, 0.95)
 HOLD_DOWN_NS = (0, 60_000_000_000, 180_000_000_000, 600_000_000_000)
@@ -37,15 +40,14 @@ _LEAST_TICKS_Z = 60.0
 _STALE_LOW_S, _STALE_HIGH_S = 10.0, 30.0
 _FURTHER, _FURTHER_ABOVE = 0.15, 0.5
 _RECOVERED_RATIO = 0.7
-_WIDENED = 1.5
+_STRAIN_LOW, _STRAIN_HIGH = 2.0, 6.0  # times the usual spread
 
 
 @njit(cache=True)
 def signs(st: Record, tb: Record, now_ns: int, out: np.ndarray) -> None:
     """Write the nine signs of a symbol, each 0 (calm) to 1, in the order of `SIGNS`. Shapes: `out` (9,)."""
     out[:] = 0.0
-    spread = math.log(max(tb.spread_bps, 1e-6)) if math.isfinite(tb.spread_bps) else math.nan
-    log_ratio = spread - st.usual[U_SPREAD]
+    log_ratio = log_spread(st, tb) - st.usual[U_SPREAD]
     if st.overall_n[U_SPREAD] >= _LEAST_TICKS_Z or st.usual_days > 0:
         out[0] = ramp(log_ratio / st.usual_deviation, 3.0, 6.0)
     if st.overall_n[U_SPREAD] >= _LEAST_TICKS or st.usual_days > 0:
@@ -57,9 +59,13 @@ def signs(st: Record, tb: Record, now_ns: int, out: np.ndarray) -> None:
             out[2] = 0.0
     if st.lopsided_ns >= 0:
         out[3] = ramp((now_ns - st.lopsided_ns) / 1e9, 0.25, 2.0)
-    out[4] = ramp(jump(st, tb), 5.0, 10.0)
-    if log_ratio > math.log(_WIDENED):
-        out[5] = ramp(st.rate_z, 4.0, 8.0)
+    # A jump, and many quotes, are bad signs as far as liquidity is strained: by themselves they are news, or a busy
+    # morning. Only a jump beyond all measure needs no company.
+    ratio = math.exp(log_ratio)
+    jumped = jump(st, tb)
+    strain = max(ramp(ratio, _STRAIN_LOW, _STRAIN_HIGH), out[2])
+    out[JUMP] = max(min(ramp(jumped, 5.0, 10.0), strain), ramp(jumped, 15.0, 30.0))
+    out[5] = min(ramp(st.rate_z, 4.0, 8.0), strain)
     newest_ns = max(st.spot_ns, st.depth_ns)
     if newest_ns >= 0:
         gap_s = math.exp(st.usual[U_GAP]) if math.isfinite(st.usual[U_GAP]) else 0.0
@@ -69,6 +75,17 @@ def signs(st: Record, tb: Record, now_ns: int, out: np.ndarray) -> None:
         out[7] = 1.0 - ramp(st.fill_q10, 0.3, 0.6)
     if st.crossed_ns >= 0:
         out[8] = ramp((now_ns - st.crossed_ns) / 1e9, 1.0, 5.0)
+
+
+@njit(cache=True)
+def log_spread(st: Record, tb: Record) -> float:
+    """Return the log of the spread in bps, of 0.2 pip at least; NaN where it is unknown.
+
+    Where liquidity providers are aggregated the spread is often nothing at all: many times nothing is no crisis.
+    """
+    if not math.isfinite(tb.spread_bps):
+        return math.nan
+    return math.log(max(tb.spread_bps, BPS * 0.2 * st.pip / tb.mid))
 
 
 @njit(cache=True)

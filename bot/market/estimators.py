@@ -16,7 +16,7 @@ from numba import njit
 from bot.market import book
 from bot.market.book import ASK, BID
 from bot.market.clocks import look_at_clocks
-from bot.market.crisis import spread_contagion
+from bot.market.crisis import log_spread, spread_contagion
 from bot.market.delta import CLEAR_BOOK, DEPTH_ASK, DEPTH_BID, END_DEPTH, END_SPOT, SPOT_ASK, SPOT_BID, Record
 from bot.market.flow import (
     add_revision,
@@ -288,7 +288,7 @@ def _evaluate_without_depth(st: Record, tb: Record, now_ns: int) -> None:
     """Fall back to the spread where a broker sends no depth: cost, impact and liquidity follow from it alone."""
     if not math.isfinite(tb.spread_bps):
         return
-    half = max(tb.spread_bps, 0.0) * _SPREAD_COST_SHARE
+    half = max(math.exp(log_spread(st, tb)), 0.0) * _SPREAD_COST_SHARE
     tb.buy_cost_bps = tb.sell_cost_bps = tb.buy_impact_bps = tb.sell_impact_bps = half
     tb.round_trip_bps = 2 * half + 2 * st.commission_bps
     _compare(st, tb, -math.log(max(tb.round_trip_bps, BPS * 0.1 / E5 / tb.mid)), now_ns)
