@@ -8,6 +8,7 @@ from bot.sizing.strategy import Strategy, StrategyError
 BUILT_IN = {
     "constant": ("strategies.constant", "Constant"),
     "liquidity-weighted": ("strategies.liquidity_weighted", "LiquidityWeighted"),
+    "market-making": ("strategies.market_making", "MarketMaking"),
 }
 
 

@@ -211,6 +211,10 @@ class Portfolio:
         """Return long and short volume of each symbol, base units, (S,) each, both positive: what margin is made of."""
         return self._long_units, self._short_units
 
+    def own_units(self) -> np.ndarray:
+        """Return our net volume of each symbol, base units, (S,), signed."""
+        return self._own_units
+
     def value(self, bid: np.ndarray, ask: np.ndarray, quote_rate: np.ndarray) -> Valuation:
         """Return equity and leverage at these prices.
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from bot.config.model import Config
 from bot.config.source import Key
 
-BUILT_STRATEGIES = ("constant", "liquidity-weighted")
+BUILT_STRATEGIES = ("constant", "liquidity-weighted", "market-making")
 KNOWN_STRATEGIES = (
     *BUILT_STRATEGIES,
     "impact-minimizing",

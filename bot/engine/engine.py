@@ -23,11 +23,14 @@ from bot.engine.account_guard import AccountGuard
 from bot.engine.bookkeeping import Bookkeeping
 from bot.engine.decision import Decision, IntendedOrder
 from bot.engine.doubts import Doubts, market_doubts, restrictions
+from bot.engine.feature_adapter import feature_table
 from bot.engine.feed_watch import FeedWatch
 from bot.engine.market_hours import MarketHours
 from bot.engine.order_flow import OrderFlow
 from bot.engine.order_maker import OrderMaker
 from bot.engine.prices import PriceBoard, Prices
+from bot.engine.quote_wishes import Moment
+from bot.engine.quoter import CLOSING, ENDING, Quoter
 from bot.engine.readiness import Readiness
 from bot.engine.rows import NO_ROWS, decision_rows
 from bot.engine.settings import EngineSettings
@@ -55,6 +58,8 @@ class Engine:
         self._guard = AccountGuard(settings, self._portfolio)
         self._bookkeeping = Bookkeeping(settings, self._portfolio, self._orders, self._guard)
         self._maker = OrderMaker(settings, self._portfolio, self._orders, self._bookkeeping.hands_off)
+        parts = (self._portfolio, self._orders, self._maker, self._guard, self._hours)
+        self._quoter = Quoter(settings, *parts, self._bookkeeping.hands_off)
         self._readiness = Readiness()
         self._stopping = False
         self._specs: tuple[SymbolSpec, ...] = ()
@@ -127,7 +132,7 @@ class Engine:
     @property
     def is_settled(self) -> bool:
         """Whether nothing is on its way, and nothing of ours is left to close if it should be."""
-        if self._orders.open_orders():
+        if self._orders.resting.is_waiting(keeping=self._settings.keep_on_stop):
             return False
         return not (self._is_closing and any(map(self._holds_own, range(self._traded))))
 
@@ -218,9 +223,12 @@ class Engine:
         refused = self._check_account(prices, now_ns)
         self._set_reference_size(prices, now_ns)
         held = self._valuation.leverage[: self._traded]
-        factors = self._settings.strategy.factors(self._evaluator.features)[:, : self._traded]
+        factors = self._factors()
         targets = self._targets(held, factors, now_ns)
         intended: list[IntendedOrder] = []
+        if self._readiness.session_ready and self._quoter.is_due():
+            # Cancels go before what is traded at the market.
+            self._quoter.quote(self._moment(prices, held, factors, targets), intended, requests, refused)
         if self._readiness.session_ready and (self._is_closing or not self._stopping):
             self._trade(prices, held, factors, targets, intended, requests, refused)
         ready = self._readiness.session_ready
@@ -237,6 +245,8 @@ class Engine:
         n = self._traded
         if self._is_closing:
             goal = np.zeros(n)
+        elif self._quoter.strategy is not None:
+            goal = self._quoter.goal(held, self._base * factors.prod(axis=0))
         else:
             direction = np.where(self._follows, np.sign(held), self._fixed_direction)
             goal = direction * self._base * factors.prod(axis=0)
@@ -249,6 +259,31 @@ class Engine:
         others = self._valuation.foreign_leverage + float(np.abs(self._valuation.leverage[n:]).sum())
         return self._rules.targets(
             goal, self._base, held, may_grow, self._evaluator.watched_s(now_ns)[:n], others, self._guard.shrink, now_ns
+        )
+
+    def _factors(self) -> np.ndarray:
+        assert self._evaluator is not None
+        strategy = self._settings.strategy
+        if self._quoter.strategy is None:
+            return strategy.factors(self._evaluator.features)[:, : self._traded]
+        return strategy.factors(feature_table(self._evaluator.features))[:, : self._traded]  # type: ignore[arg-type]
+
+    def _moment(self, prices: Prices, held: np.ndarray, factors: np.ndarray, targets: Targets) -> Moment:
+        assert self._evaluator is not None
+        n = self._traded
+        bar = CLOSING if self._is_closing else ENDING if self._stopping else ""
+        return self._quoter.moment(
+            self._now_ns,
+            feature_table(self._evaluator.features),
+            prices,
+            self._specs[:n],
+            (held, self._base * factors.prod(axis=0), self._base),
+            targets,
+            self._valuation.equity,
+            self._changed[:n],
+            self._evaluator.watched_s(self._now_ns)[:n],
+            bar,
+            view=lambda: self._view(prices),
         )
 
     def _trade(
@@ -305,7 +340,7 @@ class Engine:
             self._evaluator.features,
             self._specs,
             self._valuation,
-            self._orders.pending_units(len(self._specs)),
+            self._orders.pending_units(self._portfolio.own_units()),
             self._hours.closings,
             self._now_ns,
             ready=self._readiness.session_ready,

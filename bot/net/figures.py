@@ -36,7 +36,9 @@ class RunFigures:
         self.refused += len(decision.refused)
         self.order_changes += len(decision.order_changes)
         for change in decision.order_changes:
-            if change.state in FINAL:
+            # An amendment has done its part when the order it was for is replaced.
+            is_amended = change.order.action == "amend" and change.state == "replaced"
+            if change.state in FINAL or is_amended:
                 self.open_orders.pop(change.order.client_order_id, None)
             else:
                 self.open_orders[change.order.client_order_id] = change

@@ -1,0 +1,334 @@
+"""Our quotes: a bid and an ask a symbol that follow price and inventory, each approved by the risk gate.
+
+How it works: once a decision the strategy says where quotes belong; `execution/quotes.py` makes at most one step a side
+of it. A place or an amend goes through the gate first, as if this side filled and the other did not; a step the gate
+refuses, of an order that already rests, is a cancel. Symbols nothing has happened to are looked at four times a second.
+
+For other strategies there is nothing to quote, and what an earlier run has left resting is cancelled.
+
+Invariants: nothing is placed or amended without the gate's word; cancels need none and are never refused.
+"""
+
+from collections.abc import Callable, Sequence, Set
+from dataclasses import replace
+
+import numpy as np
+
+from bot.account.portfolio import Portfolio
+from bot.account.risk import ApprovedTarget, Refused, RiskGate, RiskView
+from bot.engine.account_guard import AccountGuard
+from bot.engine.decision import IntendedOrder
+from bot.engine.market_hours import MarketHours
+from bot.engine.order_flow import OrderFlow
+from bot.engine.order_maker import OrderMaker, known
+from bot.engine.prices import Prices
+from bot.engine.quote_wishes import Moment, Places, bar_of, places, wish_of
+from bot.engine.settings import EngineSettings
+from bot.execution.in_flight import OwnOrder
+from bot.execution.quotes import KEEP, QuotePace, Step, Wish, amend_quote, cancel_quote, next_step, place_quote
+from bot.execution.requests import AmendOrder, CancelOrder, PlaceOrder, Request
+from bot.market.symbols import SymbolSpec
+from bot.sizing.leverage import Targets
+from bot.sizing.quoting import as_quoting
+
+CLOSING, ENDING = "everything is being closed", "the run is ending"
+"""What bars every quote of an account."""
+
+_SECOND = 1_000_000_000
+_LOOK_NS = _SECOND // 4
+_REVIEW_NS = _SECOND
+_SIDES = (1, -1)
+
+
+class Quoter:
+    """Keeps the quotes of one account. Args: `hands_off` the ids of symbols that a person has taken over."""
+
+    def __init__(
+        self,
+        settings: EngineSettings,
+        portfolio: Portfolio,
+        orders: OrderFlow,
+        maker: OrderMaker,
+        guard: AccountGuard,
+        hours: MarketHours,
+        hands_off: Set[int],
+    ) -> None:
+        self.strategy = as_quoting(settings.strategy)
+        self._settings = settings
+        self._portfolio = portfolio
+        self._orders = orders
+        self._maker = maker
+        self._guard = guard
+        self._hours = hours
+        self._hands_off = hands_off
+        self._gate = RiskGate(settings.risk_limits)
+        self._directions = tuple(choice.direction for choice in settings.symbols)
+        self._most = settings.risk_limits.max_symbol_leverage
+        self._version = -1
+        self._looked_ns: int | None = None
+        self._tried_ns: dict[tuple[int, int], int] = {}
+        self._reviewed_ns: dict[tuple[int, int], int] = {}
+
+    def bounds(self, held: np.ndarray, limit: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the lowest and highest inventory as leverage, (T,): a fixed direction has its own sign only.
+
+        Args: `held` leverage of what we hold; `limit` base leverage x factors.
+        Missing: NaN where the limit is unknown.
+        """
+        limit = np.minimum(limit, self._most)
+        sells = np.array([d in ("short", "signal") or (d == "follow" and x < 0) for d, x in self._with(held)])
+        buys = np.array([d in ("long", "signal") or (d == "follow" and x > 0) for d, x in self._with(held)])
+        return np.where(sells, -limit, 0.0 * limit), np.where(buys, limit, 0.0 * limit)
+
+    def _with(self, held: np.ndarray) -> list[tuple[str, float]]:
+        return list(zip(self._directions, held.tolist(), strict=True))
+
+    def goal(self, held: np.ndarray, limit: np.ndarray) -> np.ndarray:
+        """Return what is to be held at most, (T,) leverage: quotes fill, the market only brings back within bounds."""
+        low, high = self.bounds(held, limit)
+        return np.asarray(np.clip(held, low, high))
+
+    def is_due(self) -> bool:
+        """Return whether there is anything to look at: quotes to keep, or orders left resting."""
+        return self.strategy is not None or self._orders.resting.any()
+
+    def moment(
+        self,
+        now_ns: int,
+        table: np.ndarray,
+        prices: Prices,
+        specs: Sequence[SymbolSpec],
+        leverages: tuple[np.ndarray, np.ndarray, np.ndarray],
+        targets: Targets,
+        equity: float,
+        changed: np.ndarray,
+        watched_s: np.ndarray,
+        bar: str,
+        *,
+        view: Callable[[], RiskView],
+    ) -> Moment:
+        """Return what `quote` is to look at.
+
+        Args: `specs` of the traded symbols, T of them; `leverages` what is held, the inventory limit and the base;
+            `bar` why nothing is to be quoted at all, empty when something is.
+        """
+        held, limit, base = leverages
+        low, high = self.bounds(held, limit)
+        hours = self._hours
+        bars = ["the market has just opened" if hours.awaiting[s] else hours.closings[s] for s in range(len(specs))]
+        may_grow = watched_s >= self._settings.pace.warm_up_s
+        return Moment(
+            now_ns, table, prices, specs, held, low, high, base, targets, equity, changed, may_grow, bar, bars, view
+        )
+
+    def quote(
+        self, moment: Moment, intended: list[IntendedOrder], requests: list[Request], refused: list[Refused]
+    ) -> None:
+        """Add what the quotes call for to the three lists."""
+        if moment.bar == ENDING and self._settings.keep_on_stop:
+            return
+        version, now_ns = self._orders.resting.version, moment.now_ns
+        if version != self._version or self._looked_ns is None or now_ns - self._looked_ns >= _LOOK_NS:
+            symbols = list(range(len(moment.specs)))
+            self._looked_ns = now_ns
+        elif moment.changed.any():
+            symbols = np.flatnonzero(moment.changed).tolist()
+        else:
+            return
+        at = None if self.strategy is None or moment.bar else places(self.strategy, moment, self._portfolio)
+        for s in symbols:
+            for side in _SIDES:
+                self._side(moment, at, s, side, intended, requests, refused)
+        self._version = self._orders.resting.version
+
+    def _side(
+        self,
+        m: Moment,
+        at: Places | None,
+        s: int,
+        side: int,
+        intended: list[IntendedOrder],
+        requests: list[Request],
+        refused: list[Refused],
+    ) -> None:
+        resting = [order for order in self._orders.resting.of_symbol(s) if order.side == side]
+        if at is None and not resting:
+            return
+        step = self._step(m, at, s, side, resting)
+        verdict: ApprovedTarget | None = None
+        if step.action in ("place", "amend"):
+            reviewed = self._review(m, s, side, step.volume_cents, counted=True)
+            if isinstance(reviewed, ApprovedTarget):
+                verdict = reviewed
+            else:
+                self._tried_ns[s, side] = m.now_ns
+                if self._maker.is_news(reviewed, m.now_ns):
+                    refused.append(reviewed)
+                # What may not be moved must not stay either.
+                step = KEEP if step.order is None else Step("cancel", step.order, why=reviewed.reason)
+        if step.action == "keep" or self._is_held(step, m.now_ns):
+            return
+        request = self._request(step, verdict, m.specs[s])
+        order = self._intended(m, at, s, side, step, verdict, request)
+        if isinstance(request, PlaceOrder):
+            self._orders.sent(order, s, request.symbol_id, request, m.now_ns, grows=True)
+        else:
+            assert step.order is not None
+            self._orders.resting.altered(order, step.order, request, m.now_ns)
+        intended.append(order)
+        requests.append(request)
+        self._guard.order_sent(m.now_ns)
+
+    def _step(self, m: Moment, at: Places | None, s: int, side: int, resting: list[OwnOrder]) -> Step:
+        """Return what to do on one side, before the gate has seen it."""
+        wish, flow = self._wish(m, at, s, side), self._orders.resting
+        found = None if isinstance(wish, str) else wish
+        step = next_step(found, resting, flow.is_altered, m.specs[s], self._pace(m, s), m.now_ns)
+        if step.action == "cancel" and isinstance(wish, str) and not step.why:
+            return replace(step, why=wish)
+        if step.action == "place" and not self._may_place(m, s, side):
+            return KEEP
+        if step.action == "amend" and flow.is_held(AmendOrder, m.now_ns):
+            return Step("cancel", step.order, why="the venue takes no amends now")
+        if step.action == "keep" and found is not None and resting and self._is_review_due(m, s, side, resting[-1]):
+            return self._reviewed(m, s, side, resting[-1])
+        return step
+
+    def _reviewed(self, m: Moment, s: int, side: int, order: OwnOrder) -> Step:
+        """Let a quote that stays where it is pass the gate again, the order rate aside: it has used that already."""
+        verdict = self._review(m, s, side, order.left_cents, counted=False)
+        if isinstance(verdict, Refused):
+            return Step("cancel", order, why=verdict.reason)
+        if abs(verdict.target_cents - verdict.held_cents) < order.left_cents:
+            return Step("cancel", order, why=verdict.note or "it is larger than what is held")
+        return KEEP
+
+    def _is_held(self, step: Step, now_ns: int) -> bool:
+        return step.action == "cancel" and self._orders.resting.is_held(CancelOrder, now_ns)
+
+    def _wish(self, m: Moment, at: Places | None, s: int, side: int) -> Wish | str:
+        spec = m.specs[s]
+        if at is None:
+            return m.bar or f"{self._settings.strategy.name} rests no orders"
+        if spec.symbol_id in self._hands_off:
+            return "somebody else has closed a position of ours here"
+        bar = bar_of(m, s, self._portfolio.own_cents(spec.symbol_id))
+        return bar or wish_of(m, at, self._portfolio, s, side, netted=self._guard.is_netted)
+
+    def _pace(self, m: Moment, s: int) -> QuotePace:
+        spec, threshold = m.specs[s], 1.0
+        if self.strategy is not None:
+            spread = float(m.table["mean_spread_bps"][s])
+            spread = spread if spread == spread else float(m.table["spread_bps"][s])
+            ticks = self.strategy.requote_frac * spread * float(m.prices.mid[s]) / 1e4 * 10.0**spec.digits
+            threshold = max(ticks, 1.0) if ticks == ticks else 1.0
+        return QuotePace(
+            min_interval_ns=round(self._settings.min_interval_s * _SECOND),
+            threshold_ticks=threshold,
+            sent_last_minute=self._guard.sent_last_minute(m.now_ns),
+            max_orders_per_minute=self._settings.risk_limits.max_orders_per_minute,
+            is_busy=self._orders.busy(s, m.now_ns),
+        )
+
+    def _may_place(self, m: Moment, s: int, side: int) -> bool:
+        tried = self._tried_ns.get((s, side))
+        waited = tried is None or m.now_ns - tried >= _SECOND
+        return (
+            waited
+            and self._orders.resting.may_place(s, m.now_ns)
+            and not self._orders.is_kind_held(PlaceOrder, m.now_ns)
+        )
+
+    def _is_review_due(self, m: Moment, s: int, side: int, order: OwnOrder) -> bool:
+        """Return whether a quote that stays where it is should pass the gate again: limits move with equity."""
+        last = self._reviewed_ns.get((s, side))
+        return (
+            order.is_working
+            and not self._orders.resting.is_altered(order)
+            and (last is None or m.now_ns - last >= _REVIEW_NS)
+        )
+
+    def _review(self, m: Moment, s: int, side: int, volume_cents: int, *, counted: bool) -> ApprovedTarget | Refused:
+        """Ask the gate for one side as if the other did not fill. Args: `counted` False leaves the order rate out."""
+        self._reviewed_ns[s, side] = m.now_ns
+        view, spec = m.view(), m.specs[s]
+        pending = np.zeros(len(view.leverage)) if view.pending_units is None else view.pending_units.copy()
+        pending[s] = 0.0  # what rests here is what is being reviewed
+        view = replace(view, pending_units=pending)
+        if not counted:
+            view = replace(view, orders_last_minute=0)
+        held = self._portfolio.own_cents(spec.symbol_id)
+        foreign = not self._settings.manage_all and self._portfolio.has_foreign(spec.symbol_id)
+        return self._gate.review(view, s, spec, held, held + side * volume_cents, foreign=foreign)
+
+    def _request(
+        self, step: Step, verdict: ApprovedTarget | None, spec: SymbolSpec
+    ) -> PlaceOrder | AmendOrder | CancelOrder:
+        own_id = self._maker.take_id()
+        if verdict is None:
+            assert step.order is not None
+            return cancel_quote(step.order, own_id)
+        if step.order is None:
+            label = self._settings.style.label
+            return place_quote(verdict, spec, step.price, label, own_id, step.position_id)
+        return amend_quote(verdict, step.order, step.price, own_id, reduces_risk=step.reduces_risk)
+
+    def _intended(
+        self,
+        m: Moment,
+        at: Places | None,
+        s: int,
+        side: int,
+        step: Step,
+        verdict: ApprovedTarget | None,
+        request: PlaceOrder | AmendOrder | CancelOrder,
+    ) -> IntendedOrder:
+        spec, order = m.specs[s], step.order
+        if isinstance(request, CancelOrder):
+            assert order is not None
+            volume = order.left_cents
+        else:
+            volume = abs(request.volume_cents)
+        target = float(m.held[s])
+        if verdict is not None and m.equity > 0:
+            target = verdict.target_cents * float(m.prices.unit_notional[s]) / (100 * m.equity)
+        return IntendedOrder(
+            symbol=spec.name,
+            action=step.action,
+            side="buy" if side > 0 else "sell",
+            volume_cents=volume,
+            lots=spec.lots(volume),
+            order_type="limit",
+            position_id=step.position_id if order is None else order.position_id,
+            order_id=None if order is None else order.order_id,
+            client_order_id=request.client_order_id,
+            leverage_now=known(float(m.held[s])),
+            leverage_target=known(target),
+            reason=self._reason(m, at, s, side, step, verdict),
+            predicted_slippage_bps=None,
+            margin_before=verdict.margin_before if verdict is not None else None,
+            margin_after=verdict.margin_after if verdict is not None else None,
+            margin_level_after=verdict.margin_level_after if verdict is not None else None,
+        )
+
+    def _reason(
+        self,
+        m: Moment,
+        at: Places | None,
+        s: int,
+        side: int,
+        step: Step,
+        verdict: ApprovedTarget | None,
+    ) -> str:
+        name, what = self._settings.strategy.name, "bid" if side > 0 else "ask"
+        if self.strategy is None or at is None:
+            return f"{name}: {what} taken back: {step.why}"
+        digits = m.specs[s].digits
+        lots = at.lot_cents / 100
+        reservation = self.strategy.reservation(m.table[: len(m.specs)], at.inventory_units, lots, at.pip)[s]
+        held, limit = float(at.inventory_units[s]), float(at.limit_units[s])
+        around = f"reservation {reservation:.{digits}f}, inventory {held:+g} of {limit:.0f} units"
+        if step.action == "cancel":
+            return f"{name}: {what} taken back: {step.why}; {around}"
+        note = f"; {verdict.note}" if verdict is not None and verdict.note else ""
+        return f"{name}: {what} {step.price:.{digits}f} for {around}{note}"
