@@ -38,7 +38,7 @@ class MarketMaking(Parametrised):
     intensity: float = 0.1
     horizon_s: float = 0.0
     quote_frac: float = 0.2
-    requote_frac: float = 0.25
+    requote_frac: float = 0.5
     alpha: float = 0.5
     beta: float = 0.5
     volatility_power: float = 1.0

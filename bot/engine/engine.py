@@ -226,7 +226,7 @@ class Engine:
         factors = self._factors()
         targets = self._targets(held, factors, now_ns)
         intended: list[IntendedOrder] = []
-        if self._readiness.session_ready and self._quoter.is_due():
+        if self._readiness.session_ready and self._quoter.is_due(self._changed[: self._traded], self._bar, now_ns):
             # Cancels go before what is traded at the market.
             self._quoter.quote(self._moment(prices, held, factors, targets), intended, requests, refused)
         if self._readiness.session_ready and (self._is_closing or not self._stopping):
@@ -268,10 +268,13 @@ class Engine:
             return strategy.factors(self._evaluator.features)[:, : self._traded]
         return strategy.factors(feature_table(self._evaluator.features))[:, : self._traded]  # type: ignore[arg-type]
 
+    @property
+    def _bar(self) -> str:
+        return CLOSING if self._is_closing else ENDING if self._stopping else ""
+
     def _moment(self, prices: Prices, held: np.ndarray, factors: np.ndarray, targets: Targets) -> Moment:
         assert self._evaluator is not None
         n = self._traded
-        bar = CLOSING if self._is_closing else ENDING if self._stopping else ""
         return self._quoter.moment(
             self._now_ns,
             feature_table(self._evaluator.features),
@@ -282,7 +285,7 @@ class Engine:
             self._valuation.equity,
             self._changed[:n],
             self._evaluator.watched_s(self._now_ns)[:n],
-            bar,
+            self._bar,
             view=lambda: self._view(prices),
         )
 

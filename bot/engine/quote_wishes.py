@@ -96,8 +96,13 @@ def bar_of(moment: Moment, s: int, held_cents: int) -> str:
     return "the inventory is being reduced at the market" if wanted != held_cents else ""
 
 
-def wish_of(moment: Moment, at: Places, portfolio: Portfolio, s: int, side: int, *, netted: bool) -> Wish | str:
-    """Return the quote wanted on one side of a symbol, or why none is. Args: `side` +1 for the bid, -1 for the ask."""
+def wish_of(
+    moment: Moment, at: Places, portfolio: Portfolio, s: int, side: int, barrier: float, *, netted: bool
+) -> Wish | str:
+    """Return the quote wanted on one side of a symbol, or why none is.
+
+    Args: `side` +1 for the bid, -1 for the ask; `barrier` our own price on the other side, NaN when there is none.
+    """
     m, spec = moment, moment.specs[s]
     lot, held = int(at.lot_cents[s]), round(at.inventory_units[s] * 100)
     if lot == 0:
@@ -112,7 +117,7 @@ def wish_of(moment: Moment, at: Places, portfolio: Portfolio, s: int, side: int,
             return "the inventory may not grow now"
     table = m.table
     book, spot = ("depth_ask", "ask") if side > 0 else ("depth_bid", "bid")
-    opposite = side * np.fmin(side * table[book][s], side * table[spot][s])
+    opposite = side * np.fmin(np.fmin(side * table[book][s], side * table[spot][s]), side * barrier)
     price = quote_price(float(at.reference[s]), float(at.distances[s, 0 if side > 0 else 1]), side, opposite, spec)
     if not math.isfinite(price) or price <= 0:
         return "the strategy knows no price for it"

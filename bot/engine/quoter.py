@@ -9,6 +9,8 @@ For other strategies there is nothing to quote, and what an earlier run has left
 Invariants: nothing is placed or amended without the gate's word; cancels need none and are never refused.
 """
 
+import math
+from collections import deque
 from collections.abc import Callable, Sequence, Set
 from dataclasses import replace
 
@@ -25,7 +27,17 @@ from bot.engine.prices import Prices
 from bot.engine.quote_wishes import Moment, Places, bar_of, places, wish_of
 from bot.engine.settings import EngineSettings
 from bot.execution.in_flight import OwnOrder
-from bot.execution.quotes import KEEP, QuotePace, Step, Wish, amend_quote, cancel_quote, next_step, place_quote
+from bot.execution.quotes import (
+    KEEP,
+    QuotePace,
+    Step,
+    Wish,
+    advances_a_minute,
+    amend_quote,
+    cancel_quote,
+    next_step,
+    place_quote,
+)
 from bot.execution.requests import AmendOrder, CancelOrder, PlaceOrder, Request
 from bot.market.symbols import SymbolSpec
 from bot.sizing.leverage import Targets
@@ -64,10 +76,12 @@ class Quoter:
         self._gate = RiskGate(settings.risk_limits)
         self._directions = tuple(choice.direction for choice in settings.symbols)
         self._most = settings.risk_limits.max_symbol_leverage
-        self._version = -1
+        self._rules_seen: tuple[object, ...] = ()
+        self._last_reference: dict[int, float] = {}
         self._looked_ns: int | None = None
         self._tried_ns: dict[tuple[int, int], int] = {}
         self._reviewed_ns: dict[tuple[int, int], int] = {}
+        self._amended_ns: deque[int] = deque()
 
     def bounds(self, held: np.ndarray, limit: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the lowest and highest inventory as leverage, (T,): a fixed direction has its own sign only.
@@ -88,9 +102,18 @@ class Quoter:
         low, high = self.bounds(held, limit)
         return np.asarray(np.clip(held, low, high))
 
-    def is_due(self) -> bool:
-        """Return whether there is anything to look at: quotes to keep, or orders left resting."""
-        return self.strategy is not None or self._orders.resting.any()
+    def is_due(self, changed: np.ndarray, bar: str, now_ns: int) -> bool:
+        """Return whether there is anything to look at: prices, orders or rules have changed, or it is time again."""
+        if self.strategy is None and not self._orders.resting.any():
+            return False
+        return bool(changed.any()) or self._is_all_due(bar, now_ns)
+
+    def _is_all_due(self, bar: str, now_ns: int) -> bool:
+        is_time = self._looked_ns is None or now_ns - self._looked_ns >= _LOOK_NS
+        return is_time or self._rules_now(bar) != self._rules_seen
+
+    def _rules_now(self, bar: str) -> tuple[object, ...]:
+        return self._orders.resting.version, bar, self._guard.trading, len(self._hands_off)
 
     def moment(
         self,
@@ -116,7 +139,7 @@ class Quoter:
         low, high = self.bounds(held, limit)
         hours = self._hours
         bars = ["the market has just opened" if hours.awaiting[s] else hours.closings[s] for s in range(len(specs))]
-        may_grow = watched_s >= self._settings.pace.warm_up_s
+        may_grow = (watched_s >= self._settings.pace.warm_up_s) & (self._guard.trading == "active")
         return Moment(
             now_ns, table, prices, specs, held, low, high, base, targets, equity, changed, may_grow, bar, bars, view
         )
@@ -127,19 +150,24 @@ class Quoter:
         """Add what the quotes call for to the three lists."""
         if moment.bar == ENDING and self._settings.keep_on_stop:
             return
-        version, now_ns = self._orders.resting.version, moment.now_ns
-        if version != self._version or self._looked_ns is None or now_ns - self._looked_ns >= _LOOK_NS:
+        now_ns = moment.now_ns
+        symbols = np.flatnonzero(moment.changed).tolist()
+        if self._is_all_due(moment.bar, now_ns):
             symbols = list(range(len(moment.specs)))
             self._looked_ns = now_ns
-        elif moment.changed.any():
-            symbols = np.flatnonzero(moment.changed).tolist()
-        else:
-            return
+        while self._amended_ns and self._amended_ns[0] <= now_ns - 60 * _SECOND:
+            self._amended_ns.popleft()
         at = None if self.strategy is None or moment.bar else places(self.strategy, moment, self._portfolio)
         for s in symbols:
-            for side in _SIDES:
+            for side in self._sides(at, s):
                 self._side(moment, at, s, side, intended, requests, refused)
-        self._version = self._orders.resting.version
+        self._rules_seen = self._rules_now(moment.bar)
+
+    def _sides(self, at: Places | None, s: int) -> tuple[int, int]:
+        """Return the sides of a symbol, the one to move away from the market first: it makes room for the other."""
+        now = math.nan if at is None else float(at.reference[s])
+        before, self._last_reference[s] = self._last_reference.get(s, now), now
+        return _SIDES if not now > before else (-1, 1)
 
     def _side(
         self,
@@ -175,6 +203,8 @@ class Quoter:
         else:
             assert step.order is not None
             self._orders.resting.altered(order, step.order, request, m.now_ns)
+            if isinstance(request, AmendOrder):
+                self._amended_ns.append(m.now_ns)
         intended.append(order)
         requests.append(request)
         self._guard.order_sent(m.now_ns)
@@ -213,7 +243,11 @@ class Quoter:
         if spec.symbol_id in self._hands_off:
             return "somebody else has closed a position of ours here"
         bar = bar_of(m, s, self._portfolio.own_cents(spec.symbol_id))
-        return bar or wish_of(m, at, self._portfolio, s, side, netted=self._guard.is_netted)
+        flow = self._orders.resting
+        # Our own quote on the other side is not to be traded with.
+        others = [side * flow.price_to_be(o) for o in flow.of_symbol(s) if o.side != side]
+        barrier = side * min(others, default=math.nan)
+        return bar or wish_of(m, at, self._portfolio, s, side, barrier, netted=self._guard.is_netted)
 
     def _pace(self, m: Moment, s: int) -> QuotePace:
         spec, threshold = m.specs[s], 1.0
@@ -222,11 +256,16 @@ class Quoter:
             spread = spread if spread == spread else float(m.table["spread_bps"][s])
             ticks = self.strategy.requote_frac * spread * float(m.prices.mid[s]) / 1e4 * 10.0**spec.digits
             threshold = max(ticks, 1.0) if ticks == ticks else 1.0
+        most = self._settings.risk_limits.max_orders_per_minute
+        quotes = len(_SIDES) * len(m.specs)
         return QuotePace(
             min_interval_ns=round(self._settings.min_interval_s * _SECOND),
+            # The minute's advances, spread evenly: used up at once they would leave quotes behind for the rest of it.
+            advance_interval_ns=round(60 * _SECOND * quotes / advances_a_minute(most)),
             threshold_ticks=threshold,
             sent_last_minute=self._guard.sent_last_minute(m.now_ns),
-            max_orders_per_minute=self._settings.risk_limits.max_orders_per_minute,
+            amended_last_minute=len(self._amended_ns),
+            max_orders_per_minute=most,
             is_busy=self._orders.busy(s, m.now_ns),
         )
 

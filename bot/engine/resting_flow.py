@@ -23,11 +23,9 @@ from bot.execution.requests import AmendOrder, CancelOrder
 GONE = frozenset({"POSITION_NOT_FOUND", "POSITION_NOT_OPEN", "ORDER_NOT_FOUND", "ENTITY_NOT_FOUND"})
 # The venue would not, and does not say what the order is now.
 _LOOK_IT_UP = GONE | {"UNABLE_TO_CANCEL_ORDER", "UNABLE_TO_AMEND_ORDER"}
-# Nothing is wrong with the amendment: it was early, late or one too many.
-_TRY_AGAIN = frozenset(
-    {"NOT_SENT", "NOT_READY", "BLOCKED_PAYLOAD_TYPE", "REQUEST_FREQUENCY_EXCEEDED", "CONCURRENT_MODIFICATION"}
-    | {"PENDING_EXECUTION", "POSITION_LOCKED"}
-)
+# Nothing is wrong with the amendment, it came at the wrong moment. One that the limits kept back for too long is not
+# among these: an order that cannot be moved is better taken back.
+_TRY_AGAIN = frozenset({"NOT_READY", "CONCURRENT_MODIFICATION", "PENDING_EXECUTION", "POSITION_LOCKED"})
 _FIRST_PAUSE_NS, _LONGEST_PAUSE_NS = 1_000_000_000, 60_000_000_000
 
 Move = Callable[..., None]
@@ -67,6 +65,14 @@ class RestingFlow:
     def is_altered(self, order: OwnOrder) -> bool:
         """Return whether a change of an order is on its way."""
         return self._alterations.of(order.client_order_id) is not None
+
+    def price_to_be(self, order: OwnOrder) -> float:
+        """Return the price of a resting order when the amend on its way, if there is one, has been carried out."""
+        assert order.limit_price is not None
+        alteration = self._alterations.of(order.client_order_id)
+        if alteration is not None and alteration.state == "sent" and isinstance(alteration.request, AmendOrder):
+            return alteration.request.limit_price or order.limit_price
+        return order.limit_price
 
     def is_held(self, kind: type, now_ns: int) -> bool:
         """Return whether the venue blocks amends, or cancels, for every symbol."""
@@ -128,7 +134,6 @@ class RestingFlow:
         if order.is_done:
             self.ended(order, paper=event.paper)
         elif state == "replaced" and isinstance(alteration.request, AmendOrder):
-            order.refusals = 0
             self._finish(alteration, order, "replaced", None, paper=event.paper)
         elif alteration.state == "unknown" and not self._settle(alteration, order):
             # A fill tells that it lives, and not what it is now.
@@ -152,9 +157,10 @@ class RestingFlow:
         """
         self.version += 1
         alteration = self._alterations.find(event.client_order_id)
-        if alteration is None and order is not None and event.client_order_id != order.client_order_id:
-            alteration = self._alterations.of(order.client_order_id) if event.client_order_id is None else None
-            if alteration is None and order.is_resting and order.order_id is not None:
+        if alteration is None and order is not None and order.is_resting and order.order_id is not None:
+            if event.client_order_id is None:
+                alteration = self._alterations.of(order.client_order_id)
+            if alteration is None:
                 # A late word, or one about nothing we asked: look the order up rather than believe it gone.
                 if order.is_working and not order.is_paper:
                     self._move(order, "unknown", None, event.error_code, paper=event.paper)
@@ -174,8 +180,10 @@ class RestingFlow:
             self._hours.refused(order.symbol_index, code, event.recv_ns)
         elif kind is AmendOrder and code not in _TRY_AGAIN:
             order.is_stuck = True
-        order.quiet_until_ns = event.recv_ns + _pause_ns(order.refusals)
-        order.refusals += 1
+        if kind is CancelOrder:
+            order.quiet_until_ns = event.recv_ns + _pause_ns(order.refusals)
+            order.refusals += 1
+        order.changed_ns = event.recv_ns
         return True
 
     def listed(self, orders: Iterable[OrderSnapshot]) -> None:

@@ -44,8 +44,8 @@ class OwnOrder:
     missed_ns: int | None = None  # when its lists did not know it, for the first time
     limit_price: float | None = None  # of a resting order
     changed_ns: int = 0  # when we last asked for a change of it
-    quiet_until_ns: int = 0  # before when no change of it is asked for, after a refusal
-    refusals: int = 0  # of changes of it, in a row
+    quiet_until_ns: int = 0  # before when no change of it is asked for, after a refused cancel
+    refusals: int = 0  # of its cancel
     is_paper: bool = False
     is_stuck: bool = False
 

@@ -20,6 +20,8 @@ from bot.market.symbols import SymbolSpec
 
 # Of the orders a minute, what quotes may use to come nearer or to grow: the rest is for moving away.
 _SHARE_FOR_ADVANCES = 0.75
+# As many amends a minute the platform allows its own robots (`ctrader/ratelimit.py` keeps to it); a few are spared.
+_MOST_AMENDS, _SPARED_AMENDS = 100, 5
 _GROWTH_FRAC = 0.1  # a quote that could be this much larger is worth an amend
 _SLACK = 1e-9
 
@@ -41,14 +43,17 @@ class Wish:
 class QuotePace:
     """How often and how much quotes move.
 
-    Units: `min_interval_ns` least time between two changes of an order; `threshold_ticks` ticks of the symbol;
-        `sent_last_minute` orders, cancels and amends of the last minute; `is_busy` says that another order on the
-        symbol is on its way or unknown: nothing is placed or amended then.
+    Units: `min_interval_ns` least time between two changes of an order, `advance_interval_ns` the same for one that
+        comes nearer or grows; `threshold_ticks` ticks of the symbol; `sent_last_minute` orders, cancels and amends of
+        the last minute, `amended_last_minute` the amends alone. `is_busy` says that another order on the symbol is on
+        its way or unknown: nothing is placed or amended then.
     """
 
     min_interval_ns: int
+    advance_interval_ns: int
     threshold_ticks: float
     sent_last_minute: int
+    amended_last_minute: int
     max_orders_per_minute: int
     is_busy: bool = False
 
@@ -112,6 +117,8 @@ def _amendment(wish: Wish, order: OwnOrder, spec: SymbolSpec, pace: QuotePace, n
     if retreats or shrinks:
         if pace.is_busy:
             return Step("cancel", order, why="it is too near or too large, and another order has the symbol")
+        if pace.amended_last_minute >= _MOST_AMENDS - _SPARED_AMENDS:
+            return Step("cancel", order, why="it is too near or too large, and no more amends are allowed this minute")
         if now_ns - order.changed_ns < pace.min_interval_ns:
             return KEEP
         price = wish.price if retreats else order.limit_price
@@ -120,13 +127,18 @@ def _amendment(wish: Wish, order: OwnOrder, spec: SymbolSpec, pace: QuotePace, n
     grows = change >= max(spec.step_volume_cents, _GROWTH_FRAC * wish.volume_cents)
     if not (is_moved or grows) or pace.is_busy or not _may_advance(pace):
         return KEEP
-    if now_ns - order.changed_ns < pace.min_interval_ns:
+    if now_ns - order.changed_ns < max(pace.min_interval_ns, pace.advance_interval_ns):
         return KEEP
     return Step("amend", order, wish.price, max(wish.volume_cents, left), order.position_id)
 
 
 def _may_advance(pace: QuotePace) -> bool:
-    return pace.sent_last_minute < _SHARE_FOR_ADVANCES * pace.max_orders_per_minute
+    return pace.sent_last_minute < advances_a_minute(pace.max_orders_per_minute)
+
+
+def advances_a_minute(max_orders_per_minute: int) -> float:
+    """Return how many orders a minute there are for quotes that come nearer or grow."""
+    return _SHARE_FOR_ADVANCES * min(max_orders_per_minute, _MOST_AMENDS)
 
 
 def quote_price(reference: float, distance: float, side: int, opposite: float, spec: SymbolSpec) -> float:
