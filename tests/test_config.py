@@ -235,7 +235,7 @@ def test_a_strategy_that_is_not_built_is_refused_with_the_names_of_those_that_ar
         check_supported(parsed(MINIMAL))
     assert str(caught.value) == (
         "bot.yaml:1: strategy.name: strategy not available in this version: 'composite' (the default); "
-        "set it to constant or liquidity-weighted"
+        "set it to constant or liquidity-weighted or market-making"
     )
     with pytest.raises(ConfigError, match=r"^bot\.yaml:3: strategy\.name: .*'mispricing'; set it to constant"):
         check_supported(parsed(MINIMAL + "strategy: {name: mispricing}"))

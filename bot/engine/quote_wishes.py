@@ -51,7 +51,8 @@ class Places:
 
     inventory_units: np.ndarray
     limit_units: np.ndarray
-    lot_cents: np.ndarray
+    lot_units: np.ndarray  # as the strategy would have it
+    lot_cents: np.ndarray  # on the symbol's grid; 0 where that has nothing so small, or equity is unknown
     reference: np.ndarray
     distances: np.ndarray
     pip: np.ndarray
@@ -63,18 +64,14 @@ def places(strategy: Quoting, moment: Moment, portfolio: Portfolio) -> Places:
     n = len(specs)
     inventory = np.array([portfolio.own_cents(spec.symbol_id) / 100 for spec in specs])
     units = m.equity / m.prices.unit_notional[:n] if m.equity > 0 else np.full(n, np.nan)
-    lot_cents = np.array(
-        [
-            spec.round_volume(strategy.quote_frac * float(base * unit) * 100)
-            for spec, base, unit in zip(specs, m.base, units, strict=True)
-        ]
-    )
+    lot_units = strategy.quote_frac * m.base * units
+    lot_cents = np.array([spec.round_volume(lot * 100) for spec, lot in zip(specs, lot_units.tolist(), strict=True)])
     pip = np.array([spec.pip for spec in specs])
     # Each side has its own bound; the strategy is asked with the wider one, and the narrower cut afterwards.
     limit = np.maximum(m.high, -m.low) * units
     table = m.table[:n]
     distances = strategy.quotes(table, inventory, limit, lot_cents / 100, pip)
-    return Places(inventory, limit, lot_cents, strategy.reference(table), distances, pip)
+    return Places(inventory, limit, lot_units, lot_cents, strategy.reference(table), distances, pip)
 
 
 def bar_of(moment: Moment, s: int, held_cents: int) -> str:

@@ -159,9 +159,19 @@ class Quoter:
             self._amended_ns.popleft()
         at = None if self.strategy is None or moment.bar else places(self.strategy, moment, self._portfolio)
         for s in symbols:
+            if at is not None and 0 < at.lot_units[s] * 100 < moment.specs[s].min_volume_cents:
+                self._tell_too_small(moment, at, s, refused)
             for side in self._sides(at, s):
                 self._side(moment, at, s, side, intended, requests, refused)
         self._rules_seen = self._rules_now(moment.bar)
+
+    def _tell_too_small(self, m: Moment, at: Places, s: int, refused: list[Refused]) -> None:
+        spec, lot = m.specs[s], float(at.lot_units[s])
+        least = spec.min_volume_cents / 100
+        text = f"a quote of {lot:g} units is below the least of {least:g}; raise the weight or the quote's share"
+        refusal = Refused(spec.name, "volume_limits", lot, least, text)
+        if self._maker.is_news(refusal, m.now_ns):
+            refused.append(refusal)
 
     def _sides(self, at: Places | None, s: int) -> tuple[int, int]:
         """Return the sides of a symbol, the one to move away from the market first: it makes room for the other."""

@@ -254,6 +254,15 @@ def test_each_side_passes_the_gate_on_its_own_worst_case() -> None:
         assert abs(request.volume_cents) / 100 * 1.1 <= 0.25 * 10_000 * (1 + 1e-9)
 
 
+def test_a_quote_too_small_for_the_symbol_is_refused_by_name_and_not_made_larger() -> None:
+    desk = QuoteDesk(own={"quote_frac": 0.01})
+    decision = desk.begin()
+    (refusal,) = decision.refused
+    assert (refusal.check, refusal.limit, decision.requests) == ("volume_limits", 1000.0, ())
+    assert refusal.value == pytest.approx(181.8, abs=0.1)
+    assert not desk.later(1).refused, "said again every ten seconds"
+
+
 def test_the_quotes_of_other_symbols_count_by_their_worse_side() -> None:
     desk = QuoteDesk("EURUSD", "USDJPY", risk_limits=replace(FAST, max_leverage=0.5), own={"quote_frac": 0.2})
     desk.settle(desk.begin())

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 import strategies
 from bot.market.evaluator import Features
+from bot.market.feature_table import unknown_features
+from bot.sizing.quoting import as_quoting
 from bot.sizing.strategy import StrategyError
 
 
@@ -54,4 +56,5 @@ def test_an_unknown_name_is_answered_with_the_names_there_are() -> None:
 def test_every_built_in_loads_and_gives_a_factor_a_name_and_symbol(name: str) -> None:
     strategy = strategies.load(name, {})
     assert strategy.name == name
-    assert strategy.factors(features([1.0, math.nan, 0.2])).shape == (len(strategy.factor_names), 3)
+    shown = unknown_features(3) if as_quoting(strategy) else features([1.0, math.nan, 0.2])
+    assert strategy.factors(shown).shape == (len(strategy.factor_names), 3)  # type: ignore[arg-type]
