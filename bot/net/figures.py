@@ -5,7 +5,7 @@ from array import array
 from dataclasses import dataclass, field
 
 from bot.engine.decision import Decision, OrderChange
-from bot.execution.in_flight import FINAL
+from bot.execution.in_flight import FINAL, WORKING
 
 LATENCIES_KEPT = 100_000
 
@@ -42,6 +42,15 @@ class RunFigures:
                 self.open_orders.pop(change.order.client_order_id, None)
             else:
                 self.open_orders[change.order.client_order_id] = change
+
+    @property
+    def unanswered(self) -> dict[str, OrderChange]:
+        """Our orders whose end nobody has told us of, by client order id: not those that rest in the book."""
+        return {
+            own_id: change
+            for own_id, change in self.open_orders.items()
+            if not (change.order.order_type == "limit" and change.state in WORKING)
+        }
 
     @staticmethod
     def keep(samples: "array[int]", elapsed_ns: int) -> None:

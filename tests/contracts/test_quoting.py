@@ -98,6 +98,8 @@ def test_a_stop_that_keeps_leaves_the_quotes_and_the_next_run_adopts_them(tmp_pa
     assert first.result is not None and first.result.exit_code == 0
     left = at_venue(venue)
     assert len(left) == 4
+    assert set(first.driver.figures.open_orders) == set(left)
+    assert first.driver.figures.unanswered == {}, "they rest, as was asked"
     config = bot_config(tmp_path / "second", trade=True, **QUOTING)
     second = WiredBot(
         tmp_path / "second", config, venue, seconds=10, run_id="run2", clock=first.clock

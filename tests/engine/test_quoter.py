@@ -107,6 +107,19 @@ def test_a_netted_account_needs_no_ties() -> None:
     assert ("cancel", "sell") not in actions(decision)
 
 
+def test_a_quote_stays_short_of_our_own_on_the_other_side_while_that_waits() -> None:
+    desk = QuoteDesk(own={"gamma": 0.0001})
+    desk.account = replace(desk.account, account_type="NETTED")
+    desk.quoting()
+    desk.now_ns += 4 * SECOND
+    desk.settle(desk.hear(*desk.fills(-1)))  # a new ask, too young to be moved
+    ask = desk.price(-1)
+    decision = desk.later(0.5, mid_e5=110_030)
+    (amend,) = decision.requests
+    assert isinstance(amend, AmendOrder)
+    assert amend.limit_price == pytest.approx(ask - 1e-5)
+
+
 def test_a_partial_fill_is_made_whole_again() -> None:
     desk = QuoteDesk().quoting()
     desk.hear(*desk.fills(1, share=1 / 3))
@@ -159,6 +172,14 @@ def test_the_side_that_sheds_never_offers_more_than_is_held() -> None:
     desk.settle(desk.begin(position(200_000)))
     ask = next(o for o in desk.book.values() if o.volume_cents < 0)
     assert ask.volume_cents == -200_000
+
+
+def test_a_small_inventory_is_shed_by_one_quote_that_stays_as_it_is() -> None:
+    desk = QuoteDesk(own={"requote_frac": 50.0})
+    desk.account = replace(desk.account, account_type="NETTED")
+    desk.settle(desk.begin(position(200_000)))
+    for _ in range(5):
+        assert not desk.later().requests
 
 
 def test_a_hedged_pair_is_shed_from_both_ends() -> None:
@@ -273,6 +294,17 @@ def test_the_quotes_of_other_symbols_count_by_their_worse_side() -> None:
         worst[order.symbol_id] = max(worst.get(order.symbol_id, 0.0), size)
     assert len(desk.book) >= 3
     assert sum(worst.values()) <= 0.5 * 10_000 * (1 + 1e-9), "if one side of each fills, the account is at its limit"
+
+
+def test_a_quote_that_moves_is_not_counted_twice() -> None:
+    desk = QuoteDesk(risk_limits=replace(FAST, max_margin_use_frac=0.001))  # room for one quote, and not for two
+    desk.settle(desk.begin())
+    assert desk.sides == [-1, 1]
+    for mid in (110_020, 109_990, 110_030):
+        desk.settle(desk.later(mid_e5=mid))
+        desk.settle(desk.later(mid_e5=mid))
+    assert {o.action for o in desk.lines("intended")} == {"place", "amend"}
+    assert not desk.lines("refused")
 
 
 def test_a_quote_the_gate_no_longer_lets_move_is_taken_back() -> None:
