@@ -1,12 +1,17 @@
 """Market making over the wire, in memory: what the bot thinks rests is what the venue's own list says, to the end."""
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
-from wired_bot import ACCOUNT, WiredBot, bot_config, virtual_venue
+from wired_bot import ACCOUNT, CLIENT, START, TOKEN, WiredBot, bot_config, virtual_venue
 
 from bot.app import replay_journal
+from bot.net.fault_script import parse_script
+from bot.sim.entities import AccountSettings
+from bot.sim.market import open_market
+from bot.sim.venue import Venue
 
 QUOTING: dict[str, Any] = {
     "symbols": {"EURUSD": {"direction": "signal"}, "USDJPY": {"direction": "signal", "weight": 0.5}},
@@ -173,4 +178,63 @@ def test_quotes_whose_answers_are_lost_are_looked_up_and_not_doubled(tmp_path: P
     assert bot.result is not None and bot.result.exit_code == 0
     assert at_venue(venue) == {}
     assert never_doubled(bot)
+    assert replay_journal(bot.journal_path).difference is None
+
+
+# About one fault every four seconds, drawn by chance: what can go wrong with an amend, a cancel, or the word of one.
+A_BAD_DAY = """
+seed: 7
+random:
+  per_hour: 900
+  faults:
+    - on_request: [ProtoOAAmendOrderReq, ProtoOACancelOrderReq, ProtoOANewOrderReq]
+      no_reply: {request: executed}
+    - on_request: [ProtoOAAmendOrderReq, ProtoOACancelOrderReq, ProtoOANewOrderReq]
+      no_reply: {request: ignored}
+    - on_request: [ProtoOAAmendOrderReq, ProtoOACancelOrderReq, ProtoOANewOrderReq]
+      drop: {when: after_execution}
+    - on_request: [ProtoOAAmendOrderReq, ProtoOACancelOrderReq]
+      reject: {shape: order_error, code: PENDING_EXECUTION}
+    - on_request: [ProtoOAAmendOrderReq, ProtoOACancelOrderReq]
+      reject: {shape: execution, code: UNABLE_TO_CANCEL_ORDER}
+    - on_request: [ProtoOAAmendOrderReq, ProtoOACancelOrderReq]
+      reject: {shape: error_res, code: TIMEOUT_ERROR}
+    - on_request: ProtoOAAmendOrderReq
+      reject: {shape: order_error, code: TRADING_BAD_PRICES}
+    - on_event: ProtoOAExecutionEvent
+      kind: [ORDER_FILLED, ORDER_REPLACED, ORDER_ACCEPTED, ORDER_CANCELLED]
+      late: {by: 2s}
+    - on_event: ProtoOAExecutionEvent
+      kind: [ORDER_ACCEPTED, ORDER_FILLED, ORDER_REPLACED]
+      duplicate:
+    - account_disconnect:
+    - for: 3s
+      symbol: EURUSD
+      empty_book: {side: both}
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("account_type", ["hedged", "netted"])
+def test_on_a_bad_day_nothing_is_doubled_and_both_lists_end_alike(account_type: str, tmp_path: Path) -> None:
+    market = open_market("synthetic:calm", seed=3, start_ns=START, speed=1.0)
+    venue = Venue(
+        market,
+        accounts=[AccountSettings(ACCOUNT, account_type, "USD", Decimal(10_000))],
+        client_id=CLIENT.client_id,
+        client_secret=CLIENT.client_secret,
+        access_token=TOKEN.access_token,
+        refresh_token=str(TOKEN.refresh_token),
+        start_ns=START,
+        faults=parse_script(A_BAD_DAY, "a bad day", [spec.name for spec in market.specs]),
+        seed=3,
+    )
+    execution = {"order_timeout_s": 2, "settle_s": 1}
+    bot = quoting_bot(tmp_path, trade=True, venue=venue, seconds=180, execution=execution)
+    bot.let(260, 1 / 32)
+    assert bot.result is not None and bot.result.exit_code == 0
+    assert {"unknown", "rejected", "replaced", "filled"} <= {state for _, state in bot.states}
+    assert never_doubled(bot)
+    assert at_venue(venue) == {}
+    assert {p.position_id: p.volume_cents for p in bot.run.engine.portfolio.positions()} == positions(venue)
     assert replay_journal(bot.journal_path).difference is None
