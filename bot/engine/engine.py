@@ -6,8 +6,8 @@ objects are made only when something is to be traded, refused or reported.
 
     market data -> features -> goal (strategy) -> target (pace, caps) -> volume -> risk gate -> plan -> request
 
-Invariants: time enters as `recv_ns` and `now_ns` only; at most one order of ours is open per symbol; the gate in
-`account/risk.py` has approved every order that is sent.
+Invariants: time enters as `recv_ns` and `now_ns` only; a symbol has at most one order of ours on its way to the
+market, and one resting a side; the gate in `account/risk.py` has approved every order that is sent.
 """
 
 import math
@@ -223,10 +223,12 @@ class Engine:
         refused = self._check_account(prices, now_ns)
         self._set_reference_size(prices, now_ns)
         held = self._valuation.leverage[: self._traded]
+        if self._quoter.is_needed:
+            self._table = feature_table(self._evaluator.features)
         factors = self._factors()
         targets = self._targets(held, factors, now_ns)
         intended: list[IntendedOrder] = []
-        if self._readiness.session_ready and self._quoter.is_due(self._changed[: self._traded], self._bar, now_ns):
+        if self._readiness.session_ready and self._are_quotes_due():
             # Cancels go before what is traded at the market.
             self._quoter.quote(self._moment(prices, held, factors, targets), intended, requests, refused)
         if self._readiness.session_ready and (self._is_closing or not self._stopping):
@@ -266,7 +268,13 @@ class Engine:
         strategy = self._settings.strategy
         if self._quoter.strategy is None:
             return strategy.factors(self._evaluator.features)[:, : self._traded]
-        return strategy.factors(feature_table(self._evaluator.features))[:, : self._traded]  # type: ignore[arg-type]
+        return strategy.factors(self._table)[:, : self._traded]  # type: ignore[arg-type]
+
+    def _are_quotes_due(self) -> bool:
+        if not self._quoter.is_needed:
+            return False
+        n = self._traded
+        return self._quoter.is_due(self._table, self._specs[:n], self._changed[:n], self._bar, self._now_ns)
 
     @property
     def _bar(self) -> str:
@@ -277,13 +285,12 @@ class Engine:
         n = self._traded
         return self._quoter.moment(
             self._now_ns,
-            feature_table(self._evaluator.features),
+            self._table,
             prices,
             self._specs[:n],
             (held, self._base * factors.prod(axis=0), self._base),
             targets,
             self._valuation.equity,
-            self._changed[:n],
             self._evaluator.watched_s(self._now_ns)[:n],
             self._bar,
             view=lambda: self._view(prices),

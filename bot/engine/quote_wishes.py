@@ -38,7 +38,6 @@ class Moment:
     base: np.ndarray
     targets: Targets
     equity: float
-    changed: np.ndarray
     may_grow: np.ndarray
     bar: str
     bars: Sequence[str | None]

@@ -22,8 +22,9 @@ from bot.engine.account_guard import AccountGuard
 from bot.engine.decision import IntendedOrder
 from bot.engine.market_hours import MarketHours
 from bot.engine.order_flow import OrderFlow
-from bot.engine.order_maker import OrderMaker, known
+from bot.engine.order_maker import OrderMaker
 from bot.engine.prices import Prices
+from bot.engine.quote_intents import intended_quote
 from bot.engine.quote_wishes import Moment, Places, bar_of, places, wish_of
 from bot.engine.settings import EngineSettings
 from bot.execution.in_flight import OwnOrder
@@ -74,9 +75,14 @@ class Quoter:
         self._hours = hours
         self._hands_off = hands_off
         self._gate = RiskGate(settings.risk_limits)
-        self._directions = tuple(choice.direction for choice in settings.symbols)
+        directions = [choice.direction for choice in settings.symbols]
+        self._sells = np.array([direction in ("short", "signal") for direction in directions])
+        self._buys = np.array([direction in ("long", "signal") for direction in directions])
+        self._follows = np.array([direction == "follow" for direction in directions])
         self._most = settings.risk_limits.max_symbol_leverage
         self._rules_seen: tuple[object, ...] = ()
+        self._due = np.zeros(0, np.bool_)
+        self._seen_price, self._seen_level = np.zeros(0), np.zeros(0)
         self._last_reference: dict[int, float] = {}
         self._looked_ns: int | None = None
         self._tried_ns: dict[tuple[int, int], int] = {}
@@ -90,27 +96,37 @@ class Quoter:
         Missing: NaN where the limit is unknown.
         """
         limit = np.minimum(limit, self._most)
-        sells = np.array([d in ("short", "signal") or (d == "follow" and x < 0) for d, x in self._with(held)])
-        buys = np.array([d in ("long", "signal") or (d == "follow" and x > 0) for d, x in self._with(held)])
+        sells, buys = self._sells | (self._follows & (held < 0)), self._buys | (self._follows & (held > 0))
         return np.where(sells, -limit, 0.0 * limit), np.where(buys, limit, 0.0 * limit)
-
-    def _with(self, held: np.ndarray) -> list[tuple[str, float]]:
-        return list(zip(self._directions, held.tolist(), strict=True))
 
     def goal(self, held: np.ndarray, limit: np.ndarray) -> np.ndarray:
         """Return what is to be held at most, (T,) leverage: quotes fill, the market only brings back within bounds."""
         low, high = self.bounds(held, limit)
         return np.asarray(np.clip(held, low, high))
 
-    def is_due(self, changed: np.ndarray, bar: str, now_ns: int) -> bool:
-        """Return whether there is anything to look at: prices, orders or rules have changed, or it is time again."""
-        if self.strategy is None and not self._orders.resting.any():
-            return False
-        return bool(changed.any()) or self._is_all_due(bar, now_ns)
+    @property
+    def is_needed(self) -> bool:
+        """Whether this run quotes, or something of ours rests."""
+        return self.strategy is not None or self._orders.resting.any()
 
-    def _is_all_due(self, bar: str, now_ns: int) -> bool:
+    def is_due(
+        self, table: np.ndarray, specs: Sequence[SymbolSpec], changed: np.ndarray, bar: str, now_ns: int
+    ) -> bool:
+        """Return whether there is anything to look at: a price or crisis level, an order or rule, or the time.
+
+        Args: as of `moment`; `changed` (T,) the symbols with news in this batch.
+        """
         is_time = self._looked_ns is None or now_ns - self._looked_ns >= _LOOK_NS
-        return is_time or self._rules_now(bar) != self._rules_seen
+        if is_time or self._rules_now(bar) != self._rules_seen or len(specs) != len(self._seen_price):
+            self._due = np.ones(len(specs), np.bool_)
+            return True
+        n = len(specs)
+        ticks = np.array([10.0**-spec.digits for spec in specs])
+        price, level = table["weighted_mid"][:n], table["crisis_level"][:n]
+        # What is not a number is not within a tick of anything, and is looked at.
+        is_still = (np.abs(price - self._seen_price) < ticks) & (level == self._seen_level)
+        self._due = changed & ~is_still
+        return bool(self._due.any())
 
     def _rules_now(self, bar: str) -> tuple[object, ...]:
         return self._orders.resting.version, bar, self._guard.trading, len(self._hands_off)
@@ -124,7 +140,6 @@ class Quoter:
         leverages: tuple[np.ndarray, np.ndarray, np.ndarray],
         targets: Targets,
         equity: float,
-        changed: np.ndarray,
         watched_s: np.ndarray,
         bar: str,
         *,
@@ -140,9 +155,7 @@ class Quoter:
         hours = self._hours
         bars = ["the market has just opened" if hours.awaiting[s] else hours.closings[s] for s in range(len(specs))]
         may_grow = (watched_s >= self._settings.pace.warm_up_s) & (self._guard.trading == "active")
-        return Moment(
-            now_ns, table, prices, specs, held, low, high, base, targets, equity, changed, may_grow, bar, bars, view
-        )
+        return Moment(now_ns, table, prices, specs, held, low, high, base, targets, equity, may_grow, bar, bars, view)
 
     def quote(
         self, moment: Moment, intended: list[IntendedOrder], requests: list[Request], refused: list[Refused]
@@ -150,15 +163,17 @@ class Quoter:
         """Add what the quotes call for to the three lists."""
         if moment.bar == ENDING and self._settings.keep_on_stop:
             return
-        now_ns = moment.now_ns
-        symbols = np.flatnonzero(moment.changed).tolist()
-        if self._is_all_due(moment.bar, now_ns):
-            symbols = list(range(len(moment.specs)))
+        now_ns, n = moment.now_ns, len(moment.specs)
+        if self._due.all():
             self._looked_ns = now_ns
+            self._seen_price, self._seen_level = np.full(n, np.nan), np.zeros(n)
+        due = self._due
+        self._seen_price[due] = moment.table["weighted_mid"][:n][due]
+        self._seen_level[due] = moment.table["crisis_level"][:n][due]
         while self._amended_ns and self._amended_ns[0] <= now_ns - 60 * _SECOND:
             self._amended_ns.popleft()
         at = None if self.strategy is None or moment.bar else places(self.strategy, moment, self._portfolio)
-        for s in symbols:
+        for s in np.flatnonzero(due).tolist():
             if at is not None and 0 < at.lot_units[s] * 100 < moment.specs[s].min_volume_cents:
                 self._tell_too_small(moment, at, s, refused)
             for side in self._sides(at, s):
@@ -207,7 +222,7 @@ class Quoter:
         if step.action == "keep" or self._is_held(step, m.now_ns):
             return
         request = self._request(step, verdict, m.specs[s])
-        order = self._intended(m, at, s, side, step, verdict, request)
+        order = intended_quote(self._settings.strategy, m, at, s, side, step, verdict, request)
         if isinstance(request, PlaceOrder):
             self._orders.sent(order, s, request.symbol_id, request, m.now_ns, grows=True)
         else:
@@ -321,63 +336,3 @@ class Quoter:
             label = self._settings.style.label
             return place_quote(verdict, spec, step.price, label, own_id, step.position_id)
         return amend_quote(verdict, step.order, step.price, own_id, reduces_risk=step.reduces_risk)
-
-    def _intended(
-        self,
-        m: Moment,
-        at: Places | None,
-        s: int,
-        side: int,
-        step: Step,
-        verdict: ApprovedTarget | None,
-        request: PlaceOrder | AmendOrder | CancelOrder,
-    ) -> IntendedOrder:
-        spec, order = m.specs[s], step.order
-        if isinstance(request, CancelOrder):
-            assert order is not None
-            volume = order.left_cents
-        else:
-            volume = abs(request.volume_cents)
-        target = float(m.held[s])
-        if verdict is not None and m.equity > 0:
-            target = verdict.target_cents * float(m.prices.unit_notional[s]) / (100 * m.equity)
-        return IntendedOrder(
-            symbol=spec.name,
-            action=step.action,
-            side="buy" if side > 0 else "sell",
-            volume_cents=volume,
-            lots=spec.lots(volume),
-            order_type="limit",
-            position_id=step.position_id if order is None else order.position_id,
-            order_id=None if order is None else order.order_id,
-            client_order_id=request.client_order_id,
-            leverage_now=known(float(m.held[s])),
-            leverage_target=known(target),
-            reason=self._reason(m, at, s, side, step, verdict),
-            predicted_slippage_bps=None,
-            margin_before=verdict.margin_before if verdict is not None else None,
-            margin_after=verdict.margin_after if verdict is not None else None,
-            margin_level_after=verdict.margin_level_after if verdict is not None else None,
-        )
-
-    def _reason(
-        self,
-        m: Moment,
-        at: Places | None,
-        s: int,
-        side: int,
-        step: Step,
-        verdict: ApprovedTarget | None,
-    ) -> str:
-        name, what = self._settings.strategy.name, "bid" if side > 0 else "ask"
-        if self.strategy is None or at is None:
-            return f"{name}: {what} taken back: {step.why}"
-        digits = m.specs[s].digits
-        lots = at.lot_cents / 100
-        reservation = self.strategy.reservation(m.table[: len(m.specs)], at.inventory_units, lots, at.pip)[s]
-        held, limit = float(at.inventory_units[s]), float(at.limit_units[s])
-        around = f"reservation {reservation:.{digits}f}, inventory {held:+g} of {limit:.0f} units"
-        if step.action == "cancel":
-            return f"{name}: {what} taken back: {step.why}; {around}"
-        note = f"; {verdict.note}" if verdict is not None and verdict.note else ""
-        return f"{name}: {what} {step.price:.{digits}f} for {around}{note}"
