@@ -121,6 +121,7 @@ def engine_settings(config: Config, run_id: str) -> EngineSettings:
         max_drawdown_frac=risk.max_drawdown_frac,
         flatten_on_loss=risk.on_loss_limit == "flatten",
         flatten_on_stop=config.on_stop == "flatten",
+        keep_on_stop=config.on_stop == "keep",
         run_id=run_id,
     )
 

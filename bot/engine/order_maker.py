@@ -48,6 +48,16 @@ class OrderMaker:
         last = self._last_order_ns.get(symbol_id)
         return urgent or last is None or now_ns - last >= self._settings.min_interval_s * _SECOND
 
+    @property
+    def _next_id(self) -> str:
+        return f"{self._settings.run_id}-{self._next_order}"
+
+    def take_id(self) -> str:
+        """Return a client order id that no other order of this run has, or will have."""
+        taken = self._next_id
+        self._next_order += 1
+        return taken
+
     def make(
         self,
         s: int,
@@ -94,12 +104,12 @@ class OrderMaker:
             float(prices.bid[s]),
             float(prices.ask[s]),
             self._settings.style,
-            f"{self._settings.run_id}-{self._next_order}",
+            self._next_id,
             netted=view.netted,
         )
         if planned is None or self._orders.is_held(planned.request, now_ns):
             return None
-        self._next_order += 1
+        self.take_id()
         self._last_order_ns[spec.symbol_id] = now_ns
         order = self._intended(verdict, planned, spec, evaluator, view, factors, targets)
         grows = abs(verdict.target_cents) > abs(verdict.held_cents)

@@ -14,6 +14,7 @@ from bot.market.book import ASK, BID
 from bot.market.evaluator import Evaluator
 from bot.market.symbols import SymbolSpec
 from bot.sizing.leverage import LeverageRules, Targets
+from bot.sizing.quoting import as_quoting
 from bot.sizing.strategy import Strategy
 
 _LONG, _SHORT, _FOLLOW, _SIGNAL = range(4)
@@ -69,6 +70,10 @@ class Sizer:
         self._places: dict[int, int] = {}
         self._traded = 0
         self._directions = np.array([_DIRECTIONS[c.direction] for c in settings.symbols], np.int64)
+        # Quotes fill where they fill; the market only brings an inventory back within its bounds.
+        self.quotes = as_quoting(settings.strategy) is not None
+        if self.quotes:
+            self._directions[self._directions == _SIGNAL] = _FOLLOW
         self._has_signal = bool((self._directions == _SIGNAL).any())
         self._base = np.array([settings.base_leverage * c.weight for c in settings.symbols])
         self._side = np.empty(0)

@@ -17,8 +17,8 @@ _STEP = 0.05
 _LEAST_OVERALL_STEP = 0.002
 _DEVIATION = 1.4826  # of a normal: standard deviation over median absolute deviation
 LEAST_DEVIATION = 0.35
-"""Of the log spread. Many a spread hardly ever moves: with its own deviation its doubling would be six of them. With this
-one three deviations are a spread three times the usual one, and six are eight times."""
+"""Of the log spread. Many a spread hardly ever moves: with its own deviation its doubling would be six of them. With
+this one three deviations are a spread three times the usual one, and six are eight times."""
 
 
 @njit(cache=True)

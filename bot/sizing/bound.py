@@ -29,6 +29,7 @@ class Bound(IntEnum):
     RATE = 17
     BAND = 18
     TOUCH = 19
+    QUOTES = 20
 
 
 BOUND_WORDS: dict[Bound, str] = {
@@ -52,4 +53,5 @@ BOUND_WORDS: dict[Bound, str] = {
     Bound.RATE: "rate of increase",
     Bound.BAND: "within the no-trade band",
     Bound.TOUCH: "half way, more than the best level holds",
+    Bound.QUOTES: "left to resting quotes",
 }
