@@ -9,7 +9,6 @@ from engine_desk import QUICK, SECOND, Desk, position
 from quote_desk import FAST, QuoteDesk, actions
 
 import strategies
-from bot.engine import engine as engine_module
 from bot.engine import events as ev
 from bot.engine.settings import SymbolChoice
 from bot.execution.orders import OrderSnapshot
@@ -192,20 +191,17 @@ def test_a_hedged_pair_is_shed_from_both_ends() -> None:
 # -- taking back ------------------------------------------------------------------------------------------------------
 
 
-def with_crisis(monkeypatch: pytest.MonkeyPatch, level: float) -> None:
-    real = engine_module.feature_table
-
-    def troubled(features: Any) -> Any:
-        table = real(features)
-        table["crisis_level"] = level
-        return table
-
-    monkeypatch.setattr(engine_module, "feature_table", troubled)
+def fall_ill(desk: QuoteDesk, level: float) -> None:
+    """Put the desk's symbols into a crisis that holds on."""
+    evaluator = desk.engine._evaluator
+    assert evaluator is not None
+    evaluator.table["crisis_level"] = level
+    evaluator.state["level_ns"] = desk.now_ns
 
 
-def test_a_crisis_takes_every_quote_back(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_crisis_takes_every_quote_back() -> None:
     desk = QuoteDesk().quoting()
-    with_crisis(monkeypatch, 2)
+    fall_ill(desk, 2)
     decision = desk.later(0.1)
     assert actions(decision) == BACK
     assert "crisis level 2" in decision.intended[0].reason
@@ -214,11 +210,11 @@ def test_a_crisis_takes_every_quote_back(monkeypatch: pytest.MonkeyPatch) -> Non
     assert not desk.later().requests
 
 
-def test_at_the_first_crisis_level_only_what_sheds_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_at_the_first_crisis_level_only_what_sheds_stays() -> None:
     desk = QuoteDesk()
     desk.settle(desk.begin(position(500_000)))
     assert desk.sides == [-1, 1]
-    with_crisis(monkeypatch, 1)
+    fall_ill(desk, 1)
     desk.settle(desk.later())
     assert desk.sides == [-1]
 
