@@ -132,8 +132,9 @@ class AccountGuard:
             unit_notional_usd=prices.mid * board.usd_rates(prices),
             quiet_s=prices.quiet_s,
             doubtful=prices.doubtful | prices.odd | (prices.bid > prices.ask),
-            has_bids=np.isfinite(features.depth_bid),
-            has_asks=np.isfinite(features.depth_ask),
+            # Where the venue sends no depth, a price is all there is to say that somebody is there.
+            has_bids=np.isfinite(np.where(features.is_spot_only > 0, features.bid, features.depth_bid)),
+            has_asks=np.isfinite(np.where(features.is_spot_only > 0, features.ask, features.depth_ask)),
             # A table that has not come is None, not empty: margin is unknown then, and nothing may grow.
             tiers=tuple(() if s.leverage_id is None else self._tiers.get(s.leverage_id) for s in specs),
             margin_rules=self._margin_rules,

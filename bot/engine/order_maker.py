@@ -179,9 +179,11 @@ class OrderMaker:
 def predicted_slippage_bps(evaluator: Evaluator, s: int, volume_cents: int) -> float | None:
     """Return the walk-the-book cost of an order (signed, 0.01 base unit) against the mid of the book, in bps.
 
-    Missing: None when the book cannot tell.   Source: models 8.1.
+    Without depth it is half of the spread.   Missing: None when the book cannot tell.   Source: models 8.1.
     """
     side = 1 if volume_cents > 0 else -1
+    if evaluator.features.is_spot_only[s]:
+        return known(float(evaluator.features.spread_bps[s]) / 2)
     prices_e5, sizes_cents = levels(evaluator.books, ASK if side > 0 else BID, s)
     features = evaluator.features
     mid = formulas.mid(float(features.depth_bid[s]), float(features.depth_ask[s]))

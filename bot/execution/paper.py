@@ -241,8 +241,14 @@ class PaperVenue:
     def _walk(
         self, request: PlaceOrder | ClosePosition, spec: SymbolSpec, books: BookArrays, s: int, signed: int
     ) -> tuple[int, float]:
-        """Return how much fills, on the volume grid, and its average price rounded to the symbol's digits."""
-        prices_e5, sizes_cents = levels(books, ASK if signed > 0 else BID, s)
+        """Return how much fills, on the volume grid, and its average price rounded to the symbol's digits.
+
+        Where the venue sends no depth at all, nobody knows better than that the spot price holds for everything.
+        """
+        side, head = ASK if signed > 0 else BID, books.heads[s]
+        prices_e5, sizes_cents = levels(books, side, s)
+        if not head["level_count"].any() and head["spot_known"][side]:
+            prices_e5, sizes_cents = head["spot_e5"][side : side + 1].copy(), np.array([abs(signed)])
         if isinstance(request, PlaceOrder) and request.base_price is not None and request.slippage_points is not None:
             reach = request.slippage_points * 10.0**-spec.digits
             # Book prices are whole 1/100000; a bound between two of them keeps out the farther one.

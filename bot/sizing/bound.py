@@ -47,7 +47,7 @@ BOUND_WORDS: dict[Bound, str] = {
     Bound.HANDS_OFF: "closed by hand",
     Bound.UNKNOWN_FACTOR: "a factor is unknown",
     Bound.UNKNOWN_CAP: "a cap is unknown",
-    Bound.EXIT_EMPTY: "nothing to close against",
+    Bound.EXIT_EMPTY: "nothing affordable to close against",
     Bound.WARM_UP: "warm-up",
     Bound.PERSISTENCE: "waits to see whether it lasts",
     Bound.RATE: "rate of increase",
