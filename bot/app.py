@@ -33,7 +33,6 @@ from bot.ctrader.hotpath import HotPath
 from bot.engine.decision import Decision
 from bot.engine.rehearsal import rehearse
 from bot.engine.settings import EngineSettings
-from bot.execution.paper import PaperVenue
 from bot.journal.format import JournalError
 from bot.journal.reader import JournalReader
 from bot.journal.replay import ReplayResult, replay
@@ -100,6 +99,7 @@ def run_live(
     from bot.net.driver import Driver
     from bot.net.oauth import OAuthClient, oauth_base
     from bot.net.outcome import EXIT_INTERRUPTED, DriverSettings, Outcome
+    from bot.net.paper_fills import paper_venue
     from bot.net.shared_link import SharedLink
     from bot.net.single_task import run_task
     from bot.net.token_keeper import TokenKeeper
@@ -123,7 +123,7 @@ def run_live(
         if run.config.mode == "trade":
             open_ledger(run)
         else:
-            run.paper = PaperVenue(run.engine.portfolio.position, run.engine.quote_rate)
+            run.paper = paper_venue(run.engine)
         directory = journal_directory or run.config.recording.directory
         if directory is not None:
             open_journal(run, directory, client, token)

@@ -48,6 +48,7 @@ _EVALUATOR_PARAMETERS = {
     "volatility_s": "volatility_half_life_s",
     "slow_volatility_s": "slow_volatility_half_life_s",
     "volatility_sample_s": "volatility_sample_s",
+    "exit_cost_cap_bps": "exit_cost_cap_bps",
 }
 
 
@@ -121,6 +122,7 @@ def engine_settings(config: Config, run_id: str) -> EngineSettings:
         max_drawdown_frac=risk.max_drawdown_frac,
         flatten_on_loss=risk.on_loss_limit == "flatten",
         flatten_on_stop=config.on_stop == "flatten",
+        keep_on_stop=config.on_stop == "keep",
         run_id=run_id,
     )
 
@@ -145,7 +147,7 @@ def _split_parameters(parameters: Mapping[str, object]) -> tuple[dict[str, objec
         if value is None:
             continue
         if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
-            raise StrategyError(f"parameter {key!r} must be a number of seconds above 0, not {value!r}")
+            raise StrategyError(f"parameter {key!r} must be a number above 0, not {value!r}")
         shared[name] = float(value)
     return own, shared
 

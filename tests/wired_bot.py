@@ -23,10 +23,10 @@ from bot.ctrader.framing import FrameReader
 from bot.ctrader.ratelimit import KindHeld
 from bot.ctrader.schema import message, message_for
 from bot.engine.decision import Decision
-from bot.execution.paper import PaperVenue
 from bot.net.client import LONGEST_RETRY_S, retry_delay_s
 from bot.net.driver import Driver
 from bot.net.outcome import DriverSettings, Outcome
+from bot.net.paper_fills import paper_venue
 from bot.net.token_keeper import TokenKeeper
 from bot.sim.entities import AccountSettings
 from bot.sim.market import open_market
@@ -226,7 +226,7 @@ class WiredBot:
         if self.config.mode == "trade":
             open_ledger(self.run)
         else:
-            self.run.paper = PaperVenue(self.run.engine.portfolio.position, self.run.engine.quote_rate)
+            self.run.paper = paper_venue(self.run.engine)
         open_journal(self.run, folder, CLIENT, TOKEN)
         assert self.run.journal is not None
         self.journal_path = self.run.journal.path

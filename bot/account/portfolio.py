@@ -227,6 +227,11 @@ class Portfolio:
         """Return long and short volume of each symbol, base units, (S,) each, both positive: what margin is made of."""
         return self._exposure["long_units"], self._exposure["short_units"]
 
+    def own_units(self) -> np.ndarray:
+        """Return our net volume of each symbol, base units, (S,), signed."""
+        own_units: np.ndarray = self._exposure["own_units"]
+        return own_units
+
     def value(self, bid: np.ndarray, ask: np.ndarray, quote_rate: np.ndarray) -> Valuation:
         """Return equity and leverage at these prices.
 

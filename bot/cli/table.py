@@ -39,6 +39,7 @@ _BOUND = {
     Bound.RATE: "rate",
     Bound.BAND: "band",
     Bound.TOUCH: "best level",
+    Bound.QUOTES: "quotes",
 }
 """What binds, in the width of a column; the line below the table says it in full."""
 _BINDS = "bound by"

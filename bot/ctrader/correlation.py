@@ -12,15 +12,13 @@ from enum import Enum
 from google.protobuf.message import Message
 
 from bot.ctrader.schema import payload_type
-from bot.execution.requests import CancelOrder, ClosePosition, PlaceOrder
+from bot.execution.requests import TradeRequest
 
 REPLY_TIMEOUT_NS = 15_000_000_000
 # The answer to a renewal is the only place where the new pair is, and the old one is dead by then.
 RENEWAL_TIMEOUT_NS = 45_000_000_000
 # The engine times its orders out much sooner; this only keeps a request from being remembered for ever.
 TRADE_TIMEOUT_NS = 300_000_000_000
-
-TradeRequest = PlaceOrder | ClosePosition | CancelOrder
 
 
 class Purpose(Enum):

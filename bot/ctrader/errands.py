@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from bot.ctrader.correlation import PendingRequest, Purpose, TradeRequest
+from bot.ctrader.correlation import PendingRequest, Purpose
 from bot.ctrader.errors import Reaction, rule_for
 from bot.ctrader.history import HistoryQuery, Window
 from bot.ctrader.orders import OrderIds, refused, to_wire
@@ -12,6 +12,7 @@ from bot.ctrader.outbox import Outbox
 from bot.ctrader.schema import message
 from bot.ctrader.translate import execution_reported, text
 from bot.engine.events import Event, RequestRefused
+from bot.execution.requests import TradeRequest
 from bot.market.symbols import SymbolSpec
 
 Emit = Callable[[Event], None]

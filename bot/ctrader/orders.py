@@ -6,9 +6,8 @@ from typing import Any
 from google.protobuf.message import Message
 
 from bot.ctrader import translate
-from bot.ctrader.correlation import TradeRequest
 from bot.engine.events import RequestRefused
-from bot.execution.requests import CancelOrder, ClosePosition, PlaceOrder
+from bot.execution.requests import AmendOrder, CancelOrder, ClosePosition, PlaceOrder, TradeRequest
 from bot.market.symbols import SymbolSpec
 
 _REMEMBERED = 4096
@@ -24,6 +23,8 @@ def to_wire(request: TradeRequest, account_id: int, spec: SymbolSpec | None) -> 
             return translate.new_order(request, account_id, spec)
         case ClosePosition():
             return translate.close_position(request, account_id)
+        case AmendOrder():
+            return translate.amend_order(request, account_id, spec)
         case CancelOrder():
             return translate.cancel_order(request, account_id)
 

@@ -2,12 +2,12 @@
 
 from google.protobuf.message import Message
 
-from bot.ctrader.correlation import Correlation, Outcome, PendingRequest, Purpose, TradeRequest
+from bot.ctrader.correlation import Correlation, Outcome, PendingRequest, Purpose
 from bot.ctrader.framing import frame
 from bot.ctrader.ratelimit import SECOND_NS, Budget, Importance, KindHeld, is_historical
 from bot.ctrader.schema import envelope, message, payload_type
 from bot.ctrader.send_queue import Outgoing, SendQueue
-from bot.execution.requests import PlaceOrder
+from bot.execution.requests import AmendOrder, PlaceOrder, TradeRequest
 
 HEARTBEAT_IDLE_NS = 10 * SECOND_NS
 INBOUND_LIMIT_NS = 60 * SECOND_NS
@@ -50,7 +50,7 @@ class Outbox:
     def send_trade(self, body: Message, trade: TradeRequest, now_ns: int) -> None:
         """Queue a trading request under a new message id; it leaves soon or not at all."""
         request = self.pending.register(Purpose.TRADE, body, trade=trade)
-        grows = isinstance(trade, PlaceOrder)
+        grows = isinstance(trade, PlaceOrder) or (isinstance(trade, AmendOrder) and not trade.reduces_risk)
         importance, life_ns = (
             (Importance.GROWTH, GROWTH_LIFE_NS) if grows else (Importance.REDUCTION, REDUCTION_LIFE_NS)
         )

@@ -17,7 +17,7 @@ from bot.ctrader.ratelimit import KindHeld
 from bot.ctrader.session import Session
 from bot.ctrader.token import TokenStep
 from bot.engine.events import Event
-from bot.execution.requests import ClosePosition, PlaceOrder, Request
+from bot.execution.requests import Request, TradeRequest
 
 
 class Asks(Protocol):
@@ -107,7 +107,7 @@ class Pipeline(Generic[D]):
             self._engine.receive(event)
         decision = self._engine.decide(now_ns)
         for request in decision.requests:
-            if self._orders_to_venue or not isinstance(request, PlaceOrder | ClosePosition):
+            if self._orders_to_venue or not isinstance(request, TradeRequest):
                 self._session.submit(request, now_ns)
         self._frames += self._session.data_to_send(now_ns)
         return decision

@@ -14,7 +14,7 @@ from bot.account.position import Deal, Position
 from bot.ctrader.schema import enum, message
 from bot.engine.events import ExecutionReported, MarginStated
 from bot.execution.orders import OrderSnapshot
-from bot.execution.requests import CancelOrder, ClosePosition, PlaceOrder
+from bot.execution.requests import AmendOrder, CancelOrder, ClosePosition, PlaceOrder
 from bot.market.symbols import DAY_S, Holiday, SymbolSpec
 
 NS_PER_MS = 1_000_000
@@ -340,6 +340,24 @@ def close_position(request: ClosePosition, account_id: int) -> Message:
     return message("ProtoOAClosePositionReq")(  # type: ignore[no-any-return]
         ctidTraderAccountId=account_id, positionId=request.position_id, volume=request.volume_cents
     )
+
+
+def amend_order(request: AmendOrder, account_id: int, spec: SymbolSpec | None) -> Message:
+    """Return the wire form of an amendment, with everything that our resting orders have.
+
+    Raises: ValueError for a volume that is not positive, or no price.
+    Source: ProtoOAAmendOrderReq; what becomes of fields left out is not documented, so none is.
+    """
+    if request.volume_cents <= 0 or (request.limit_price is None and request.stop_price is None):
+        raise ValueError(f"amendment of order {request.order_id} needs a volume above 0 and a price")
+    wire = message("ProtoOAAmendOrderReq")(
+        ctidTraderAccountId=account_id, orderId=request.order_id, volume=request.volume_cents
+    )
+    if request.limit_price is not None:
+        wire.limitPrice = spec.round_price(request.limit_price) if spec else request.limit_price
+    if request.stop_price is not None:
+        wire.stopPrice = spec.round_price(request.stop_price) if spec else request.stop_price
+    return wire  # type: ignore[no-any-return]
 
 
 def cancel_order(request: CancelOrder, account_id: int) -> Message:

@@ -91,6 +91,12 @@ class AccountGuard:
         """Count an order towards the rate limit."""
         self._sent_ns.append(now_ns)
 
+    def sent_last_minute(self, now_ns: int) -> int:
+        """Return how many orders, amends, cancels and closes of the last minute count towards the rate limit."""
+        while self._sent_ns and self._sent_ns[0] <= now_ns - _MINUTE_NS:
+            self._sent_ns.popleft()
+        return len(self._sent_ns)
+
     def view(
         self,
         prices: Prices,
@@ -109,8 +115,6 @@ class AccountGuard:
         Args: `pending_units` (S,) signed volume of increases on their way, base units: they count as if filled;
             `closings` why each symbol's market is closed, None where it is not.
         """
-        while self._sent_ns and self._sent_ns[0] <= now_ns - _MINUTE_NS:
-            self._sent_ns.popleft()
         fresh_rates = board.fresh_rates(prices)
         long_units, short_units = self._portfolio.sides_units()
         exposed = (long_units > 0) | (short_units > 0)
@@ -128,13 +132,14 @@ class AccountGuard:
             unit_notional_usd=prices.mid * board.usd_rates(prices),
             quiet_s=prices.quiet_s,
             doubtful=prices.doubtful | prices.odd | (prices.bid > prices.ask),
-            has_bids=np.isfinite(features.depth_bid),
-            has_asks=np.isfinite(features.depth_ask),
+            # Where the venue sends no depth, a price is all there is to say that somebody is there.
+            has_bids=np.isfinite(np.where(features.is_spot_only > 0, features.bid, features.depth_bid)),
+            has_asks=np.isfinite(np.where(features.is_spot_only > 0, features.ask, features.depth_ask)),
             # A table that has not come is None, not empty: margin is unknown then, and nothing may grow.
             tiers=tuple(() if s.leverage_id is None else self._tiers.get(s.leverage_id) for s in specs),
             margin_rules=self._margin_rules,
             netted=self.is_netted,
-            orders_last_minute=len(self._sent_ns),
+            orders_last_minute=self.sent_last_minute(now_ns),
             pending_units=pending_units,
             access_rights=self._access_rights,
             closings=closings,

@@ -43,6 +43,7 @@ class Bookkeeping:
         for order in event.orders:
             if order.symbol_id in self._traded and order.label == self._settings.label:
                 self._orders.adopt(order, *self._traded[order.symbol_id], event.recv_ns)
+        self._orders.listed(event.orders)
         self._guard.changed()
 
     def history_listed(self, event: ev.OrderHistoryListed) -> None:

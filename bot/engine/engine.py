@@ -7,8 +7,8 @@ something is to be traded, refused or reported.
 
     market data -> features -> goal (strategy) -> target (pace, caps) -> volume -> risk gate -> plan -> request
 
-Invariants: time enters as `recv_ns` and `now_ns` only; at most one order of ours is open per symbol; the gate in
-`account/risk.py` has approved every order that is sent.
+Invariants: time enters as `recv_ns` and `now_ns` only; a symbol has at most one order of ours on its way to the
+market, and one resting a side; the gate in `account/risk.py` has approved every order that is sent.
 """
 
 import math
@@ -20,9 +20,10 @@ from bot.account.portfolio import Portfolio, Valuation
 from bot.account.risk import Refused, RiskView
 from bot.engine import events as ev
 from bot.engine.account_guard import AccountGuard
+from bot.engine.actions import Actions
 from bot.engine.bookkeeping import Bookkeeping
 from bot.engine.day_clock import DayClock
-from bot.engine.decision import Decision, IntendedOrder
+from bot.engine.decision import Decision
 from bot.engine.doubts import Doubts, Standing
 from bot.engine.explained import Explanation
 from bot.engine.feed_watch import FeedWatch
@@ -31,13 +32,14 @@ from bot.engine.market_hours import MarketHours
 from bot.engine.order_flow import OrderFlow
 from bot.engine.order_maker import OrderMaker
 from bot.engine.prices import PriceBoard, Prices
+from bot.engine.quoter import CLOSING, ENDING, Quoter
 from bot.engine.readiness import Readiness
 from bot.engine.rows import NO_ROWS, decision_rows
 from bot.engine.settings import EngineSettings
 from bot.engine.sizer import Sizer
+from bot.engine.trader import Trader
 from bot.engine.watched_sizes import WatchedSizes
 from bot.execution.fill_quality import FillQuality
-from bot.execution.requests import Request
 from bot.market.book import BookArrays
 from bot.market.evaluator import Evaluator, Features
 from bot.market.symbols import SymbolSpec
@@ -59,6 +61,11 @@ class Engine:
         self._guard = AccountGuard(settings, self._portfolio)
         self._bookkeeping = Bookkeeping(settings, self._portfolio, self._orders, self._guard)
         self._maker = OrderMaker(settings, self._portfolio, self._orders, self._bookkeeping.hands_off)
+        self._fills = FillWatch()
+        self._sizer = Sizer(settings)
+        self._trader = Trader(self._portfolio, self._maker, self._guard, self._hours, self._fills, self._sizer)
+        parts = (self._portfolio, self._orders, self._maker, self._guard, self._hours)
+        self._quoter = Quoter(settings, *parts, self._bookkeeping.hands_off)
         self._readiness = Readiness()
         self._stopping = False
         self._specs: tuple[SymbolSpec, ...] = ()
@@ -68,8 +75,6 @@ class Engine:
         self._sizes = WatchedSizes()
         self._usual: dict[str, dict[str, object]] = {}
         self._day = DayClock(calendar=settings.calendar, time_of_day=settings.evaluator.time_of_day)
-        self._fills = FillWatch()
-        self._sizer = Sizer(settings)
         self._feed_watch = FeedWatch()
         self._barred: tuple[object, ...] = ()
         self._standing = Standing()
@@ -155,8 +160,9 @@ class Engine:
     @property
     def is_settled(self) -> bool:
         """Whether nothing is on its way, and nothing of ours is left to close if it should be."""
-        is_left = self._is_closing and any(map(self._holds_own, range(self._traded)))
-        return not (is_left or self._orders.open_orders())
+        if self._orders.resting.is_waiting(keeping=self._settings.keep_on_stop):
+            return False
+        return not (self._is_closing and any(map(self._holds_own, range(self._traded))))
 
     def _holds_own(self, s: int) -> bool:
         return bool(self._portfolio.own_positions(self._specs[s].symbol_id))
@@ -242,10 +248,10 @@ class Engine:
     def decide(self, now_ns: int) -> Decision:
         """Return what follows from everything received so far."""
         self._now_ns = now_ns
-        requests: list[Request] = list(self._orders.overdue(now_ns, ready=self._readiness.session_ready))
+        ready = self._readiness.session_ready
+        done = Actions(requests=list(self._orders.overdue(now_ns, ready=ready)))
         if self._evaluator is None:
-            state = self._readiness.changed(self._guard.trading, {})
-            return Decision(now_ns, NO_ROWS, requests=tuple(requests), order_changes=self._orders.take(), state=state)
+            return done.decision(now_ns, NO_ROWS, self._orders.take(), self._readiness.changed(self._guard.trading, {}))
         evaluator = self._evaluator
         if self._hours.is_due(now_ns):
             self._hours.update(evaluator.quiet_s(now_ns), now_ns)
@@ -256,20 +262,24 @@ class Engine:
             evaluator.advance(now_ns)
         prices = self._board.now(now_ns)
         self._valuation = self._portfolio.value_at(prices.table)
-        refused = self._check_account(prices, now_ns)
+        done.refused += self._check_account(prices, now_ns)
         self._sizes.renew(evaluator, prices, self._board, self._valuation.equity, now_ns)
         held = self._valuation.leverage
         factors, targets = self._find_targets(prices, held, now_ns)
-        intended: list[IntendedOrder] = []
-        if self._readiness.session_ready and (self._is_closing or not self._stopping):
-            self._trade(prices, held[: self._traded], factors, targets, intended, requests, refused)
-        ready = self._readiness.session_ready
-        requests.extend(self._feed_watch.requests(prices, self._specs, self._traded, now_ns, ready=ready))
+        if ready and self._quoter.is_needed:
+            # Cancels go before what is traded at the market.
+            self._quote(prices, held, factors, targets, done)
+        if ready and (self._is_closing or not self._stopping):
+            self._trader.trade(
+                self._specs[: self._traded], prices, evaluator, held[: self._traded], factors, targets,
+                self._valuation.equity, now_ns, done, closing=self._is_closing, view=lambda: self._view(prices),
+            )  # fmt: skip
+        done.requests += self._feed_watch.requests(prices, self._specs, self._traded, now_ns, ready=ready)
         rows = decision_rows(evaluator.changed, evaluator.table, held, targets.rows, factors)
         changes = self._orders.take()
         self._fills.changed(changes)
         state = self._readiness.changed(self._guard.trading, self._doubts(prices))
-        return Decision(now_ns, rows, tuple(intended), tuple(requests), changes, tuple(refused), state)
+        return done.decision(now_ns, rows, changes, state)
 
     def _find_targets(self, prices: Prices, held: np.ndarray, now_ns: int) -> tuple[np.ndarray, Targets]:
         assert self._evaluator is not None
@@ -305,62 +315,45 @@ class Engine:
         if told == self._barred:
             return
         self._barred = told
-        barred = np.where(day.barred[:n], int(Bound.CALENDAR), int(Bound.NONE))
+        free = Bound.QUOTES if self._sizer.quotes else Bound.NONE
+        barred = np.where(day.barred[:n], int(Bound.CALENDAR), int(free))
         barred[awaiting[:n]] = Bound.NOT_READY
         barred[[self._index[symbol_id] for symbol_id in hands_off]] = Bound.HANDS_OFF
         if unready:
             barred[:] = Bound.NOT_READY
         self._sizer.bar(barred, day.holiday_factor)
 
-    def _trade(
+    def _quote(
         self,
         prices: Prices,
         held: np.ndarray,
         factors: np.ndarray,
         targets: Targets,
-        intended: list[IntendedOrder],
-        requests: list[Request],
-        refused: list[Refused],
+        done: Actions,
     ) -> None:
-        """Walk the symbols whose target differs from what is held, and add what follows to the three lists."""
+        """Move our resting quotes, where the strategy keeps any or an earlier run has left some."""
         assert self._evaluator is not None
-        now_ns = self._now_ns
-        view: RiskView | None = None
-        # While everything is to be closed, a hedged pair counts although it nets to nothing.
-        closing = self._is_closing
-        apart = targets.target != held
-        if not closing and not apart.any():
+        evaluator, n, now_ns = self._evaluator, self._traded, self._now_ns
+        specs, quoter = self._specs[:n], self._quoter
+        bar = CLOSING if self._is_closing else ENDING if self._stopping else ""
+        if not quoter.is_due(evaluator.table, specs, evaluator.changed[:n] != 0, bar, now_ns):
             return
-        wanted = filter(self._holds_own, range(self._traded)) if closing else np.flatnonzero(apart)
-        for s in map(int, wanted):
-            spec = self._specs[s]
-            if prices.odd[s]:
-                continue  # one price may be a slip; if it stays it becomes doubtful, and then it may reduce
-            why_closed = self._hours.closings[s]
-            if self._hours.awaiting[s] or (why_closed is not None and self._maker.has_told(spec.name, why_closed)):
-                continue
-            urgent = bool(targets.urgent[s]) or self._guard.is_flattening
-            if not self._maker.may_act(s, spec.symbol_id, now_ns, urgent=urgent):
-                continue
-            view = view or self._view(prices)
-            equity = self._valuation.equity
-            made = self._maker.make(
-                s, spec, prices, view, self._evaluator, factors, targets, equity, now_ns, closing=closing
-            )
-            if made is None:
-                continue
-            if isinstance(made, Refused):
-                if self._maker.is_news(made, now_ns):
-                    refused.append(made)
-                continue
-            order, request, grows = made
-            intended.append(order)
-            requests.append(request)
-            self._guard.order_sent(now_ns)
-            self._fills.sent(order, request, s, spec.digits, float(prices.mid[s]), now_ns)
-            if grows:
-                self._sizer.note_growth(s, now_ns)
-            view = None  # what is on its way counts from here on
+        base = self._sizer.base * self._day.holiday_factor[:n]
+        limit = np.fmin(base * factors[:, :n].prod(axis=0), targets.rows["cap"])
+        warm = evaluator.watched_s(now_ns)[:n] >= self._settings.pace.warm_up_s
+        moment = quoter.moment(
+            now_ns,
+            evaluator.table,
+            prices,
+            specs,
+            (held[:n], limit, base),
+            targets,
+            self._valuation.equity,
+            warm & ~self._day.barred[:n],
+            bar,
+            view=lambda: self._view(prices),
+        )
+        quoter.quote(moment, done.intended, done.requests, done.refused)
 
     def _view(self, prices: Prices) -> RiskView:
         assert self._evaluator is not None
@@ -370,7 +363,7 @@ class Engine:
             self._evaluator.features,
             self._specs,
             self._valuation,
-            self._orders.pending_units(len(self._specs)),
+            self._orders.pending_units(self._portfolio.own_units()),
             self._hours.closings,
             self._now_ns,
             ready=self._readiness.session_ready,
@@ -389,7 +382,7 @@ class Engine:
     # -- reporting ----------------------------------------------------------------------------------------------
 
     def _doubts(self, prices: Prices) -> Doubts:
-        return self._standing.doubts(
+        doubts = self._standing.doubts(
             prices,
             closings=self._hours.closings,
             unknown=self._orders.unknown_symbols(),
@@ -398,3 +391,5 @@ class Engine:
             problem=self._sizer.strategy.problem,
             is_changed=self._board.is_changed,
         )
+        self._board.is_changed = False
+        return doubts

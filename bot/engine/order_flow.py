@@ -1,19 +1,23 @@
 """The life of our orders: sent, answered, overdue, unknown, resolved; and the lines that report it.
 
+What is particular to orders that rest in the book, and to their amends and cancels, is in `resting_flow.py`.
+
 Invariant: an order whose outcome is unknown keeps its symbol closed until reconcile, order list and deal list have
 answered, and for `settle_s` after that. It is never sent again.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from bot.account.portfolio import Portfolio
 from bot.engine import events as ev
+from bot.engine.adoption import adopted, is_adoptable
 from bot.engine.decision import IntendedOrder, OrderChange
 from bot.engine.market_hours import CLOSED_CODES, MarketHours
+from bot.engine.resting_flow import GONE, RestingFlow
 from bot.execution.in_flight import OrdersInFlight, OwnOrder
 from bot.execution.orders import OrderSnapshot
 from bot.execution.requests import ClosePosition, PlaceOrder, Request, ResolveOrders
@@ -22,7 +26,6 @@ from bot.market.symbols import SymbolSpec
 _SECOND = 1_000_000_000
 _ASK_AGAIN_NS = 10 * _SECOND
 _FIRST_PAUSE_NS, _LONGEST_PAUSE_NS = _SECOND, 60 * _SECOND
-_GONE = frozenset({"POSITION_NOT_FOUND", "POSITION_NOT_OPEN", "ORDER_NOT_FOUND", "ENTITY_NOT_FOUND"})
 # So often positions are compared with the venue's own while nothing happens: an event may have been lost.
 _LOOK_NS, _LOOK_CALM_NS = 60 * _SECOND, 30 * _SECOND
 _CLOCK_SLACK_NS = 60 * _SECOND  # the venue's clock may differ from ours when orders are looked up by time
@@ -55,6 +58,7 @@ class OrderFlow:
         self._timeout_ns = round(order_timeout_s * _SECOND)
         self._settle_ns = round(settle_s * _SECOND)
         self._in_flight = OrdersInFlight()
+        self.resting = RestingFlow(self._in_flight, hours, self._move, self._note)
         self._sent: dict[str, _Sent] = {}
         self._changes: list[OrderChange] = []
         self._ours: set[str | None] = set()
@@ -86,6 +90,8 @@ class OrderFlow:
             position_id=request.position_id,
             sent_ns=now_ns,
             increases_risk=grows,
+            limit_price=request.limit_price if isinstance(request, PlaceOrder) else None,
+            changed_ns=now_ns,
         )
         self._in_flight.add(order)
         self._ours.add(order.client_order_id)
@@ -104,57 +110,28 @@ class OrderFlow:
 
     def is_held(self, request: PlaceOrder | ClosePosition, now_ns: int) -> bool:
         """Return whether the venue blocks this kind of request, for every symbol."""
-        return self._held_until_ns.get(type(request), 0) > now_ns
+        return self.is_kind_held(type(request), now_ns)
+
+    def is_kind_held(self, kind: type, now_ns: int) -> bool:
+        """Return whether the venue blocks a kind of request, for every symbol."""
+        return self._held_until_ns.get(kind, 0) > now_ns
 
     def has_open(self, symbol_id: int) -> bool:
         """Return whether an order of ours on this symbol has no final state yet."""
         return any(order.symbol_id == symbol_id for order in self._in_flight.all())
 
     def adopt(self, snapshot: OrderSnapshot, symbol_index: int, spec: SymbolSpec, now_ns: int) -> None:
-        """Take over an order of ours that the venue still works on, as after a crash: its symbol gets no other.
+        """Take over an order of ours that the venue still works on, as after a crash.
 
-        Resting orders are left alone; this version sends none.
+        While a market order works its symbol gets no other; a resting one is then kept or cancelled, as is wished.
         """
-        if snapshot.status != "accepted" or snapshot.order_type not in ("market", "market_range"):
+        if not is_adoptable(snapshot) or self._in_flight.find(snapshot.client_order_id, snapshot.order_id) is not None:
             return
-        if self._in_flight.find(snapshot.client_order_id, snapshot.order_id) is not None:
-            return
-        client_order_id = snapshot.client_order_id or f"venue-{snapshot.order_id}"
-        volume = abs(snapshot.volume_cents)
-        intended = IntendedOrder(
-            symbol=spec.name,
-            action="close" if snapshot.closing else "open",
-            side="buy" if snapshot.volume_cents > 0 else "sell",
-            volume_cents=volume,
-            lots=spec.lots(volume),
-            order_type=snapshot.order_type,
-            position_id=snapshot.position_id,
-            order_id=snapshot.order_id,
-            client_order_id=client_order_id,
-            leverage_now=None,
-            leverage_target=None,
-            reason="found working at the venue: sent before this run",
-            predicted_slippage_bps=None,
-            margin_before=None,
-            margin_after=None,
-            margin_level_after=None,
-        )
-        order = OwnOrder(
-            client_order_id=client_order_id,
-            symbol_index=symbol_index,
-            symbol_id=snapshot.symbol_id,
-            volume_cents=snapshot.volume_cents,
-            position_id=snapshot.position_id,
-            sent_ns=now_ns,
-            increases_risk=not snapshot.closing,
-            state="accepted",
-            order_id=snapshot.order_id,
-            executed_cents=snapshot.executed_cents,
-        )
+        intended, order = adopted(snapshot, symbol_index, spec, now_ns)
         self._in_flight.add(order)
-        self._ours.add(client_order_id)
+        self._ours.add(order.client_order_id)
         self._our_order_ids.add(snapshot.order_id)
-        self._sent[client_order_id] = _Sent(intended, None)
+        self._sent[order.client_order_id] = _Sent(intended, None)
         self._report(order, "accepted", snapshot, None, paper=False)
 
     def is_ours(self, client_order_id: str | None, order_id: int | None) -> bool:
@@ -168,14 +145,16 @@ class OrderFlow:
         """
         return any(o.position_id == position_id and o.order_id is None for o in self._in_flight.all())
 
-    def pending_units(self, symbol_count: int) -> np.ndarray:
-        """Return the signed volume of increases on their way, (S,) base units: what may fill at any moment."""
-        pending = np.zeros(symbol_count)
+    def pending_units(self, net_units: np.ndarray) -> np.ndarray:
+        """Return the signed volume of increases on their way, (S,) base units: what may fill at any moment.
+
+        Args: `net_units` (S,) what we hold. Of the resting orders of a symbol only one side counts, the worse one.
+        """
+        pending = np.zeros(len(net_units))
         for order in self._in_flight.all():
-            if order.increases_risk:
-                left = abs(order.volume_cents) - order.executed_cents
-                pending[order.symbol_index] += math.copysign(left, order.volume_cents) / 100
-        return pending
+            if order.increases_risk and not order.is_resting:
+                pending[order.symbol_index] += math.copysign(order.left_cents, order.volume_cents) / 100
+        return np.asarray(pending + self.resting.worst_units(net_units + pending))
 
     def unknown_symbols(self) -> list[int]:
         """Return the indexes of symbols with an order whose outcome is unknown."""
@@ -194,23 +173,30 @@ class OrderFlow:
         state = _STATE_OF_KIND.get(event.kind)
         order_id = event.order.order_id if event.order is not None else None
         order = self._in_flight.find(event.client_order_id, order_id)
+        if event.kind == "cancel_rejected":
+            self.resting.cancel_rejected(event, order)
         if order is None or state is None:
             return
+        order.is_paper = event.paper
         if event.order is not None:
-            order.order_id = event.order.order_id
+            order.learn(event.order)
             self._our_order_ids.add(order.order_id)
-            order.executed_cents = max(order.executed_cents, event.order.executed_cents)
         if state == "rejected":
-            self._pause(order.symbol_index, event.error_code, event.recv_ns)
+            self._pause(order, event.error_code, event.recv_ns)
         elif state in ("partially_filled", "filled"):
             self._failures.pop(order.symbol_index, None)
             self._hours.traded(order.symbol_index)
         self._move(order, state, event.order, event.error_code, paper=event.paper)
+        self.resting.told(order, state, event)
 
-    def _pause(self, symbol_index: int, error_code: str | None, now_ns: int) -> None:
+    def _pause(self, order: OwnOrder, error_code: str | None, now_ns: int) -> None:
         """Wait before the next order on a symbol after a refusal, twice as long after each further one."""
+        symbol_index = order.symbol_index
         if error_code in CLOSED_CODES:
             self._hours.refused(symbol_index, str(error_code), now_ns)
+            return
+        if order.is_resting:
+            self.resting.pause(symbol_index, error_code, now_ns)
             return
         if error_code == "NOT_SENT":
             # Nobody has refused it: what was too old to be sent is decided anew, on the market of then.
@@ -223,22 +209,25 @@ class OrderFlow:
     def refused(self, event: ev.RequestRefused) -> None:
         """Mark a refused order: rejected, or unknown where the code does not say that nothing happened."""
         order = self._in_flight.find(event.client_order_id, event.order_id)
+        if self.resting.refused(event, order):
+            return
         if order is not None:
             # What is gone at the venue is not what we hold: look it up instead of trying again.
-            doubtful = event.outcome_unknown or event.error_code in _GONE
+            doubtful = event.outcome_unknown or event.error_code in GONE
             sent = self._sent.get(order.client_order_id)
             if event.retry_at_ns is not None and sent is not None:
                 self._held_until_ns[type(sent.request)] = event.retry_at_ns
             elif not doubtful:
-                self._pause(order.symbol_index, event.error_code, event.recv_ns)
+                self._pause(order, event.error_code, event.recv_ns)
             self._move(order, "unknown" if doubtful else "rejected", None, event.error_code, paper=event.paper)
 
     def connection_lost(self) -> None:
         """Everything without a final answer may or may not have happened: unknown."""
         self._looked_ns = None
+        self.resting.connection_lost()
         for order in self._in_flight.all():
             order.asked_ns = None
-            if order.state != "unknown":
+            if order.state != "unknown" and not order.is_paper:
                 self._move(order, "unknown", None, "CONNECTION_LOST", paper=False)
 
     def history(self, event: ev.OrderHistoryListed, lagging: frozenset[int] = frozenset()) -> None:
@@ -255,17 +244,20 @@ class OrderFlow:
             if found is not None and lagging & {d.position_id for d in event.deals if d.order_id == found.order_id}:
                 continue  # asked again in a while
             if found is not None and found.status != "accepted":
-                order.order_id = found.order_id
-                order.executed_cents = max(order.executed_cents, found.executed_cents)
+                order.learn(found)
                 self._move(order, found.status, found, None, paper=False)
+                self.resting.ended(order)
             elif found is not None:
-                order.order_id, order.asked_ns = found.order_id, None
+                order.learn(found)
+                order.asked_ns = None
                 self._move(order, "accepted", found, None, paper=False)
                 order.sent_ns = event.recv_ns  # it lives: give it its time again
+                self.resting.found_working(order)
                 continue
             elif event.complete and self._is_missing_for_good(order, event.recv_ns):
-                self._pause(order.symbol_index, None, event.recv_ns)
+                self._pause(order, None, event.recv_ns)
                 self._move(order, "resolved", None, None, paper=False)
+                self.resting.ended(order)
                 continue  # it has settled between the two looks
             else:
                 continue  # asked again in a while
@@ -291,6 +283,10 @@ class OrderFlow:
                     return snapshot
         return None
 
+    def listed(self, orders: Iterable[OrderSnapshot]) -> None:
+        """Compare our resting orders with the venue's own list of working ones."""
+        self.resting.listed(orders)
+
     def doubt(self) -> None:
         """Say that positions and events do not add up: the venue is asked, at most every ten seconds."""
         self._is_in_doubt = True
@@ -300,8 +296,10 @@ class OrderFlow:
     def overdue(self, now_ns: int, *, ready: bool) -> Iterator[Request]:
         """Turn orders without an answer into unknown ones, and ask the venue about those once we are ready."""
         earliest: int | None = None
+        self.resting.overdue(now_ns, self._timeout_ns)
         for order in self._in_flight.all():
-            if order.state != "unknown" and now_ns - order.sent_ns >= self._timeout_ns:
+            is_late = not order.is_working and now_ns - order.sent_ns >= self._timeout_ns
+            if order.state != "unknown" and is_late:
                 self._move(order, "unknown", None, "ORDER_TIMEOUT", paper=False)
             if order.state == "unknown" and ready:
                 if self._is_to_be_asked_for(order, now_ns):
@@ -320,7 +318,8 @@ class OrderFlow:
         if self._looked_ns is None:
             self._looked_ns = now_ns  # READY has just been reached, over a reconcile
         is_open = not bool(self._hours.closed.all())  # nothing moves in closed markets
-        calm = is_open and not self._in_flight.all() and now_ns - self._active_ns >= _LOOK_CALM_NS
+        is_waiting = not all(order.is_working for order in self._in_flight.all())
+        calm = is_open and not is_waiting and now_ns - self._active_ns >= _LOOK_CALM_NS
         return calm and now_ns - self._looked_ns >= _LOOK_NS
 
     def _is_to_be_asked_for(self, order: OwnOrder, now_ns: int) -> bool:
@@ -338,6 +337,10 @@ class OrderFlow:
             self._report(order, state, snapshot, error_code, paper=paper)
             if order.is_done:
                 del self._sent[order.client_order_id]
+
+    def _note(self, change: OrderChange) -> None:
+        self._ours.add(change.order.client_order_id)
+        self._changes.append(change)
 
     def _report(
         self, order: OwnOrder, state: str, snapshot: OrderSnapshot | None, error_code: str | None, *, paper: bool

@@ -17,6 +17,7 @@ from bot.market import features as formulas
 from bot.market.book import ASK, BID, levels
 from bot.market.evaluator import Evaluator
 from bot.market.symbols import SymbolSpec
+from bot.sizing.bound import BOUND_WORDS, Bound
 from bot.sizing.leverage import Targets
 from bot.sizing.target import target_volume_cents
 
@@ -47,6 +48,16 @@ class OrderMaker:
             return False
         last = self._last_order_ns.get(symbol_id)
         return urgent or last is None or now_ns - last >= self._settings.min_interval_s * _SECOND
+
+    @property
+    def _next_id(self) -> str:
+        return f"{self._settings.run_id}-{self._next_order}"
+
+    def take_id(self) -> str:
+        """Return a client order id that no other order of this run has, or will have."""
+        taken = self._next_id
+        self._next_order += 1
+        return taken
 
     def make(
         self,
@@ -94,12 +105,12 @@ class OrderMaker:
             float(prices.bid[s]),
             float(prices.ask[s]),
             self._settings.style,
-            f"{self._settings.run_id}-{self._next_order}",
+            self._next_id,
             netted=view.netted,
         )
         if planned is None or self._orders.is_held(planned.request, now_ns):
             return None
-        self._next_order += 1
+        self.take_id()
         self._last_order_ns[spec.symbol_id] = now_ns
         order = self._intended(verdict, planned, spec, evaluator, view, factors, targets)
         grows = abs(verdict.target_cents) > abs(verdict.held_cents)
@@ -143,7 +154,7 @@ class OrderMaker:
         reason = f"{self._settings.strategy.name}: {held:+.2f}x -> {target:+.2f}x"
         reason += f" ({why})" if why else ""
         if targets.urgent[s]:
-            reason += "; a leverage or margin limit is exceeded"
+            reason += f"; {_urgency(Bound(int(targets.bound[s])), int(evaluator.table['crisis_level'][s]))}"
         if verdict.note:
             reason += f"; {verdict.note}"
         return IntendedOrder(
@@ -169,9 +180,11 @@ class OrderMaker:
 def predicted_slippage_bps(evaluator: Evaluator, s: int, volume_cents: int) -> float | None:
     """Return the walk-the-book cost of an order (signed, 0.01 base unit) against the mid of the book, in bps.
 
-    Missing: None when the book cannot tell.   Source: models 8.1.
+    Without depth it is half of the spread.   Missing: None when the book cannot tell.   Source: models 8.1.
     """
     side = 1 if volume_cents > 0 else -1
+    if evaluator.features.is_spot_only[s]:
+        return known(float(evaluator.features.spread_bps[s]) / 2)
     prices_e5, sizes_cents = levels(evaluator.books, ASK if side > 0 else BID, s)
     features = evaluator.features
     mid = formulas.mid(float(features.depth_bid[s]), float(features.depth_ask[s]))
@@ -183,3 +196,10 @@ def predicted_slippage_bps(evaluator: Evaluator, s: int, volume_cents: int) -> f
 def known(number: float) -> float | None:
     """Return a number, or None for NaN and infinity: what a scalar that is not known is called."""
     return float(number) if math.isfinite(number) else None
+
+
+def _urgency(bound: Bound, crisis_level: int) -> str:
+    """Return why a reduction cannot wait."""
+    if bound is Bound.CRISIS:
+        return f"crisis level {crisis_level}"
+    return f"above {BOUND_WORDS[bound]}, cut at once" if bound <= Bound.MARGIN and bound else "no equity is left"

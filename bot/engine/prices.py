@@ -95,7 +95,7 @@ def _price(
 class PriceBoard:
     """Turns the evaluator's spot prices into account terms.
 
-    `is_changed` says whether the health of any feed was another at the last `now` than at the one before.
+    `is_changed` says that the health of a feed has become another; whoever has told of it sets it back.
     """
 
     def __init__(self, loaded: SymbolsLoaded, evaluator: Evaluator, stale_quote_s: float) -> None:
@@ -113,7 +113,7 @@ class PriceBoard:
 
     def now(self, now_ns: int) -> Prices:
         """Return the prices of this moment; conversion uses the last known mid, however old (see `fresh_rates`)."""
-        self.is_changed = _price(
+        self.is_changed |= _price(
             self._evaluator.table,
             self._evaluator.state,
             self._prices.table,

@@ -45,4 +45,5 @@ class EngineSettings:
     max_drawdown_frac: float
     flatten_on_loss: bool
     flatten_on_stop: bool
+    keep_on_stop: bool  # leave resting orders in the book when a run ends
     run_id: str

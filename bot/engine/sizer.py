@@ -16,6 +16,7 @@ from bot.market.book import ASK, BID
 from bot.market.evaluator import Evaluator
 from bot.market.symbols import SymbolSpec
 from bot.sizing.leverage import LeverageRules, Targets
+from bot.sizing.quoting import as_quoting
 from bot.sizing.strategy import Strategy
 
 _LONG, _SHORT, _FOLLOW, _SIGNAL = range(4)
@@ -26,6 +27,7 @@ _DIRECTIONS = {"long": _LONG, "short": _SHORT, "follow": _FOLLOW, "signal": _SIG
 def _fill(
     inputs: np.ndarray,
     prices: np.ndarray,
+    table: np.ndarray,
     state: np.ndarray,
     levels: np.ndarray,
     heads: np.ndarray,
@@ -53,9 +55,15 @@ def _fill(
         if bids and asks:
             least = min(levels[BID, s, bids - 1].size, levels[ASK, s, asks - 1].size) / 100.0
             row.touch_leverage = least * price.unit_notional / equity
-        # A long is closed against bids. A symbol without depth is closed against its spot price.
-        has_book = bids + asks > 0
-        row.exit_open = (bids > 0 if held[s] > 0 else asks > 0) if has_book else math.isfinite(price.mid)
+        # A long is closed against bids. Where nothing at all can be sold within the cap on the cost of leaving, selling
+        # now is what the cap is there to prevent: growth has ended, and the rest waits for a better price.
+        tb = table[s]
+        if tb.is_spot_only > 0:
+            row.exit_open = tb.spread_bps / 2 <= state[s].exit_cost_cap_bps
+        elif held[s] > 0:
+            row.exit_open = bids > 0 and not tb.sell_capacity_units <= 0
+        else:
+            row.exit_open = asks > 0 and not tb.buy_capacity_units <= 0
 
 
 class Sizer:
@@ -71,6 +79,10 @@ class Sizer:
         self._places: dict[int, int] = {}
         self._traded = 0
         self._directions = np.array([_DIRECTIONS[c.direction] for c in settings.symbols], np.int64)
+        # Quotes fill where they fill; the market only brings an inventory back within its bounds.
+        self.quotes = as_quoting(settings.strategy) is not None
+        if self.quotes:
+            self._directions[self._directions == _SIGNAL] = _FOLLOW
         self._has_signal = bool((self._directions == _SIGNAL).any())
         self._base = np.array([settings.base_leverage * c.weight for c in settings.symbols])
         self._side = np.empty(0)
@@ -135,7 +147,7 @@ class Sizer:
         signal = self.strategy.directions(table) if self._has_signal else self._side
         side = self._side
         _fill(
-            self._rules.inputs, prices, evaluator.state, books.levels, books.heads,
+            self._rules.inputs, prices, table, evaluator.state, books.levels, books.heads,
             held, self._directions, signal, side, equity, now_ns,
         )  # fmt: skip
         if closing:

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from bot.execution.orders import OrderSnapshot
+
 # What may follow what. A state that is not a key is final. `unknown` is left only by the venue's own word.
 TRANSITIONS: dict[str, frozenset[str]] = {
     "sent": frozenset({"accepted", "partially_filled", "filled", "cancelled", "expired", "rejected", "unknown"}),
@@ -15,11 +17,18 @@ TRANSITIONS: dict[str, frozenset[str]] = {
     ),
 }
 FINAL = frozenset({"filled", "cancelled", "expired", "rejected", "resolved"})
+# States in which a resting order waits in the book: nothing is overdue about it.
+WORKING = frozenset({"accepted", "partially_filled", "replaced"})
 
 
 @dataclass(slots=True)
 class OwnOrder:
-    """One of our orders on its way. Units: volumes in 0.01 base unit, as in its request; times ns."""
+    """One of our orders on its way, or resting in the book.
+
+    `position_id` is the position that its request named: a resting order that names one closes it and nothing else.
+    `is_stuck` says that the venue would not change it: it is to be cancelled.
+    Units: volumes in 0.01 base unit, as in its request; `limit_price` in quote currency; times ns.
+    """
 
     client_order_id: str
     symbol_index: int
@@ -33,15 +42,52 @@ class OwnOrder:
     executed_cents: int = 0
     asked_ns: int | None = None  # when the venue was asked what became of it
     missed_ns: int | None = None  # when its lists did not know it, for the first time
+    limit_price: float | None = None  # of a resting order
+    changed_ns: int = 0  # when we last asked for a change of it
+    quiet_until_ns: int = 0  # before when no change of it is asked for, after a refused cancel
+    refusals: int = 0  # of its cancel
+    is_paper: bool = False
+    is_stuck: bool = False
 
     @property
     def is_done(self) -> bool:
         """Whether the venue has nothing more to say about it."""
         return self.state in FINAL
 
+    @property
+    def is_resting(self) -> bool:
+        """Whether it is meant to wait in the book."""
+        return self.limit_price is not None
+
+    @property
+    def is_working(self) -> bool:
+        """Whether it waits in the book, as far as we know."""
+        return self.is_resting and self.state in WORKING
+
+    @property
+    def side(self) -> int:
+        """+1 to buy, -1 to sell; of a resting order, whose volume is signed."""
+        return 1 if self.volume_cents > 0 else -1
+
+    @property
+    def left_cents(self) -> int:
+        """What of it is not executed, positive."""
+        return max(abs(self.volume_cents) - self.executed_cents, 0)
+
+    def learn(self, snapshot: OrderSnapshot) -> None:
+        """Take what the venue says the order is."""
+        self.order_id = snapshot.order_id
+        self.executed_cents = max(self.executed_cents, snapshot.executed_cents)
+        if self.is_resting:
+            self.volume_cents = snapshot.volume_cents or self.volume_cents
+            self.limit_price = self.limit_price if snapshot.limit_price is None else snapshot.limit_price
+
 
 class OrdersInFlight:
-    """Our orders that have no final state yet, by client order id; at most one a symbol may be open."""
+    """Our orders that have no final state yet, by client order id.
+
+    At most one a symbol may be on its way to a fill; resting ones stand beside it, one a side.
+    """
 
     def __init__(self) -> None:
         self._orders: dict[str, OwnOrder] = {}
@@ -75,10 +121,14 @@ class OrdersInFlight:
         self._settling_ns[symbol_index] = until_ns
 
     def busy(self, symbol_index: int, now_ns: int) -> bool:
-        """Return whether a symbol must not get another order now."""
+        """Return whether a symbol must not get another order now: one is on its way, unknown, or was so just now.
+
+        An order that rests, or is about to, does not stand in the way of one that closes a position.
+        """
         if self._settling_ns.get(symbol_index, 0) > now_ns:
             return True
-        return any(o.symbol_index == symbol_index for o in self._orders.values())
+        open_here = (o for o in self._orders.values() if o.symbol_index == symbol_index)
+        return any(not o.is_resting or o.state == "unknown" for o in open_here)
 
     def all(self) -> list[OwnOrder]:
         """Return every order without a final state, oldest first."""

@@ -2,9 +2,13 @@
 
 It walks the book as it stands, charges nothing but the spread and the depth it eats, and does not change the book. A
 market-range order takes only levels inside its range and loses the rest, as the venue cancels it.
+
+A limit order rests. Whenever its symbol's book has changed, `match` fills it at its own price with what the levels that
+reach that price hold; the same display is not taken twice, only what is added to it. That is neither the best nor the
+worst case: a real order has a place in a queue, which no feed of this venue tells.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal
 
@@ -12,7 +16,7 @@ import numpy as np
 
 from bot.account.position import Deal, Position
 from bot.execution.orders import OrderSnapshot
-from bot.execution.requests import ClosePosition, PlaceOrder
+from bot.execution.requests import AmendOrder, CancelOrder, ClosePosition, PlaceOrder
 from bot.market.book import ASK, BID, BookArrays, levels
 from bot.market.symbols import SymbolSpec
 
@@ -22,20 +26,56 @@ _FIRST_PAPER_ID = 1 << 62
 
 @dataclass(frozen=True, slots=True)
 class PaperReport:
-    """One thing the paper venue says: `kind` as of `ExecutionReported`, its order, and a deal when something filled."""
+    """One thing the paper venue says: `kind` as of `ExecutionReported`, its order, and a deal when something filled.
+
+    A refused amend is of kind `amend_rejected`, which the real venue tells by an error. A change of an order that is
+    gone has no order to show.
+    """
 
     kind: str
     client_order_id: str
-    order: OrderSnapshot
+    order: OrderSnapshot | None
     deal: Deal | None = None
     error_code: str | None = None
+
+
+@dataclass(slots=True)
+class _Resting:
+    """A limit order in the paper book. `taken_cents` is what it has had of the levels that reach it now."""
+
+    request: PlaceOrder
+    spec: SymbolSpec
+    order_id: int
+    position_id: int
+    volume_cents: int  # signed
+    limit_price: float
+    executed_cents: int = 0
+    taken_cents: int = 0
+
+    def snapshot(self, status: str, now_ns: int, position: Position | None = None) -> OrderSnapshot:
+        return OrderSnapshot(
+            order_id=self.order_id,
+            symbol_id=self.spec.symbol_id,
+            volume_cents=self.volume_cents,
+            executed_cents=self.executed_cents,
+            order_type="limit",
+            status=status,
+            client_order_id=self.request.client_order_id,
+            position_id=self.position_id if position is None else position.position_id,
+            label=self.request.label,
+            closing=self.request.position_id is not None,
+            limit_price=self.limit_price,
+            execution_price=self.limit_price if self.executed_cents else None,
+            updated_ns=now_ns,
+        )
 
 
 class PaperVenue:
     """Fills orders on paper.
 
     Args: `find_position` returns an open position by id; `quote_rate` the rate of a symbol's quote currency into the
-        deposit currency (NaN when unknown); `money_digits` of the account.
+        deposit currency (NaN when unknown); `money_digits` of the account; `merged` the position of a symbol that a
+        netted account lets every fill of a resting order merge into, None on a hedged one.
     """
 
     def __init__(
@@ -43,16 +83,21 @@ class PaperVenue:
         find_position: Callable[[int], Position | None],
         quote_rate: Callable[[int], float],
         money_digits: int = 2,
+        merged: Callable[[int], Position | None] = lambda symbol_id: None,
     ) -> None:
         self._find_position = find_position
         self._quote_rate = quote_rate
         self._cent = Decimal(1).scaleb(-money_digits)
+        self._merged = merged
+        self._resting: dict[int, _Resting] = {}
         self._next_id = _FIRST_PAPER_ID
 
     def execute(
         self, request: PlaceOrder | ClosePosition, spec: SymbolSpec, books: BookArrays, symbol_index: int, now_ns: int
     ) -> list[PaperReport]:
         """Return what the venue would report: acceptance, then a fill, a part of one, or a cancellation."""
+        if isinstance(request, PlaceOrder) and request.order_type == "limit":
+            return self._rest(request, spec, books, symbol_index, now_ns)
         closing = isinstance(request, ClosePosition)
         position = self._find_position(request.position_id) if request.position_id is not None else None
         order_id = self._take_id()
@@ -95,6 +140,100 @@ class PaperVenue:
             reports.append(PaperReport("cancelled", request.client_order_id, snapshot("cancelled", filled)))
         return reports
 
+    # -- orders that rest ---------------------------------------------------------------------------------------
+
+    def resting_ids(self) -> list[int]:
+        """Return the ids of the orders in the paper book, oldest first."""
+        return list(self._resting)
+
+    def match(self, books: BookArrays, index: Mapping[int, int], now_ns: int) -> list[PaperReport]:
+        """Fill what the books of this moment reach, oldest order first.
+
+        Args: `index` maps the id of each symbol whose book has changed to its place in the books.
+        """
+        reports: list[PaperReport] = []
+        for order in list(self._resting.values()):
+            if order.spec.symbol_id in index:
+                reports += self._match(order, books, index[order.spec.symbol_id], now_ns)
+        return reports
+
+    def amend(self, request: AmendOrder, books: BookArrays, symbol_index: int, now_ns: int) -> list[PaperReport]:
+        """Change a resting order; it may fill at once at its new price."""
+        order = self._resting.get(request.order_id)
+        if order is None or request.volume_cents <= order.executed_cents or request.limit_price is None:
+            code = "ORDER_NOT_FOUND" if order is None else "TRADING_BAD_VOLUME"
+            return [PaperReport("amend_rejected", request.client_order_id, None, error_code=code)]
+        order.volume_cents = request.volume_cents if order.volume_cents > 0 else -request.volume_cents
+        order.limit_price, order.taken_cents = request.limit_price, 0
+        replaced = PaperReport("replaced", order.request.client_order_id, order.snapshot("accepted", now_ns))
+        return [replaced, *self._match(order, books, symbol_index, now_ns)]
+
+    def cancel(self, request: CancelOrder, now_ns: int) -> list[PaperReport]:
+        """Take a resting order out of the paper book."""
+        order = self._resting.pop(request.order_id, None)
+        if order is None:
+            return [PaperReport("cancel_rejected", request.client_order_id, None, error_code="ORDER_NOT_FOUND")]
+        return [PaperReport("cancelled", order.request.client_order_id, order.snapshot("cancelled", now_ns))]
+
+    def _rest(
+        self, request: PlaceOrder, spec: SymbolSpec, books: BookArrays, symbol_index: int, now_ns: int
+    ) -> list[PaperReport]:
+        order_id = self._take_id()
+        if request.limit_price is None:
+            return [self._refused(request, order_id, spec, "TRADING_BAD_PRICES")]
+        if request.position_id is not None and self._find_position(request.position_id) is None:
+            return [self._refused(request, order_id, spec, "POSITION_NOT_FOUND")]
+        position_id = request.position_id if request.position_id is not None else self._take_id()
+        order = _Resting(request, spec, order_id, position_id, request.volume_cents, request.limit_price)
+        self._resting[order_id] = order
+        accepted = PaperReport("accepted", request.client_order_id, order.snapshot("accepted", now_ns))
+        return [accepted, *self._match(order, books, symbol_index, now_ns)]
+
+    def _match(self, order: _Resting, books: BookArrays, symbol_index: int, now_ns: int) -> list[PaperReport]:
+        client_order_id, spec = order.request.client_order_id, order.spec
+        position = self._find_position(order.position_id)
+        left = abs(order.volume_cents) - order.executed_cents
+        if order.request.position_id is not None:
+            if position is None or position.volume_cents * order.volume_cents > 0:
+                # What it was to close is gone, and the order with it.
+                del self._resting[order.order_id]
+                return [PaperReport("cancelled", client_order_id, order.snapshot("cancelled", now_ns))]
+            left = min(left, abs(position.volume_cents))
+        else:
+            position = self._merged(spec.symbol_id) or position
+        buying = order.volume_cents > 0
+        prices_e5, sizes_cents = levels(books, ASK if buying else BID, symbol_index)
+        limit_e5 = order.limit_price * 1e5
+        reaching = prices_e5 <= limit_e5 + 1e-3 if buying else prices_e5 >= limit_e5 - 1e-3
+        shown = int(sizes_cents[reaching].sum())
+        if shown == 0:
+            order.taken_cents = 0
+            return []
+        filled = min(left, max(shown - order.taken_cents, 0))
+        if filled < left:
+            filled -= filled % spec.step_volume_cents
+        if filled == 0:
+            return []
+        order.taken_cents += filled
+        order.executed_cents += filled
+        deal = self._deal(
+            spec,
+            symbol_index,
+            order.order_id,
+            order.position_id if position is None else position.position_id,
+            position,
+            order.volume_cents,
+            filled,
+            order.limit_price,
+            now_ns,
+        )
+        if order.executed_cents == abs(order.volume_cents):
+            del self._resting[order.order_id]
+            return [PaperReport("filled", client_order_id, order.snapshot("filled", now_ns, position), deal)]
+        return [PaperReport("partially_filled", client_order_id, order.snapshot("accepted", now_ns, position), deal)]
+
+    # -- deals --------------------------------------------------------------------------------------------------
+
     def _take_id(self) -> int:
         self._next_id += 1
         return self._next_id
@@ -102,8 +241,14 @@ class PaperVenue:
     def _walk(
         self, request: PlaceOrder | ClosePosition, spec: SymbolSpec, books: BookArrays, s: int, signed: int
     ) -> tuple[int, float]:
-        """Return how much fills, on the volume grid, and its average price rounded to the symbol's digits."""
-        prices_e5, sizes_cents = levels(books, ASK if signed > 0 else BID, s)
+        """Return how much fills, on the volume grid, and its average price rounded to the symbol's digits.
+
+        Where the venue sends no depth at all, nobody knows better than that the spot price holds for everything.
+        """
+        side, head = ASK if signed > 0 else BID, books.heads[s]
+        prices_e5, sizes_cents = levels(books, side, s)
+        if not head["level_count"].any() and head["spot_known"][side]:
+            prices_e5, sizes_cents = head["spot_e5"][side : side + 1].copy(), np.array([abs(signed)])
         if isinstance(request, PlaceOrder) and request.base_price is not None and request.slippage_points is not None:
             reach = request.slippage_points * 10.0**-spec.digits
             # Book prices are whole 1/100000; a bound between two of them keeps out the farther one.

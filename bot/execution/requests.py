@@ -39,8 +39,32 @@ class ClosePosition:
 
 
 @dataclass(frozen=True, slots=True)
+class AmendOrder:
+    """Change a resting order. Every field is sent anew: what the venue does with one left out is not documented.
+
+    The wire carries no client id; `client_order_id` is that of the amendment, not of the order, and ours alone.
+    `reduces_risk` says that it takes volume away, or moves the price away from the market: it is then sent before
+    anything that grows a position.
+    Units: `volume_cents` positive, the whole order with what of it is executed, 0.01 base unit; prices in quote
+        currency per unit, rounded to the symbol's digits.
+    Source: ProtoOAAmendOrderReq.
+    """
+
+    client_order_id: str
+    symbol_id: int
+    order_id: int
+    volume_cents: int
+    limit_price: float | None = None
+    stop_price: float | None = None
+    reduces_risk: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class CancelOrder:
-    """Cancel a resting order. Source: ProtoOACancelOrderReq."""
+    """Cancel a resting order. `client_order_id` is that of the cancellation, and ours alone.
+
+    Source: ProtoOACancelOrderReq.
+    """
 
     client_order_id: str
     symbol_id: int
@@ -75,4 +99,7 @@ class CheckFeed:
     reconnect: bool
 
 
-Request = PlaceOrder | ClosePosition | CancelOrder | ResolveOrders | ResubscribeDepth | CheckFeed
+TradeRequest = PlaceOrder | ClosePosition | AmendOrder | CancelOrder
+"""What changes orders or positions: a dry run keeps these on paper."""
+
+Request = TradeRequest | ResolveOrders | ResubscribeDepth | CheckFeed

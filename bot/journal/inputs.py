@@ -14,7 +14,7 @@ from bot.account.position import Deal
 from bot.ctrader.ratelimit import KindHeld
 from bot.ctrader.redact import MARKER
 from bot.ctrader.token import TokenPair, TokenStep
-from bot.engine.events import CommandGiven, Event, ExecutionReported, UsualRestored
+from bot.engine.events import CommandGiven, Event, ExecutionReported, RequestRefused, UsualRestored
 from bot.execution.orders import OrderSnapshot
 from bot.journal.format import JournalError
 
@@ -45,6 +45,8 @@ def _plain(event: Event | TokenStep | KindHeld) -> dict[str, Any]:
         return {"command": event.command, "ns": event.recv_ns}
     if isinstance(event, UsualRestored):
         return {"usual": event.contents, "ns": event.recv_ns}
+    if isinstance(event, RequestRefused) and event.paper:
+        return {"paper_refused": event.error_code, "ns": event.recv_ns, "client_order_id": event.client_order_id}
     if not isinstance(event, ExecutionReported) or not event.paper:
         raise TypeError(f"{type(event).__name__} comes from the wire and is journalled there")
     deal = None
@@ -83,6 +85,8 @@ def _event(plain: dict[str, Any]) -> Event | TokenStep | KindHeld:
         return UsualRestored(plain["ns"], plain["usual"])
     if "command" in plain:
         return CommandGiven(plain["ns"], plain["command"])
+    if "paper_refused" in plain:
+        return RequestRefused(plain["ns"], plain["client_order_id"], plain["paper_refused"], paper=True)
     deal = None
     if plain["deal"] is not None:
         fields = dict(plain["deal"])

@@ -82,14 +82,14 @@ def grown(books: BookArrays) -> BookArrays:
     return bigger
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _home(quote_id: int, slots: int) -> int:
     """Return the slot where a quote id wants to be (Fibonacci hashing: ids are often consecutive)."""
     mixed = (np.uint64(quote_id) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(40)
     return np.int64(mixed & np.uint64(slots - 1))
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _find(quotes: np.ndarray, s: int, quote_id: int) -> int:
     """Return the slot of a quote id, or the free slot where it belongs."""
     slots = quotes.shape[1]
@@ -99,7 +99,7 @@ def _find(quotes: np.ndarray, s: int, quote_id: int) -> int:
     return i
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _rehash(old: np.ndarray, new: np.ndarray) -> None:
     for s in range(old.shape[0]):
         for i in range(old.shape[1]):
@@ -107,7 +107,7 @@ def _rehash(old: np.ndarray, new: np.ndarray) -> None:
                 new[s, _find(new, s, old[s, i].id)] = old[s, i]
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _free_slot(quotes: np.ndarray, s: int, i: int) -> None:
     """Empty a slot and move back the entries that were displaced past it (no tombstones to pile up)."""
     slots = quotes.shape[1]
@@ -124,7 +124,7 @@ def _free_slot(quotes: np.ndarray, s: int, i: int) -> None:
     quotes[s, i].used = 0
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _level_at(levels: np.ndarray, side: int, s: int, count: int, key: int) -> int:
     """Return the first level whose key is not below `key` (binary search)."""
     low, high = 0, count
@@ -137,7 +137,7 @@ def _level_at(levels: np.ndarray, side: int, s: int, count: int, key: int) -> in
     return low
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _add_to_level(levels: np.ndarray, heads: np.ndarray, side: int, s: int, key: int, size: int) -> None:
     n = heads[s].level_count[side]
     i = _level_at(levels, side, s, n, key)
@@ -153,7 +153,7 @@ def _add_to_level(levels: np.ndarray, heads: np.ndarray, side: int, s: int, key:
     heads[s].level_count[side] = n + 1
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _take_from_level(levels: np.ndarray, heads: np.ndarray, side: int, s: int, key: int, size: int) -> None:
     n = heads[s].level_count[side]
     i = _level_at(levels, side, s, n, key)
@@ -166,14 +166,14 @@ def _take_from_level(levels: np.ndarray, heads: np.ndarray, side: int, s: int, k
     heads[s].level_count[side] = n - 1
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _born_at_touch(levels: np.ndarray, head: Record, s: int, quote: Record) -> int:
     """Return when a quote was born if it rests at the best price of its side, else 0."""
     best = levels[quote.side, s, head.level_count[quote.side] - 1].key
     return quote.born_ns if quote.key == best else 0
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def clear_depth(quotes: np.ndarray, heads: np.ndarray, s: int) -> None:
     """Forget the depth of symbol `s`; its spot prices stay."""
     for i in range(quotes.shape[1]):
@@ -190,7 +190,7 @@ def clear_books(books: BookArrays) -> None:
         books.heads[name] = 0
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def apply_row(
     quotes: np.ndarray,
     levels: np.ndarray,

@@ -8,9 +8,15 @@ that fall ill within five seconds take the others with them to level 1.
 Source: models 12. VPIN is left out on purpose: Andersen & Bondarenko (2014). Where this differs from the source:
 - A stale feed adds to what other signs say and makes no level by itself. Nothing good can be done about it while it
   lasts: growth is refused for it by name, and a position sold blind, or for a pause of half a minute, is money lost.
-  It begins at ten seconds at the earliest, because the gaps of real feeds have long tails.
-- A jump is measured against half of the usual spread at least: a quote that flickers is no jump.
+  It begins at twice the gap of which one in a hundred is longer, and at ten seconds at the earliest: quotes come in
+  bursts, and five median gaps pass a hundred times a day in a normal market.
+- A jump is measured against half of the usual spread at least: a quote that flickers is no jump. And it counts as far
+  as spread or depth are strained: moves of five deviations in a second come by the hundred a day in a liquid market,
+  and selling after each of them costs and protects from nothing. From 15 deviations on it counts by itself. The rate of
+  quotes needs the same company.
 - Depth and spread are compared from the fifth second on, so that the first quotes of a session are no crisis.
+- Lost depth and a lopsided book must be unusual for the symbol as well: there are calm markets whose depth halves every
+  minute, and books whose imbalance is always near 1.
 """
 
 import math
@@ -22,10 +28,11 @@ from bot.market.delta import Record
 from bot.market.liquidity import BPS
 from bot.market.smoothing import ramp
 from bot.market.state import U_DEPTH, U_GAP, U_SPREAD
+from bot.market.usual import LEAST_DEVIATION, NORMAL
 
+JUMP, STALE = 4, 6
 SIGNS = ("spread z", "spread", "depth", "one-sided", "jump", "quote rate", "stale", "fills", "crossed")
 """The signs in the order of `signs`."""
-JUMP, STALE = 4, 6
 
 ENTRY = (0.0, 0.5, 0.75, 0.95)
 HOLD_DOWN_NS = (0, 60_000_000_000, 180_000_000_000, 600_000_000_000)
@@ -34,59 +41,85 @@ CONTAGION_NS = 5_000_000_000
 CONTAGION_SYMBOLS = 3
 _LEAST_TICKS = 5.0
 _LEAST_TICKS_Z = 60.0
+_LEAST_GAPS, _UNKNOWN_GAP_S = 100.0, 15.0  # before a hundred gaps nobody knows which one in a hundred is longer
 _STALE_LOW_S, _STALE_HIGH_S = 10.0, 30.0
 _FURTHER, _FURTHER_ABOVE = 0.15, 0.5
 _RECOVERED_RATIO = 0.7
-_WIDENED = 1.5
+_STRAIN_LOW, _STRAIN_HIGH = 2.0, 6.0  # times the usual spread
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def signs(st: Record, tb: Record, now_ns: int, out: np.ndarray) -> None:
     """Write the nine signs of a symbol, each 0 (calm) to 1, in the order of `SIGNS`. Shapes: `out` (9,)."""
     out[:] = 0.0
-    spread = math.log(max(tb.spread_bps, 1e-6)) if math.isfinite(tb.spread_bps) else math.nan
-    log_ratio = spread - st.usual[U_SPREAD]
+    log_ratio = log_spread(st, tb) - st.usual[U_SPREAD]
     if st.overall_n[U_SPREAD] >= _LEAST_TICKS_Z or st.usual_days > 0:
         out[0] = ramp(log_ratio / st.usual_deviation, 3.0, 6.0)
     if st.overall_n[U_SPREAD] >= _LEAST_TICKS or st.usual_days > 0:
         out[1] = ramp(math.exp(log_ratio), 3.0, 8.0)
     if st.overall_n[U_DEPTH] >= _LEAST_TICKS or st.usual_days > 0:
-        weighted = (tb.bid_weighted_units + tb.ask_weighted_units) / 2
-        out[2] = 1.0 - ramp(weighted / math.exp(st.usual[U_DEPTH]), 0.2, 0.5)
-        if not math.isfinite(weighted) or math.isnan(st.usual[U_DEPTH]):
-            out[2] = 0.0
+        out[2] = lost_depth(st, (tb.bid_weighted_units + tb.ask_weighted_units) / 2)
     if st.lopsided_ns >= 0:
-        out[3] = ramp((now_ns - st.lopsided_ns) / 1e9, 0.25, 2.0)
-    out[4] = ramp(jump(st, tb), 5.0, 10.0)
-    if log_ratio > math.log(_WIDENED):
-        out[5] = ramp(st.rate_z, 4.0, 8.0)
+        out[3] = ramp((now_ns - max(st.lopsided_ns, st.closed_ns)) / 1e9, 0.25, 2.0)
+    # A jump, and many quotes, are bad signs as far as liquidity is strained: by themselves they are news, or a busy
+    # morning. Only a jump beyond all measure needs no company.
+    jumped = jump(st, tb)
+    strain = max(ramp(math.exp(log_ratio), _STRAIN_LOW, _STRAIN_HIGH), out[2])
+    out[JUMP] = max(min(ramp(jumped, 5.0, 10.0), strain), ramp(jumped, 15.0, 30.0))
+    out[5] = min(ramp(st.rate_z, 4.0, 8.0), strain)
     newest_ns = max(st.spot_ns, st.depth_ns)
     if newest_ns >= 0:
         gap_s = math.exp(st.usual[U_GAP]) if math.isfinite(st.usual[U_GAP]) else 0.0
-        low, high = max(5.0 * gap_s, _STALE_LOW_S), max(20.0 * gap_s, _STALE_HIGH_S)
-        out[6] = ramp((now_ns - newest_ns) / 1e9, low, high)
+        if st.overall_n[U_GAP] < _LEAST_GAPS and st.usual_days == 0:
+            gap_s = max(gap_s, _UNKNOWN_GAP_S)
+        low, high = max(2.0 * gap_s, _STALE_LOW_S), max(6.0 * gap_s, _STALE_HIGH_S)
+        out[6] = ramp((now_ns - max(newest_ns, st.closed_ns)) / 1e9, low, high)
     if math.isfinite(st.fill_q10):
         out[7] = 1.0 - ramp(st.fill_q10, 0.3, 0.6)
     if st.crossed_ns >= 0:
-        out[8] = ramp((now_ns - st.crossed_ns) / 1e9, 1.0, 5.0)
+        out[8] = ramp((now_ns - max(st.crossed_ns, st.closed_ns)) / 1e9, 1.0, 5.0)
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
+def log_spread(st: Record, tb: Record) -> float:
+    """Return the log of the spread in bps, of 0.2 pip at least; NaN where it is unknown.
+
+    Where liquidity providers are aggregated the spread is often nothing at all: many times nothing is no crisis.
+    """
+    if not math.isfinite(tb.spread_bps):
+        return math.nan
+    return math.log(max(tb.spread_bps, BPS * 0.2 * st.pip / tb.mid))
+
+
+@njit(cache=True, error_model="numpy")
+def lost_depth(st: Record, weighted_units: float) -> float:
+    """Return the sign of lost depth: half of the usual to a fifth of it, and three deviations to six; 0 if unknown."""
+    ratio = weighted_units / math.exp(st.usual[U_DEPTH])
+    if not math.isfinite(ratio):
+        return 0.0
+    deviation = LEAST_DEVIATION if math.isnan(st.depth_deviation) else max(NORMAL * st.depth_deviation, LEAST_DEVIATION)
+    away = -math.log(ratio) if ratio > 0 else math.inf
+    return min(1.0 - ramp(ratio, 0.2, 0.5), ramp(away / deviation, 3.0, 6.0))
+
+
+@njit(cache=True, error_model="numpy")
 def jump(st: Record, tb: Record) -> float:
     """Return the move of the last one to two seconds in standard deviations of a second; NaN while unknown."""
     sigma = tb.volatility_bps
     if not math.isfinite(sigma) or not math.isfinite(tb.mid):
         return math.nan
     sigma = max(sigma, 0.5 * math.exp(st.usual[U_SPREAD]) if math.isfinite(st.usual[U_SPREAD]) else 0.0)
+    if not sigma > 0:
+        return math.nan
     largest = 0.0
     for i in range(2):
         if st.second_mid[i] > 0:
             move = BPS * abs(tb.mid - st.second_mid[i]) / st.second_mid[i]
             largest = max(largest, move / (sigma * math.sqrt(1.0 + i)))
-    return largest if sigma > 0 else math.nan
+    return largest
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def score_of(out: np.ndarray) -> float:
     """Return the score of the signs: the largest and 0.15 for each further one above a half, at most 1.
 
@@ -102,7 +135,7 @@ def score_of(out: np.ndarray) -> float:
     return min(largest + _FURTHER * max(strong - (largest > _FURTHER_ABOVE), 0), 1.0)
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def level_for(score: float) -> int:
     """Return the level that a score asks for."""
     level = 0
@@ -112,7 +145,7 @@ def level_for(score: float) -> int:
     return level
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def move_level(st: Record, tb: Record, score: float, at_once: int, now_ns: int) -> None:
     """Move a symbol's level by its score.
 
@@ -143,7 +176,7 @@ def move_level(st: Record, tb: Record, score: float, at_once: int, now_ns: int) 
             st.level_ns = now_ns
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def present_ratio(tb: Record) -> float:
     """Return liquidity now, unsmoothed, over the usual one: of the round trip, or of the spread without a book."""
     if math.isfinite(tb.round_trip_bps) and math.isfinite(tb.usual_round_trip_bps):
@@ -151,7 +184,7 @@ def present_ratio(tb: Record) -> float:
     return tb.usual_spread_bps / max(tb.spread_bps, 1e-9)
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _enter(st: Record, tb: Record, level: int, now_ns: int) -> None:
     if tb.crisis_level == 0:
         st.entered_ns = now_ns
@@ -159,7 +192,7 @@ def _enter(st: Record, tb: Record, level: int, now_ns: int) -> None:
     st.level_ns = now_ns
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def spread_contagion(state: np.ndarray, table: np.ndarray, now_ns: int) -> None:
     """Raise every symbol to level 1 at least when three have entered a crisis by themselves within five seconds."""
     ill = 0

@@ -5,7 +5,8 @@ is computed once for each symbol that changed. Then every symbol's clocks are lo
 imbalance, once a second what is usual, volatility, impact regression and resilience; the crisis level whenever a symbol
 changed and ten times a second without. The formulas are those of `features.py`, which the tests hold against these.
 
-Missing: a feature that cannot be computed is NaN; it never turns into 0.
+Missing: a feature that cannot be computed is NaN; it never turns into 0. Nothing raises: where a plain division by zero
+would, the numpy error model of the compiled functions gives inf or NaN.
 """
 
 import math
@@ -16,7 +17,7 @@ from numba import njit
 from bot.market import book
 from bot.market.book import ASK, BID
 from bot.market.clocks import look_at_clocks
-from bot.market.crisis import spread_contagion
+from bot.market.crisis import log_spread, spread_contagion
 from bot.market.delta import CLEAR_BOOK, DEPTH_ASK, DEPTH_BID, END_DEPTH, END_SPOT, SPOT_ASK, SPOT_BID, Record
 from bot.market.flow import (
     add_revision,
@@ -26,6 +27,7 @@ from bot.market.flow import (
     refreshes_per_s,
     touch_flow,
 )
+from bot.market.imbalance import note_lopsided
 from bot.market.liquidity import (
     BPS,
     E5,
@@ -52,11 +54,10 @@ from bot.market.state import (
 from bot.market.usual import learn
 
 _DAY_S = 86_400.0
-_LOPSIDED = 0.9
 _SPREAD_COST_SHARE = 0.5  # of a spread, paid on each side
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def receive(
     quotes: np.ndarray,
     levels: np.ndarray,
@@ -96,8 +97,8 @@ def receive(
                 st.old_known = st.was_crossed = 0
                 st.flow = st.weighted_flow = 0.0
                 st.old_mid = math.nan
-                st.crossed_ns = -1
-            elif (kind == DEPTH_BID or kind == DEPTH_ASK) and table[s].crisis_level == 0:
+                st.crossed_ns = st.bucket_ns = st.lopsided_ns = -1
+            elif (kind == DEPTH_BID or kind == DEPTH_ASK) and table[s].crisis_level == 0 and not st.is_closed:
                 learn(st, U_SIZE, math.log(row.size_cents))
         st.changed = 1
     for s in range(state.shape[0]):
@@ -109,15 +110,16 @@ def receive(
     return rows.shape[0]
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _message_ended(st: Record, now_ns: int) -> None:
     newest_ns = max(st.spot_ns, st.depth_ns)
-    if newest_ns >= 0 and now_ns > newest_ns:
+    # In a crisis too: a feed that stood still is one gap among many, and one taken for stale too soon has to be learnt.
+    if newest_ns >= 0 and now_ns > newest_ns and not st.is_closed:
         learn(st, U_GAP, math.log((now_ns - newest_ns) / 1e9))
     st.messages += 1
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _depth_ended(st: Record, tb: Record, levels: np.ndarray, head: Record, s: int, now_ns: int) -> None:
     head.counters[book.DEPTH_EVENTS] += 1
     _message_ended(st, now_ns)
@@ -129,14 +131,14 @@ def _depth_ended(st: Record, tb: Record, levels: np.ndarray, head: Record, s: in
     end_of_message(st, levels, head, s, now_ns)
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _revise_spot(st: Record, head: Record, side: int, price_e5: int, now_ns: int) -> None:
     """Take the revision of a spot price as order flow, where there is no book to take it from (models 7.1)."""
     if head.spot_known[side] and price_e5 != head.spot_e5[side]:
         add_revision(st, 1.0 if price_e5 > head.spot_e5[side] else -1.0, now_ns)
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _evaluate(st: Record, tb: Record, levels: np.ndarray, head: Record, s: int, now_ns: int) -> None:
     """Compute every feature of one symbol that follows from its book and spot prices alone."""
     _evaluate_spot(st, tb, head, now_ns)
@@ -149,7 +151,7 @@ def _evaluate(st: Record, tb: Record, levels: np.ndarray, head: Record, s: int, 
         _forget_book(tb)
         tb.obi = (1.0 if bids else -1.0) if bids + asks else math.nan
         st.apart_ns = -1
-        _note_lopsided(st, bids + asks > 0 or tb.is_depth_seen > 0, now_ns)
+        note_lopsided(st, bids + asks > 0 or tb.is_depth_seen > 0, now_ns)
         if tb.is_spot_only:
             _evaluate_without_depth(st, tb, now_ns)
         return
@@ -172,7 +174,8 @@ def _evaluate(st: Record, tb: Record, levels: np.ndarray, head: Record, s: int, 
     tb.bid_slope, tb.ask_slope = slope(levels, BID, s, bids, mid), slope(levels, ASK, s, asks, mid)
     total = tb.bid_weighted_units + tb.ask_weighted_units
     tb.obi = (tb.bid_weighted_units - tb.ask_weighted_units) / total if total > 0 else math.nan
-    _note_lopsided(st, abs(tb.obi) > _LOPSIDED, now_ns)
+    if best_bid > best_ask:
+        st.lopsided_ns = -1
     average(st, TOUCH_SIZE, (bid_size + ask_size) / 2, now_ns, st.touch_size_half_life_s)
     average(st, WEIGHTED_SIZE, total / 2, now_ns, st.touch_size_half_life_s)
     tb.ofi, tb.ofi_weighted = touch_flow(st, now_ns), depth_flow(st, now_ns)
@@ -189,7 +192,7 @@ def _evaluate(st: Record, tb: Record, levels: np.ndarray, head: Record, s: int, 
             st.apart_ns = -1
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def book_weight(levels: np.ndarray, side: int, s: int, count: int, mid: float, length: float) -> float:
     """Return distance-weighted size with the distance taken absolutely, as a crossed book needs it (models 3.2)."""
     total = 0.0
@@ -198,7 +201,7 @@ def book_weight(levels: np.ndarray, side: int, s: int, count: int, mid: float, l
     return total / 100.0
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _evaluate_spot(st: Record, tb: Record, head: Record, now_ns: int) -> None:
     if not (head.spot_known[BID] and head.spot_known[ASK]):
         tb.bid = tb.ask = tb.mid = tb.spread_bps = math.nan
@@ -209,7 +212,7 @@ def _evaluate_spot(st: Record, tb: Record, head: Record, now_ns: int) -> None:
     tb.mean_spread_bps = average(st, SPREAD, max(tb.spread_bps, 0.0), now_ns, st.spread_half_life_s)
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _forget_book(tb: Record) -> None:
     nan = math.nan
     tb.bid_depth_units = tb.ask_depth_units = tb.weighted_mid = tb.depth_distance = nan
@@ -219,15 +222,7 @@ def _forget_book(tb: Record) -> None:
     tb.liquidity_ratio = nan
 
 
-@njit(cache=True)
-def _note_lopsided(st: Record, is_lopsided: bool, now_ns: int) -> None:
-    if not is_lopsided:
-        st.lopsided_ns = -1
-    elif st.lopsided_ns < 0:
-        st.lopsided_ns = now_ns
-
-
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _evaluate_cost(
     st: Record, tb: Record, levels: np.ndarray, s: int, bids: int, asks: int, mid: float, now_ns: int
 ) -> None:
@@ -241,7 +236,7 @@ def _evaluate_cost(
         tb.sell_cost_bps = walk_cost_bps(levels, BID, s, bids, units, mid)
         tb.round_trip_bps = tb.buy_cost_bps + tb.sell_cost_bps + 2 * st.commission_bps
         # A locked or crossed book costs nothing to cross; a tenth of a tick (taken as 0.1 of 1/100000) keeps the log.
-        _compare(st, tb, -math.log(max(tb.round_trip_bps, BPS * 0.1 / E5 / mid)), now_ns)
+        _compare(st, tb, -math.log(max(tb.round_trip_bps, BPS * 0.1 / E5 / mid)), -st.usual[U_COST], now_ns)
     else:
         tb.buy_cost_bps = tb.sell_cost_bps = tb.round_trip_bps = tb.liquidity_ratio = math.nan
     units = tb.impact_units
@@ -254,20 +249,19 @@ def _evaluate_cost(
         tb.buy_impact_bps = tb.sell_impact_bps = math.nan
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _square_root_term(st: Record, tb: Record, units: float, now_ns: int) -> float:
     volume = (tb.bid_depth_units + tb.ask_depth_units) / 2 * refreshes_per_s(st, now_ns) * _DAY_S * TURNOVER_SHARE
     return square_root_bps(tb.slow_volatility_bps * math.sqrt(_DAY_S), units, volume)
 
 
-@njit(cache=True)
-def _compare(st: Record, tb: Record, log_liquidity: float, now_ns: int) -> None:
+@njit(cache=True, error_model="numpy")
+def _compare(st: Record, tb: Record, log_liquidity: float, usual: float, now_ns: int) -> None:
     """Compare liquidity, minus the log of a cost, with the usual one; smoothed in logs (models 11)."""
     if not math.isfinite(log_liquidity):
         tb.liquidity_ratio = math.nan
         return
     if st.time_of_day:
-        usual = -st.usual[U_COST] if tb.is_spot_only == 0 else -st.usual[U_SPREAD]
         if math.isnan(usual):
             usual = log_liquidity
         log_ratio = log_liquidity - usual
@@ -283,12 +277,14 @@ def _compare(st: Record, tb: Record, log_liquidity: float, now_ns: int) -> None:
         st.first_ns = now_ns
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _evaluate_without_depth(st: Record, tb: Record, now_ns: int) -> None:
     """Fall back to the spread where a broker sends no depth: cost, impact and liquidity follow from it alone."""
     if not math.isfinite(tb.spread_bps):
         return
-    half = max(tb.spread_bps, 0.0) * _SPREAD_COST_SHARE
+    half = max(math.exp(log_spread(st, tb)), 0.0) * _SPREAD_COST_SHARE
     tb.buy_cost_bps = tb.sell_cost_bps = tb.buy_impact_bps = tb.sell_impact_bps = half
     tb.round_trip_bps = 2 * half + 2 * st.commission_bps
-    _compare(st, tb, -math.log(max(tb.round_trip_bps, BPS * 0.1 / E5 / tb.mid)), now_ns)
+    # Compared is the spread alone: what a book usually costs is another quantity, and commission is not liquidity.
+    _compare(st, tb, -math.log(max(tb.spread_bps, BPS * 0.1 / E5 / tb.mid)), -st.usual[U_SPREAD], now_ns)
+    tb.usual_round_trip_bps += 2 * st.commission_bps

@@ -123,13 +123,11 @@ class Evaluator:
                 (self._books.heads, old._books.heads),
                 (self._state, old._state),
                 (self._table, old._table),
-                (self.usual.base, old.usual.base),
-                (self.usual.deviation, old.usual.deviation),
-                (self.usual.days, old.usual.days),
             ):
                 mine[here] = theirs[there]
             self._books.levels[:, here] = old._books.levels[:, there]
         self._state["pip"] = pips
+        self.usual.take_over(old.usual, index, self._state)
 
     # -- what the engine says of the symbols --------------------------------------------------------------------
 

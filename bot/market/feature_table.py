@@ -35,7 +35,7 @@ FIELDS: tuple[tuple[str, str], ...] = (
     ("obi", "distance-weighted order-book imbalance in [-1, 1]; +-1 with one side empty (models 5)"),
     ("obi_fast", "the same, guarded against spoofing, smoothed with half a second"),
     ("obi_slow", "obi_fast smoothed with 30 s: what `direction: signal` goes by"),
-    ("obi_z", "obi_fast in standard deviations of the last half hour (models 1.2, 14.3)"),
+    ("obi_z", "obi_fast in standard deviations of the last half hour, from the 60th value on (models 1.2, 14.3)"),
     ("ofi", "decayed best-level order flow over the usual size at the touch (models 6.1, 6.4)"),
     ("ofi_weighted", "decayed distance-weighted order flow over the usual weighted depth (models 6.3, 6.4)"),
     ("revision_flow", "decayed balance of quote revisions in [-1, 1], for feeds without depth (models 7.1)"),
@@ -67,7 +67,7 @@ FIELDS: tuple[tuple[str, str], ...] = (
     # Guard.
     ("crisis_score", "0 calm to 1 (models 12)"),
     ("crisis_level", "0 to 3 (models 12); a whole number"),
-    ("is_depth_seen", "1 when the symbol has a book, or had one since the link came up"),
+    ("is_depth_seen", "1 when the symbol has a book, or had one: since the link came up, and a minute ago at most"),
     ("is_spot_only", "1 when the symbol has prices and no depth: estimators fall back to the spread"),
 )
 """Name and meaning of each field, all float64. Units: as the names say; sizes in base units, prices in quote ones."""

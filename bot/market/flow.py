@@ -26,7 +26,7 @@ _SLOW_BUCKET_S, _FAST_BUCKET_S, _FAST_RATE_PER_S = 10.0, 1.0, 5.0
 _REACH_DECAY = 2.0 ** (-1 / 50)
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def level_flow(old_key: int, old_size: int, key: int, size: int) -> int:
     """Return e of one level and side, in 0.01 units: what came less what went (models 6.1, 6.2).
 
@@ -40,7 +40,7 @@ def level_flow(old_key: int, old_size: int, key: int, size: int) -> int:
     return e
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def end_of_message(st: Record, levels: np.ndarray, head: Record, s: int, now_ns: int) -> None:
     """Book the flow of the message that just ended and remember the book as it is now."""
     bids, asks = head.level_count[BID], head.level_count[ASK]
@@ -91,12 +91,12 @@ def end_of_message(st: Record, levels: np.ndarray, head: Record, s: int, now_ns:
         st.old_mid = mid
     else:
         st.old_mid = math.nan
-    if crossed:
-        if st.crossed_ns < 0:
-            st.crossed_ns = now_ns
-        st.bucket_crossed = 1
-    else:
+    if crossed and st.crossed_ns < 0:
+        st.crossed_ns = now_ns
+    if not crossed:
         st.crossed_ns = -1
+    if crossed or not two_sided:
+        st.bucket_broken = 1  # the mid moves on, and no weighted flow is booked
     d = decay(now_ns - st.flow_ns, st.flow_half_life_s) if st.flow_ns >= 0 else 1.0
     st.flow = d * st.flow + flow / 100.0
     st.weighted_flow = d * st.weighted_flow + shift
@@ -111,7 +111,7 @@ def end_of_message(st: Record, levels: np.ndarray, head: Record, s: int, now_ns:
     st.old_known = 1
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def add_revision(st: Record, revision: float, now_ns: int) -> None:
     """Add a quote revision: +1 for a side that moved up, -1 for one that moved down (models 7.1)."""
     d = decay(now_ns - st.revision_ns, st.revision_half_life_s) if st.revision_ns >= 0 else 1.0
@@ -121,7 +121,7 @@ def add_revision(st: Record, revision: float, now_ns: int) -> None:
     st.total_revisions += revision
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def refreshes_per_s(st: Record, now_ns: int) -> float:
     """Return how often the best quotes change, a second, over the last ten minutes or so; NaN before the first."""
     if st.refresh_ns < 0:
@@ -129,7 +129,7 @@ def refreshes_per_s(st: Record, now_ns: int) -> float:
     return st.refreshes * decay(now_ns - st.refresh_ns, 600.0) * math.log(2.0) / 600.0
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def note_lifetime(st: Record, born_ns: int, now_ns: int) -> None:
     """Note that a quote left the best price: how long it stood there, and whether that was long enough (models 9.3)."""
     lifetime_ns = now_ns - born_ns
@@ -141,18 +141,25 @@ def note_lifetime(st: Record, born_ns: int, now_ns: int) -> None:
         st.reach_frac = _REACH_DECAY * st.reach_frac + (1.0 - _REACH_DECAY) * reached
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def end_bucket(st: Record, mid: float, now_ns: int) -> None:
     """Close the bucket of the regression if it is over: its flow, its move of the mid (models 6.5).
 
-    Flow is in usual weighted depths, so that its slope hardly changes with depth. A bucket with a crossed book or a gap
-    in it is passed over. A feed of constant sizes is judged by its quote revisions (models 6.1, v).
+    Flow is in usual weighted depths, so that its slope hardly changes with depth. A bucket in which the book was
+    crossed, without a side or begun anew, and one with a gap, is passed over. A feed of constant sizes is judged by its
+    quote revisions (models 6.1, v).
     """
-    total = st.total_revisions if st.is_indicative else st.total_weighted_flow / st.mean[WEIGHTED_SIZE]
     if st.bucket_ns >= 0 and now_ns - st.bucket_ns < st.bucket_s * 1e9:
         return
-    is_whole = st.bucket_ns >= 0 and now_ns - st.bucket_ns < 3e9 * st.bucket_s and not st.bucket_crossed
+    is_whole = st.bucket_ns >= 0 and now_ns - st.bucket_ns < 3e9 * st.bucket_s and not st.bucket_broken
+    if st.is_indicative != st.bucket_indicative:  # flow of another kind: neither bucket nor sums carry over
+        is_whole = False
+        st.sxx = st.sxy = st.syy = st.sn = 0.0
+    # The difference first: a running total over a size that moves would move by itself.
+    total = st.total_revisions if st.is_indicative else st.total_weighted_flow
     x = total - st.bucket_flow
+    if not st.is_indicative:
+        x /= st.mean[WEIGHTED_SIZE]
     y = BPS * (mid - st.bucket_mid) / mid
     if is_whole and math.isfinite(x) and math.isfinite(y):
         half_life_s = max(st.lambda_half_life_s, _LEAST_BUCKETS * st.bucket_s)
@@ -167,10 +174,11 @@ def end_bucket(st: Record, mid: float, now_ns: int) -> None:
     st.bucket_ns = now_ns
     st.bucket_mid = mid
     st.bucket_flow = total
-    st.bucket_crossed = 0
+    st.bucket_broken = 0
+    st.bucket_indicative = st.is_indicative
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def lambda_of(sxx: float, sxy: float, syy: float, n: float, ridge: float) -> tuple[float, float]:
     """Return Kyle's lambda and R squared of forgotten sums; NaN without variation (models 6.5).
 
@@ -182,7 +190,7 @@ def lambda_of(sxx: float, sxy: float, syy: float, n: float, ridge: float) -> tup
     return slope, sxy * sxy / (sxx * syy) if syy > 0 else 0.0
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def used_lambda(st: Record) -> tuple[float, bool]:
     """Return the lambda to use, in bps per usual weighted depth of flow, and whether the regression had a say.
 
@@ -198,7 +206,7 @@ def used_lambda(st: Record) -> tuple[float, bool]:
     return weight * fitted + (1.0 - weight) * usual, True
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def touch_flow(st: Record, now_ns: int) -> float:
     """Return the decayed flow at the best level over the usual size there (models 6.4); NaN before the first book."""
     if not st.old_known:
@@ -207,7 +215,7 @@ def touch_flow(st: Record, now_ns: int) -> float:
     return st.flow * d / st.mean[TOUCH_SIZE]
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def depth_flow(st: Record, now_ns: int) -> float:
     """Return the decayed distance-weighted flow over the usual weighted depth (models 6.3, 6.4)."""
     if not st.old_known:

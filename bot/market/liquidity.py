@@ -18,28 +18,30 @@ SQUARE_ROOT_FACTOR = 1.0
 """Y of the square-root law (models 8.2)."""
 TURNOVER_SHARE = 0.1
 """Of depth times refreshes a day, the part that counts as daily volume where none is published (models 8.2)."""
-# Past this many decay lengths a level weighs less than 1e-17 of one at mid.
+# A level this many decay lengths behind the best one weighs less than 1e-17 of it.
 _FAR = 40.0
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def weighted_depth(levels: np.ndarray, side: int, s: int, count: int, mid: float, length: float) -> float:
     """Return distance-weighted size of one side, base units: sum of q exp(-max(u, 0)), u its distance in lengths.
 
     Levels on the wrong side of `mid` count in full, as order flow wants it (models 6.3); in a book that is not crossed
     this is models 3.2.
     """
-    total = 0.0
+    total, farthest = 0.0, math.inf
     for i in range(count - 1, -1, -1):
         price = abs(levels[side, s, i].key) / E5
         u = (price - mid) / length if side == ASK else (mid - price) / length
-        if u > _FAR:
+        if i == count - 1:
+            farthest = max(u, 0.0) + _FAR  # of the best, not of mid: an exploding spread must not empty the book
+        if u > farthest:
             break
         total += levels[side, s, i].size * (math.exp(-u) if u > 0 else 1.0)
     return total / 100.0
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def walk_cost_bps(levels: np.ndarray, side: int, s: int, count: int, units: float, mid: float) -> float:
     """Return the cost in bps of taking `units` from one side; beyond the book it is extrapolated (models 8.1)."""
     left, paid, away, held = units, 0.0, 0.0, 0.0
@@ -61,7 +63,7 @@ def walk_cost_bps(levels: np.ndarray, side: int, s: int, count: int, units: floa
     return (paid + left * (away + left * products / squares)) / units
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def slope(levels: np.ndarray, side: int, s: int, count: int, mid: float) -> float:
     """Return the book's slope in base units per bps, NaN where nothing rests away from mid (models 3.3)."""
     held, squares, products = 0.0, 0.0, 0.0
@@ -72,7 +74,7 @@ def slope(levels: np.ndarray, side: int, s: int, count: int, mid: float) -> floa
     return squares / products if products > 0 else math.nan
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def depth_within(levels: np.ndarray, side: int, s: int, count: int, mid: float, distance: float) -> float:
     """Return the size resting within `distance` of mid, edge included, base units (models 3.1)."""
     total = 0
@@ -85,7 +87,7 @@ def depth_within(levels: np.ndarray, side: int, s: int, count: int, mid: float, 
     return total / 100.0
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def capacity_units(
     levels: np.ndarray, side: int, s: int, count: int, mid: float, cap_bps: float, best_share: float
 ) -> float:
@@ -102,14 +104,15 @@ def capacity_units(
             size *= best_share
         away = BPS * (price - mid) / mid if side == ASK else BPS * (mid - price) / mid
         if paid + size * away > cap_bps * (held + size):
-            # Part of this level: paid + x away = cap (held + x); a level farther than the cap, so away > cap.
-            return held + max(cap_bps * held - paid, 0.0) / (away - cap_bps)
+            # Part of this level: paid + x away = cap (held + x); a level farther than the cap, so away > cap,
+            # but for the last bit of it.
+            return held + (max(cap_bps * held - paid, 0.0) / (away - cap_bps) if away > cap_bps else size)
         held += size
         paid += size * away
     return held
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def impact_bps(cost_bps: float, lambda_bps_per_unit: float, units: float, square_root_bps: float) -> float:
     """Return the estimated impact of trading `units`: half of a round trip and what stays, or the square-root law.
 
@@ -124,7 +127,7 @@ def impact_bps(cost_bps: float, lambda_bps_per_unit: float, units: float, square
     return total
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def square_root_bps(daily_volatility_bps: float, units: float, daily_volume_units: float) -> float:
     """Return the square-root law of impact, Y sigma_D sqrt(Q / V_D) (models 8.2); NaN without a volume."""
     if not daily_volume_units > 0:

@@ -13,12 +13,11 @@ from collections.abc import Mapping
 import numpy as np
 
 from bot.market.state import U_SPREAD, USUAL_NAMES, USUALS
-from bot.market.usual import LEAST_DEVIATION
+from bot.market.usual import LEAST_DEVIATION, NORMAL
 
 BINS, DAY_TYPES = 96, 3
 _LEARNING_RATE = 0.2
 _SHRINK_DAYS = 3.0
-_NORMAL = 1.4826
 
 
 class Seasonality:
@@ -45,7 +44,7 @@ class Seasonality:
             self._take_over(state, *self._bin)
         self._bin = (bin_index, day_type)
         state["median"] = np.nan
-        self._use(state, bin_index, day_type)
+        self._use(state, bin_index, day_type, np.arange(len(state)))
 
     def _take_over(self, state: np.ndarray, b: int, d: int) -> None:
         seen = np.isfinite(state["median"][:, U_SPREAD])
@@ -57,15 +56,32 @@ class Seasonality:
             table[seen] = np.where(np.isnan(moved), table, moved)[seen]
         self.days[seen, b, d] += 1
 
-    def _use(self, state: np.ndarray, b: int, d: int) -> None:
-        days, overall = self.days[:, b, d], state["overall"]
+    def _use(self, state: np.ndarray, b: int, d: int, which: np.ndarray) -> None:
+        """Put in use what is usual in a bin. Shapes: `which` symbols (K,), `state` (K,) theirs."""
+        days, overall = self.days[which, b, d], state["overall"]
         weight = days / (days + _SHRINK_DAYS)
-        base = self.base[:, :, b, d]
+        base = self.base[which, :, b, d]
         mixed = np.where(np.isnan(base), overall, weight[:, None] * base + (1 - weight[:, None]) * overall)
         state["usual"] = np.where(np.isnan(overall), base, mixed)
-        deviation = np.where(np.isnan(self.deviation[:, b, d]), state["spread_deviation"], self.deviation[:, b, d])
-        state["usual_deviation"] = np.fmax(_NORMAL * deviation, LEAST_DEVIATION)
+        deviation = self.deviation[which, b, d]
+        deviation = np.where(np.isnan(deviation), state["spread_deviation"], deviation)
+        state["usual_deviation"] = np.fmax(NORMAL * deviation, LEAST_DEVIATION)
         state["usual_days"] = days
+
+    def take_over(self, old: "Seasonality", index: Mapping[int, int], state: np.ndarray) -> None:
+        """Carry on where another table stands, for the symbols both have; the others begin in the bin that runs.
+
+        Args: `index` maps a symbol's index here to its index in `old`; `state` (S,), taken over already.
+        """
+        for here, there in index.items():
+            self.base[here], self.deviation[here] = old.base[there], old.deviation[there]
+            self.days[here] = old.days[there]
+        self._bin = old._bin
+        if self._bin is not None:
+            new = np.setdiff1d(np.arange(len(state)), list(index))
+            begun = state[new]
+            self._use(begun, *self._bin, new)
+            state[new] = begun
 
     def content(self, s: int, state: np.ndarray) -> dict[str, object]:
         """Return what is known of one symbol as plain numbers, to be kept over runs. NaN becomes None."""
@@ -89,21 +105,29 @@ class Seasonality:
     def restore(self, s: int, state: np.ndarray, content: Mapping[str, object]) -> None:
         """Take over what an earlier run has kept of one symbol.
 
-        Raises: ValueError, one line, for content of another form.
+        Raises: ValueError, one line, for content of another form; nothing is changed then.
         """
+        days, base, deviation = self.days[s] * 0.0, self.base[s] * np.nan, self.deviation[s] * np.nan
         try:
             if list(content["quantities"]) != list(USUAL_NAMES):  # type: ignore[call-overload]
                 raise ValueError(f"its quantities are {content['quantities']}, not {list(USUAL_NAMES)}")
-            state["overall"][s] = _numbers(content["overall"])
-            state["overall_n"][s] = _numbers(content["overall_n"])
-            for b, d, days, base, deviation in content["bins"]:  # type: ignore[attr-defined]
-                self.days[s, b, d] = days
-                self.base[s, :, b, d] = _numbers(base)
-                self.deviation[s, b, d] = np.nan if deviation is None else deviation
-        except (KeyError, TypeError, IndexError) as error:
+            overall = _numbers(content["overall"], (USUALS,))
+            overall_n = _numbers(content["overall_n"], (USUALS,))
+            for b, d, seen_days, of_bin, spread_deviation in content["bins"]:  # type: ignore[attr-defined]
+                if not (0 <= b < BINS and 0 <= d < DAY_TYPES and seen_days > 0):
+                    raise ValueError(f"it has a bin {b!r} of day type {d!r}, seen on {seen_days!r} days")
+                days[b, d] = seen_days
+                base[:, b, d] = _numbers(of_bin, (USUALS,))
+                deviation[b, d] = _numbers([spread_deviation], (1,))[0]
+        except (KeyError, TypeError, IndexError, AttributeError) as error:
             raise ValueError(f"it is not of the form expected: {error!r}") from None
+        if not (overall_n >= 0).all():
+            raise ValueError(f"it counts {overall_n.tolist()} observations")
+        state["overall"][s], state["overall_n"][s] = overall, overall_n
+        self.days[s], self.base[s], self.deviation[s] = days, base, deviation
         if self._bin is not None:
-            self._use(state, *self._bin)
+            begun = state[s : s + 1]
+            self._use(begun, *self._bin, np.array([s]))
 
 
 def _plain(numbers: np.ndarray) -> object:
@@ -112,5 +136,8 @@ def _plain(numbers: np.ndarray) -> object:
     return [float(x) if np.isfinite(x) else None for x in numbers]
 
 
-def _numbers(content: object) -> np.ndarray:
-    return np.array([np.nan if x is None else x for x in content], np.float64)  # type: ignore[attr-defined]
+def _numbers(content: object, shape: tuple[int, ...]) -> np.ndarray:
+    numbers = np.array([np.nan if x is None else x for x in content], np.float64)  # type: ignore[attr-defined]
+    if numbers.shape != shape or np.isinf(numbers).any():
+        raise ValueError(f"it has {content!r} where {shape[0]} numbers should stand")
+    return numbers

@@ -10,7 +10,7 @@ from numba import njit
 from bot.market.delta import Record
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def decay(dt_ns: int, half_life_s: float) -> float:
     """Return the weight that is left after `dt_ns`; a negative gap counts as none (models 0 and 1.1)."""
     if dt_ns <= 0:
@@ -18,7 +18,7 @@ def decay(dt_ns: int, half_life_s: float) -> float:
     return 2.0 ** (-(dt_ns / 1e9) / half_life_s)
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def average(st: Record, row: int, x: float, now_ns: int, half_life_s: float) -> float:
     """Move one time-aware average to `now_ns` and remember `x` as the value that holds from here on.
 
@@ -41,7 +41,7 @@ def average(st: Record, row: int, x: float, now_ns: int, half_life_s: float) -> 
     return st.mean[row]
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def quantile_step(q: float, x: float, p: float, step: float) -> float:
     """Return a running quantile after one more observation; the first one is the quantile (models 1.3)."""
     if math.isnan(q):
@@ -49,7 +49,7 @@ def quantile_step(q: float, x: float, p: float, step: float) -> float:
     return q + step * (p - (1.0 if x < q else 0.0))
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def moments_step(mean: float, variance: float, x: float, alpha: float) -> tuple[float, float]:
     """Return the forgotten mean and variance after one more observation (models 1.2); the first is the mean."""
     if math.isnan(mean):
@@ -58,7 +58,7 @@ def moments_step(mean: float, variance: float, x: float, alpha: float) -> tuple[
     return mean + alpha * delta, (1.0 - alpha) * (variance + alpha * delta * delta)
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def ramp(x: float, low: float, high: float) -> float:
     """Return 0 at `low`, 1 at `high`, linear between, whichever is the greater; 0 for NaN (models 12)."""
     if math.isnan(x):

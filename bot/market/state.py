@@ -14,7 +14,8 @@ import numpy as np
 SPREAD, TOUCH_SIZE, LOG_COST, LOG_RATIO, OBI_FAST, OBI_SLOW, WEIGHTED_SIZE, ENTROPY = range(8)
 AVERAGES = 8
 
-# What has a usual value by time of day (models 11), positions in `usual` and its like. All are logs.
+# What has a usual value by time of day (models 11), positions in `usual` and its like. All are logs, and medians but
+# for the gap between messages: there it is a long one.
 U_SPREAD, U_DEPTH, U_COST, U_IMPACT, U_LAMBDA, U_VOLATILITY, U_GAP, U_SIZE = range(8)
 USUAL_NAMES = ("spread", "depth", "cost", "impact", "lambda", "volatility", "gap", "size")
 USUALS = len(USUAL_NAMES)
@@ -103,8 +104,10 @@ STATE = np.dtype(
         ("lopsided_ns", _I),
         ("connected_ns", _I),  # first spot since the link came up: depth may be missing for good
         ("scan_ns", _I),
+        ("smooth_ns", _I),
         ("tick_ns", _I),
         ("judged_ns", _I),
+        ("closed_ns", _I),  # when the market was last looked at and found closed
         # Imbalance.
         ("obi_mean", _F),
         ("obi_variance", _F),
@@ -122,7 +125,8 @@ STATE = np.dtype(
         ("bucket_ns", _I),
         ("bucket_mid", _F),
         ("bucket_flow", _F),
-        ("bucket_crossed", _B),
+        ("bucket_broken", _B),
+        ("bucket_indicative", _B),
         ("bucket_s", _F),
         # Volatility (models 10.1) and moves.
         ("sample_ns", _I),
@@ -145,6 +149,7 @@ STATE = np.dtype(
         ("overall", _F, (USUALS,)),
         ("overall_n", _F, (USUALS,)),
         ("spread_deviation", _F),
+        ("depth_deviation", _F),
         ("usual", _F, (USUALS,)),
         ("usual_deviation", _F),
         ("usual_days", _F),
@@ -158,7 +163,18 @@ STATE = np.dtype(
 )
 _NEVER = (
     *("average_ns", "flow_ns", "revision_ns", "refresh_ns", "spot_ns", "depth_ns", "first_ns", "crossed_ns"),
-    *("apart_ns", "lopsided_ns", "connected_ns", "scan_ns", "tick_ns", "judged_ns", "obi_scale_ns", "bucket_ns"),
+    *(
+        "apart_ns",
+        "lopsided_ns",
+        "connected_ns",
+        "scan_ns",
+        "smooth_ns",
+        "tick_ns",
+        "judged_ns",
+        "closed_ns",
+        "obi_scale_ns",
+        "bucket_ns",
+    ),
     "sample_ns",
     *("minute_ns", "level_ns", "entered_ns", "pending_ns"),
 )
@@ -166,7 +182,7 @@ _UNKNOWN = (
     *("mean", "previous", "old_mid", "old_weighted", "decay", "distance", "latency_ns", "fill_q10"),
     *("rate_mean", "rate_z", "obi_mean", "lifetime_log", "reach_frac", "bucket_mid", "sample_mid"),
     *("minute_open", "minute_high", "minute_low", "second_mid", "gap_log", "median", "overall"),
-    *("spread_deviation", "usual", "usual_deviation"),
+    *("spread_deviation", "depth_deviation", "usual", "usual_deviation"),
 )
 
 
@@ -188,11 +204,21 @@ def new_state(pips: np.ndarray, settings: EvaluatorSettings) -> np.ndarray:
 
 def forget_link(state: np.ndarray) -> None:
     """Forget what belonged to a connection that is gone. Averages and usual values stay: they describe the market."""
-    for name in ("old_known", "was_crossed", "bucket_crossed"):
+    for name in ("old_known", "was_crossed", "bucket_broken"):
         state[name] = 0
     for name in ("flow", "weighted_flow", "revisions", "revision_weight"):
         state[name] = 0.0
-    for name in ("spot_ns", "depth_ns", "crossed_ns", "apart_ns", "lopsided_ns", "connected_ns", "bucket_ns"):
+    for name in (
+        "spot_ns",
+        "depth_ns",
+        "crossed_ns",
+        "apart_ns",
+        "lopsided_ns",
+        "connected_ns",
+        "bucket_ns",
+        "tick_ns",
+    ):
         state[name] = -1
-    for name in ("old_mid", "old_weighted", "second_mid"):
+    state["pending_ns"] = -1  # what was asked for before has not been asked for all the while
+    for name in ("old_mid", "old_weighted", "second_mid", "gap_log", "rate_z"):
         state[name] = np.nan

@@ -14,18 +14,19 @@ from bot.market.smoothing import decay
 
 _GAP_NS = 300_000_000_000
 _MINUTE_NS = 60_000_000_000
+_LAST_NS = 2_000_000_000  # ticks are a second apart, a little more where news are rare
 _WORST_HALF_LIFE_S = 20 * 86_400.0
 _LEAST_TICKS = 60.0
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def variance_step(variance: float, r: float, dt_s: float, half_life_s: float) -> float:
     """Return the variance rate after a log return `r` over `dt_s`: v = d v + (1 - d) r^2 / dt (models 10.1)."""
     d = 2.0 ** (-dt_s / half_life_s)
     return d * variance + (1.0 - d) * r * r / dt_s
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def sample(st: Record, tb: Record, mid: float, now_ns: int) -> None:
     """Take a sample of the fair price if it is time; write both volatilities once there are enough."""
     if not mid > 0:
@@ -49,25 +50,26 @@ def sample(st: Record, tb: Record, mid: float, now_ns: int) -> None:
         tb.slow_volatility_bps = BPS * math.sqrt(st.variance[1] / st.variance_weight[1])
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def follow_minute(st: Record, tb: Record, mid: float, now_ns: int) -> None:
     """Keep the largest move from the start of a minute, fading over twenty days (models 14.5)."""
     if not mid > 0:
         return
-    if st.minute_ns < 0 or now_ns - st.minute_ns >= _MINUTE_NS:
-        faded = tb.worst_minute_bps
-        if st.minute_ns >= 0 and math.isfinite(faded):
-            tb.worst_minute_bps = faded * decay(now_ns - st.minute_ns, _WORST_HALF_LIFE_S)
+    is_over = st.minute_ns < 0 or now_ns - st.minute_ns >= _MINUTE_NS
+    if is_over and st.minute_ns >= 0 and math.isfinite(tb.worst_minute_bps):
+        tb.worst_minute_bps *= decay(now_ns - st.minute_ns, _WORST_HALF_LIFE_S)
+    # The move that ends a minute belongs to it; one over a longer gap to none.
+    if st.minute_ns >= 0 and now_ns - st.minute_ns <= _MINUTE_NS + _LAST_NS:
+        st.minute_high, st.minute_low = max(st.minute_high, mid), min(st.minute_low, mid)
+        move = BPS * max(st.minute_high - st.minute_open, st.minute_open - st.minute_low) / st.minute_open
+        if not tb.worst_minute_bps > move:
+            tb.worst_minute_bps = move
+    if is_over:
         st.minute_ns, st.minute_open = now_ns, mid
         st.minute_high = st.minute_low = mid
-        return
-    st.minute_high, st.minute_low = max(st.minute_high, mid), min(st.minute_low, mid)
-    move = BPS * max(st.minute_high - st.minute_open, st.minute_open - st.minute_low) / st.minute_open
-    if not tb.worst_minute_bps > move:
-        tb.worst_minute_bps = move
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def follow_recovery(st: Record, tb: Record, log_gap: float, elapsed_s: float) -> None:
     """Learn how fast a gap between weighted depth and its usual size closes: dy = -rho y over a second (models 3.4).
 

@@ -360,7 +360,7 @@ class Driver:
         self._is_finishing = True
         if self._safe.awaits_token:
             _log.error("the answer to a token refresh has not come; if the next start is refused, log in again")
-        for client_order_id, change in self.figures.open_orders.items():
+        for client_order_id, change in self.figures.unanswered.items():
             _log.warn(
                 "order {id} on {symbol} has no final answer ({state}): look it up at the venue",
                 id=client_order_id, symbol=change.order.symbol, state=change.state,

@@ -5,7 +5,7 @@ from array import array
 from dataclasses import dataclass, field
 
 from bot.engine.decision import Decision, OrderChange
-from bot.execution.in_flight import FINAL
+from bot.execution.in_flight import FINAL, WORKING
 
 LATENCIES_KEPT = 100_000
 
@@ -36,10 +36,21 @@ class RunFigures:
         self.refused += len(decision.refused)
         self.order_changes += len(decision.order_changes)
         for change in decision.order_changes:
-            if change.state in FINAL:
+            # An amendment has done its part when the order it was for is replaced.
+            is_amended = change.order.action == "amend" and change.state == "replaced"
+            if change.state in FINAL or is_amended:
                 self.open_orders.pop(change.order.client_order_id, None)
             else:
                 self.open_orders[change.order.client_order_id] = change
+
+    @property
+    def unanswered(self) -> dict[str, OrderChange]:
+        """Our orders whose end nobody has told us of, by client order id: not those that rest in the book."""
+        return {
+            own_id: change
+            for own_id, change in self.open_orders.items()
+            if not (change.order.order_type == "limit" and change.state in WORKING)
+        }
 
     @staticmethod
     def keep(samples: "array[int]", elapsed_ns: int) -> None:

@@ -29,6 +29,7 @@ class Bound(IntEnum):
     RATE = 17
     BAND = 18
     TOUCH = 19
+    QUOTES = 20
 
 
 BOUND_WORDS: dict[Bound, str] = {
@@ -46,10 +47,11 @@ BOUND_WORDS: dict[Bound, str] = {
     Bound.HANDS_OFF: "closed by hand",
     Bound.UNKNOWN_FACTOR: "a factor is unknown",
     Bound.UNKNOWN_CAP: "a cap is unknown",
-    Bound.EXIT_EMPTY: "nothing to close against",
+    Bound.EXIT_EMPTY: "nothing affordable to close against",
     Bound.WARM_UP: "warm-up",
     Bound.PERSISTENCE: "waits to see whether it lasts",
     Bound.RATE: "rate of increase",
     Bound.BAND: "within the no-trade band",
     Bound.TOUCH: "half way, more than the best level holds",
+    Bound.QUOTES: "left to resting quotes",
 }

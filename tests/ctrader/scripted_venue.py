@@ -153,6 +153,7 @@ class ScriptedVenue:
             "ProtoOANewOrderReq": lambda r: [],
             "ProtoOAClosePositionReq": lambda r: [],
             "ProtoOACancelOrderReq": lambda r: [],
+            "ProtoOAAmendOrderReq": lambda r: [],
         }
 
     def connect(self) -> "ScriptedVenue":

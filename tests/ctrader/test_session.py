@@ -18,7 +18,7 @@ from bot.engine.events import (
     MarketDataChanged,
     RequestRefused,
 )
-from bot.execution.requests import CancelOrder, ClosePosition, ResolveOrders, ResubscribeDepth
+from bot.execution.requests import AmendOrder, CancelOrder, ClosePosition, ResolveOrders, ResubscribeDepth
 from bot.market.delta import (
     DEPTH_ASK,
     DEPTH_BID,
@@ -31,7 +31,7 @@ from bot.market.delta import (
 
 EURUSD, USDJPY = 11, 12  # indices 1 and 0
 CLOSE = ClosePosition("close-1", EURUSD, 9, 500)
-TRADES = [place(), CLOSE, CancelOrder("cancel-1", EURUSD, 5)]
+TRADES = [place(), CLOSE, AmendOrder("amend-1", EURUSD, 5, 400, limit_price=1.1), CancelOrder("cancel-1", EURUSD, 5)]
 
 
 def quote(quote_id: int, size: int = 100, **side: int):
@@ -177,14 +177,14 @@ def test_what_is_asked_before_ready_is_refused_and_never_sent(request_) -> None:
     (event,) = venue.told()
     assert (event.error_code, event.client_order_id) == ("NOT_READY", getattr(request_, "client_order_id", None))
     venue.connect()
-    assert not {"NewOrder", "ClosePosition", "CancelOrder", "OrderList"} & set(venue.names)
+    assert not {"NewOrder", "ClosePosition", "AmendOrder", "CancelOrder", "OrderList"} & set(venue.names)
 
 
 @pytest.mark.parametrize("request_", TRADES)
 def test_a_trade_leaves_at_once_under_a_fresh_id(request_) -> None:
     venue = ready_venue()
     message_id = submit(venue, request_)
-    assert venue.names[-1] in ("NewOrder", "ClosePosition", "CancelOrder")
+    assert venue.names[-1] in ("NewOrder", "ClosePosition", "AmendOrder", "CancelOrder")
     assert message_id not in [i for _, i in venue.asked[:-1]]
     assert venue.requests[-1].ctidTraderAccountId == ACCOUNT
     assert venue.told() == []
@@ -324,6 +324,21 @@ def test_a_blocked_kind_of_order_is_refused_here_until_the_block_is_over() -> No
     venue.now_ns += 60 * SECOND
     submit(venue, place(client_order_id="c"))
     assert venue.names[-1] == "NewOrder"
+
+
+def test_changes_that_take_risk_away_leave_before_what_adds_some() -> None:
+    venue = ready_venue()
+    farther = AmendOrder("farther", EURUSD, 5, 400, limit_price=1.0, reduces_risk=True)
+    for request in (
+        place(),
+        AmendOrder("nearer", EURUSD, 6, 400, limit_price=1.1),
+        farther,
+        CancelOrder("c", EURUSD, 7),
+    ):
+        venue.session.submit(request, venue.now_ns)
+    venue.talk()
+    assert venue.names[-4:] == ["AmendOrder", "CancelOrder", "NewOrder", "AmendOrder"]
+    assert venue.requests[-4].orderId == 5
 
 
 def test_an_order_the_venue_cannot_take_is_refused_here() -> None:

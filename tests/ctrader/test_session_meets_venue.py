@@ -16,7 +16,14 @@ from bot.engine.events import (
     RequestRefused,
     SymbolsLoaded,
 )
-from bot.execution.requests import CancelOrder, ClosePosition, PlaceOrder, ResolveOrders, ResubscribeDepth
+from bot.execution.requests import (
+    AmendOrder,
+    CancelOrder,
+    ClosePosition,
+    PlaceOrder,
+    ResolveOrders,
+    ResubscribeDepth,
+)
 from bot.market.delta import CLEAR_BOOK, DEPTH_BID
 from bot.sim.entities import AccountSettings
 from bot.sim.market import open_market
@@ -108,6 +115,19 @@ def test_a_position_is_opened_closed_and_found_in_the_history_under_our_ids(wire
     assert listed.complete
     assert sum(d.volume_cents for d in listed.deals) == 0
     assert "open-1" in [o.client_order_id for o in listed.orders]
+
+
+def test_a_resting_order_is_amended_under_its_own_id(wire: Wire) -> None:
+    eurusd = wire.session._walk.handshake.catalogue.traded_ids[1]
+    (placed,) = wire.ask(order("rest-2", symbol_id=eurusd, order_type="limit", limit_price=0.5))
+    amend = AmendOrder("amend-2", eurusd, placed.order.order_id, 20_000_000, limit_price=0.6)
+    (replaced,) = wire.ask(amend)
+    assert (replaced.kind, replaced.client_order_id) == ("replaced", "rest-2"), "the venue names the order"
+    assert (replaced.order.limit_price, replaced.order.volume_cents) == (0.6, 20_000_000)
+    wire.ask(CancelOrder("cancel-2", eurusd, placed.order.order_id))
+    (refusal,) = wire.ask(amend)
+    assert isinstance(refusal, RequestRefused)
+    assert (refusal.client_order_id, refusal.error_code) == ("amend-2", "ORDER_NOT_FOUND"), "and the request's own id"
 
 
 def test_a_resting_order_is_placed_and_cancelled(wire: Wire) -> None:

@@ -10,7 +10,7 @@ from scripted_venue import ACCOUNT, ASSETS, build, detail, light, trader
 from bot.ctrader import translate
 from bot.ctrader.catalogue import Catalogue
 from bot.ctrader.schema import enum
-from bot.execution.requests import CancelOrder, ClosePosition, PlaceOrder
+from bot.execution.requests import AmendOrder, CancelOrder, ClosePosition, PlaceOrder
 from bot.market.symbols import Holiday
 
 BUY, SELL = 1, 2
@@ -202,6 +202,24 @@ def test_prices_go_out_rounded_to_the_symbols_digits() -> None:
 def test_an_order_the_venue_cannot_take_is_not_made(fields, text) -> None:
     with pytest.raises(ValueError, match=text):
         translate.new_order(place(**fields), ACCOUNT, None)
+
+
+def test_an_amendment_sends_every_field_that_a_resting_order_has() -> None:
+    wire = translate.amend_order(AmendOrder("a", 11, 5, 400_000, limit_price=1.1), ACCOUNT, None)
+    assert {field.name: getattr(wire, field.name) for field, _ in wire.ListFields()} == {
+        "ctidTraderAccountId": ACCOUNT,
+        "orderId": 5,
+        "volume": 400_000,
+        "limitPrice": 1.1,
+    }
+    stop = translate.amend_order(AmendOrder("a", 11, 5, 400_000, stop_price=1.2), ACCOUNT, None)
+    assert (stop.HasField("limitPrice"), stop.stopPrice) == (False, 1.2)
+
+
+@pytest.mark.parametrize("fields", [{"volume_cents": 0, "limit_price": 1.1}, {"volume_cents": 100}])
+def test_an_amendment_without_a_volume_or_a_price_is_not_made(fields) -> None:
+    with pytest.raises(ValueError, match="amendment of order 5 needs a volume above 0 and a price"):
+        translate.amend_order(AmendOrder("a", 11, 5, **fields), ACCOUNT, None)
 
 
 def test_a_close_and_a_cancel_carry_their_ids() -> None:

@@ -71,6 +71,7 @@ def settings(**changes: Any) -> EngineSettings:
         "max_drawdown_frac": 0.1,
         "flatten_on_loss": True,
         "flatten_on_stop": False,
+        "keep_on_stop": False,
         "run_id": "r1",
     }
     return EngineSettings(**(fields | changes))

@@ -45,6 +45,18 @@ def test_a_state_without_a_way_out_is_final_and_no_other() -> None:
     assert set(TRANSITIONS) == set(COLUMNS) - FINAL
 
 
+def test_a_resting_order_leaves_its_symbol_free_unless_its_outcome_is_unknown() -> None:
+    flight, resting = OrdersInFlight(), order()
+    resting.limit_price = 1.1
+    flight.add(resting)
+    assert not flight.busy(0, 0), "not even while it is on its way"
+    assert not resting.is_working
+    flight.move(resting, "accepted")
+    assert resting.is_working and not flight.busy(0, 0)
+    flight.move(resting, "unknown")
+    assert flight.busy(0, 0) and not resting.is_working
+
+
 def test_an_order_is_found_by_its_client_id_or_its_venue_id_until_it_is_done() -> None:
     flight, first, second = OrdersInFlight(), order("a", sent_ns=2), order("b", sent_ns=1)
     flight.add(first)

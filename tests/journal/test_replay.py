@@ -42,14 +42,21 @@ deals = st.builds(
 )  # fmt: skip
 fills = st.builds(
     ExecutionReported,
-    recv_ns=ids, kind=st.sampled_from(["accepted", "filled", "partially_filled", "cancelled", "rejected"]),
+    recv_ns=ids,
+    kind=st.sampled_from(
+        ["accepted", "filled", "partially_filled", "replaced", "cancelled", "rejected", "cancel_rejected"]
+    ),
     client_order_id=st.none() | st.text(max_size=20), order=st.none() | orders, deal=st.none() | deals,
     error_code=st.none() | st.text(max_size=10), paper=st.just(True),
+)  # fmt: skip
+refusals = st.builds(
+    RequestRefused, recv_ns=ids, client_order_id=st.none() | st.text(max_size=20), error_code=st.text(max_size=10),
+    paper=st.just(True),
 )  # fmt: skip
 commands = st.builds(CommandGiven, recv_ns=ids, command=st.just("stop"))
 
 
-@given(st.lists(fills | commands, max_size=4))
+@given(st.lists(fills | refusals | commands, max_size=4))
 def test_inputs_read_back_as_they_were_to_the_last_digit(events: list[Any]) -> None:
     assert decode_inputs(encode_inputs(events)) == events
 

@@ -30,9 +30,13 @@ ROW = st.tuples(
 
 
 def put(books: BookArrays, kind: int, s: int, quote_id: int, price_e5: int, size: int) -> BookArrays:
-    while not apply_row(books, kind, s, np.uint64(quote_id), price_e5, size):
+    while apply(books, kind, s, quote_id, price_e5, size) < 0:
         books = grown(books)
     return books
+
+
+def apply(books: BookArrays, kind: int, s: int, quote_id: int, price_e5: int, size: int, now_ns: int = 5) -> int:
+    return apply_row(*books, s, kind, np.uint64(quote_id), price_e5, size, now_ns)
 
 
 def listed(books: BookArrays, side: int, s: int) -> list[tuple[int, int]]:
@@ -47,20 +51,21 @@ def test_levels_equal_those_of_a_dict_after_every_row(rows: list[tuple[int, int,
         books = put(books, kind, s, quote_id, price, size)
         naive[s].apply(kind, quote_id, price, size)
         for symbol in (0, 1):
-            assert books.quote_count[symbol] == len(naive[symbol].quotes) == books.quote_used[symbol].sum()
+            count = books.heads["quote_count"][symbol]
+            assert count == len(naive[symbol].quotes) == books.quotes["used"][symbol].sum()
             for side in (BID, ASK):
                 assert listed(books, side, symbol) == naive[symbol].levels(side)
     for s in (0, 1):
-        assert books.counters[book.UNKNOWN_DELETES, s] == naive[s].counters["unknown_deletes"]
-        assert books.counters[book.REPRICED, s] == naive[s].counters["repriced"]
+        assert books.heads["counters"][s, book.UNKNOWN_DELETES] == naive[s].counters["unknown_deletes"]
+        assert books.heads["counters"][s, book.REPRICED] == naive[s].counters["repriced"]
 
 
 def test_a_full_table_changes_nothing_and_says_so() -> None:
     books = empty_books(1, quotes=SLOTS, levels=16)
     for quote_id in range(4):
-        assert apply_row(books, DEPTH_BID, 0, np.uint64(quote_id), 100 + quote_id, 1)
+        assert apply(books, DEPTH_BID, 0, quote_id, 100 + quote_id, 1) == 0
     before = [array.copy() for array in books]
-    assert not apply_row(books, DEPTH_BID, 0, np.uint64(9), 200, 1)
+    assert apply(books, DEPTH_BID, 0, 9, 200, 1) == -1
     assert all(np.array_equal(a, b) for a, b in zip(before, books, strict=True))
     assert listed(grown(books), BID, 0) == listed(books, BID, 0)
 
@@ -78,15 +83,15 @@ def test_a_known_id_takes_a_new_side_price_and_size_at_once() -> None:
     books = put(empty_books(1), DEPTH_BID, 0, 1, 100, 5)
     books = put(books, DEPTH_ASK, 0, 1, 103, 8)
     assert (listed(books, BID, 0), listed(books, ASK, 0)) == ([], [(103, 8)])
-    assert books.counters[book.REPRICED, 0] == 1
+    assert books.heads["counters"][0, book.REPRICED] == 1
 
 
-def test_clearing_depth_keeps_spot_prices_and_clearing_the_book_forgets_them() -> None:
+def test_clearing_depth_keeps_spot_prices_and_clearing_the_books_forgets_them() -> None:
     books = put(put(empty_books(1), DEPTH_BID, 0, 1, 100, 5), SPOT_BID, 0, 0, 101, 0)
     books = put(books, CLEAR_BOOK, 0, 0, 0, 0)
-    assert books.spot_known[BID, 0]
-    book.clear_book(books, 0)
-    assert not books.spot_known.any()
+    assert books.heads["spot_known"][0, BID]
+    book.clear_books(books)
+    assert not books.heads["spot_known"].any()
 
 
 @pytest.mark.parametrize("side", [BID, ASK])
@@ -99,3 +104,21 @@ def test_levels_come_best_first_and_are_copies(side: int) -> None:
     prices[:] = 0
     sizes[:] = 0
     assert listed(books, side, 0)[0][1] == 1
+
+
+@given(st.lists(ROW, max_size=40))
+def test_a_row_tells_the_birth_of_a_quote_it_takes_from_the_best_price(
+    rows: list[tuple[int, int, int, int, int]],
+) -> None:
+    books, naive = empty_books(2), [NaiveBook(), NaiveBook()]
+    for now_ns, (kind, s, quote_id, price, size) in enumerate(rows, start=1):
+        born_ns = apply(books, kind, s, quote_id, price, size, now_ns)
+        assert born_ns == (naive[s].apply(kind, quote_id, price, size, now_ns) or 0)
+
+
+def test_a_quote_that_only_changes_its_size_keeps_its_birth_and_a_new_price_is_a_new_birth() -> None:
+    books = empty_books(1)
+    assert apply(books, DEPTH_BID, 0, 1, 100, 5, now_ns=10) == 0
+    assert apply(books, DEPTH_BID, 0, 1, 100, 9, now_ns=20) == 0
+    assert apply(books, DEPTH_BID, 0, 1, 101, 9, now_ns=30) == 10
+    assert apply(books, DEPTH_DELETE, 0, 1, 0, 0, now_ns=40) == 30

@@ -122,7 +122,7 @@ def test_a_crisis_is_named_by_its_level(level: int, head: str, why: str) -> None
 def test_an_empty_exit_is_waited_out() -> None:
     found = line(5.0, market={"crisis_level": 3, "sell_capacity_units": 0.0}, exit_open=False)
     assert found.startswith("holds 5.0x of 5x, wants 0x: depth covers 0 lots, ")
-    assert found.endswith("; nothing to close against")
+    assert found.endswith("; nothing affordable to close against")
 
 
 def test_a_symbol_without_a_book_says_so() -> None:

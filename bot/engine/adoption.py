@@ -1,0 +1,57 @@
+"""Orders of ours that an earlier run sent and the venue still works on: how they are told apart, and what is known."""
+
+from bot.engine.decision import IntendedOrder
+from bot.execution.in_flight import OwnOrder
+from bot.execution.orders import OrderSnapshot
+from bot.market.symbols import SymbolSpec
+
+
+def is_adoptable(snapshot: OrderSnapshot) -> bool:
+    """Return whether an order with our label is one of ours at work.
+
+    A limit order without a client order id was made by hand, whatever its label; stop orders we never send.
+    """
+    is_limit = snapshot.order_type == "limit" and snapshot.client_order_id is not None
+    return snapshot.status == "accepted" and (is_limit or snapshot.order_type in ("market", "market_range"))
+
+
+def adopted(
+    snapshot: OrderSnapshot, symbol_index: int, spec: SymbolSpec, now_ns: int
+) -> tuple[IntendedOrder, OwnOrder]:
+    """Return an order of an earlier run as this run would have planned it, and as it now works."""
+    client_order_id = snapshot.client_order_id or f"venue-{snapshot.order_id}"
+    volume = abs(snapshot.volume_cents)
+    is_limit = snapshot.order_type == "limit"
+    intended = IntendedOrder(
+        symbol=spec.name,
+        action="place" if is_limit else "close" if snapshot.closing else "open",
+        side="buy" if snapshot.volume_cents > 0 else "sell",
+        volume_cents=volume,
+        lots=spec.lots(volume),
+        order_type=snapshot.order_type,
+        position_id=snapshot.position_id,
+        order_id=snapshot.order_id,
+        client_order_id=client_order_id,
+        leverage_now=None,
+        leverage_target=None,
+        reason="found working at the venue: sent before this run",
+        predicted_slippage_bps=None,
+        margin_before=None,
+        margin_after=None,
+        margin_level_after=None,
+    )
+    order = OwnOrder(
+        client_order_id=client_order_id,
+        symbol_index=symbol_index,
+        symbol_id=snapshot.symbol_id,
+        volume_cents=snapshot.volume_cents,
+        # The venue reserves a position for every order; only a closing one is tied to it.
+        position_id=None if is_limit and not snapshot.closing else snapshot.position_id,
+        sent_ns=now_ns,
+        increases_risk=not snapshot.closing,
+        state="accepted",
+        order_id=snapshot.order_id,
+        executed_cents=snapshot.executed_cents,
+        limit_price=snapshot.limit_price if is_limit else None,
+    )
+    return intended, order

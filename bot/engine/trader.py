@@ -1,0 +1,94 @@
+"""Trades at the market towards the targets: which symbols may get an order now, and what came of each."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from bot.account.portfolio import Portfolio
+from bot.account.risk import Refused, RiskView
+from bot.engine.account_guard import AccountGuard
+from bot.engine.actions import Actions
+from bot.engine.fill_watch import FillWatch
+from bot.engine.market_hours import MarketHours
+from bot.engine.order_maker import OrderMaker
+from bot.engine.prices import Prices
+from bot.engine.sizer import Sizer
+from bot.market.evaluator import Evaluator
+from bot.market.symbols import SymbolSpec
+from bot.sizing.leverage import Targets
+
+
+class Trader:
+    """Makes orders of targets that differ from what is held, one a symbol, and tells everybody who must know."""
+
+    def __init__(
+        self,
+        portfolio: Portfolio,
+        maker: OrderMaker,
+        guard: AccountGuard,
+        hours: MarketHours,
+        fills: FillWatch,
+        sizer: Sizer,
+    ) -> None:
+        self._portfolio = portfolio
+        self._maker = maker
+        self._guard = guard
+        self._hours = hours
+        self._fills = fills
+        self._sizer = sizer
+
+    def trade(
+        self,
+        specs: Sequence[SymbolSpec],
+        prices: Prices,
+        evaluator: Evaluator,
+        held: np.ndarray,
+        factors: np.ndarray,
+        targets: Targets,
+        equity: float,
+        now_ns: int,
+        done: Actions,
+        *,
+        closing: bool,
+        view: Callable[[], RiskView],
+    ) -> None:
+        """Add the orders with their requests, and the refusals that are news, to what this decision leads to.
+
+        Args: `specs` of the traded symbols, T of them; `held` (T,) leverage; `closing` closes position by position;
+            `view` makes the account's picture, as it is when called.
+        """
+        seen: RiskView | None = None
+        for s in self._wanted(specs, held, targets, closing=closing):
+            spec = specs[s]
+            if prices.odd[s]:
+                continue  # one price may be a slip; if it stays it becomes doubtful, and then it may reduce
+            why_closed = self._hours.closings[s]
+            if self._hours.awaiting[s] or (why_closed is not None and self._maker.has_told(spec.name, why_closed)):
+                continue
+            urgent = bool(targets.urgent[s]) or self._guard.is_flattening
+            if not self._maker.may_act(s, spec.symbol_id, now_ns, urgent=urgent):
+                continue
+            seen = seen or view()
+            made = self._maker.make(s, spec, prices, seen, evaluator, factors, targets, equity, now_ns, closing=closing)
+            if made is None:
+                continue
+            if isinstance(made, Refused):
+                if self._maker.is_news(made, now_ns):
+                    done.refused.append(made)
+                continue
+            order, request, grows = made
+            done.intended.append(order)
+            done.requests.append(request)
+            self._guard.order_sent(now_ns)
+            self._fills.sent(order, request, s, spec.digits, float(prices.mid[s]), now_ns)
+            if grows:
+                self._sizer.note_growth(s, now_ns)
+            seen = None  # what is on its way counts from here on
+
+    def _wanted(
+        self, specs: Sequence[SymbolSpec], held: np.ndarray, targets: Targets, *, closing: bool
+    ) -> Sequence[int]:
+        if closing:  # then a hedged pair counts although it nets to nothing
+            return [s for s, spec in enumerate(specs) if self._portfolio.own_positions(spec.symbol_id)]
+        apart = targets.target != held
+        return np.flatnonzero(apart).tolist() if apart.any() else ()
