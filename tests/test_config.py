@@ -283,6 +283,12 @@ def test_a_dry_run_copy_keeps_everything_else() -> None:
     assert str(config.as_dry_run().error_at("mode", "x")) == "bot.yaml:4: mode: x"
 
 
+def test_a_copy_without_recording_keeps_everything_else() -> None:
+    config = parsed(LIVE + "recording: {directory: journals}")
+    assert config.without_recording().recording.directory is None
+    assert config.without_recording().model_dump() == {**config.model_dump(), "recording": {"directory": None}}
+
+
 class _Anything(dict[str, str]):
     """An environment in which every variable is set, to something that serves as text and as a number."""
 
@@ -301,6 +307,20 @@ def test_the_shipped_configs_are_as_safe_as_they_say() -> None:
     assert load_config(CONFIGS / "demo.yaml", _Anything()).mode == "dry-run"
     with pytest.raises(ConfigError, match="add --live"):
         check_live(load_config(CONFIGS / "live.example.yaml", _Anything()), live_flag=False)
+
+
+PRESETS = ("fx_majors", "gold", "crypto", "indices", "mispricing", "high_frequency")
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_sends_nothing_asks_for_nothing_that_is_missing_and_bounds_its_losses(name: str) -> None:
+    config = load_config(CONFIGS / f"{name}.yaml", _Anything())
+    assert (config.venue.environment, config.mode) == ("demo", "dry-run")
+    assert check_supported(config) == []
+    assert {"max_daily_loss_frac", "max_drawdown_frac", "max_leverage"} <= config.risk.model_fields_set
+    wanted = sum(config.strategy.base_leverage * symbol.weight for symbol in config.symbols.values())
+    assert wanted <= config.risk.max_leverage
+    assert config.sizing.crisis
 
 
 def test_every_key_is_described_in_the_schema() -> None:

@@ -50,6 +50,6 @@ def explained(
         leverage_target=float(row["target"]),
         bound=Bound(int(row["bound"])),
         crisis_level=int(market["crisis_level"]),
-        caps=caps | {"max_symbol_leverage": max_symbol_leverage},
+        caps=caps | {"max_symbol_leverage": float(max_symbol_leverage)},
         factors=dict(zip(factor_names, map(float, factors), strict=True)),
     )

@@ -1,0 +1,37 @@
+"""Lines for a person where there is no terminal: a leverage is explained when that changes, and seldom."""
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import pytest
+from wired_bot import WiredBot, bot_config, virtual_venue
+
+from bot.cli.screen import PlainLines
+
+GROWING = {"warm_up_s": 1, "persistence_s": 0, "max_increase_frac_per_min": 1, "band": 0.05, "time_of_day": False}
+
+
+def explained(folder: Path, capsys: pytest.CaptureFixture[str], seconds: float, **changes: Any) -> list[str]:
+    """Return the lines that explain EURUSD."""
+    symbols = {"EURUSD": {"direction": "long"}}
+    config = bot_config(folder, symbols=symbols, **changes)
+    bot = WiredBot(folder, config, virtual_venue(), seconds=seconds, watch=lambda run: [PlainLines(None, run)])
+    bot.start().let(seconds + 2)
+    return [line for line in capsys.readouterr().out.splitlines() if line[12:].startswith(" EURUSD ")]
+
+
+def test_a_leverage_that_changes_is_explained_every_ten_seconds_at_most(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    strategy = {"name": "liquidity-weighted", "base_leverage": 3, "parameters": {"volatility_sample_s": 1}}
+    lines = explained(tmp_path, capsys, 45, strategy=strategy, sizing=GROWING)
+    assert len(lines) >= 3
+    seconds = [float(line[6:12]) + 60 * int(line[3:5]) for line in lines]
+    assert all(later - earlier >= 9.99 for earlier, later in itertools.pairwise(seconds))
+
+
+def test_a_leverage_that_stays_is_explained_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    strategy = {"name": "liquidity-weighted", "base_leverage": 3}
+    (line,) = explained(tmp_path, capsys, 45, strategy=strategy, sizing={"warm_up_s": 600})
+    assert " of 3x" in line and "liquidity" in line
