@@ -73,8 +73,8 @@ def test_parameters_go_to_the_strategy_and_to_the_evaluator() -> None:
         ("{alhpa: 1}", "no parameter 'alhpa'; it has: alpha, floor, cap"),
         ("{alpha: yes}", "must be a number"),
         ("{alpha: -1}", "alpha > 0"),
-        ("{liquidity_base_s: 0}", "seconds above 0"),
-        ("{liquidity_smoothing_s: soon}", "seconds above 0"),
+        ("{liquidity_base_s: 0}", "number above 0"),
+        ("{liquidity_smoothing_s: soon}", "number above 0"),
     ],
 )
 def test_a_wrong_parameter_is_one_line_that_names_it(parameters: str, says: str) -> None:

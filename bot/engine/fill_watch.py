@@ -16,6 +16,8 @@ from bot.market.symbols import SymbolSpec
 
 # Filled within the range or lost: a resting order that waits for its price says nothing about how the venue fills.
 _MARKETABLE = ("market", "market_range")
+_DEALS_KEPT = 4096
+_AGE_NS = 60_000_000_000  # latencies grow old while nothing else happens
 
 
 class FillWatch:
@@ -25,6 +27,8 @@ class FillWatch:
         self.quality: FillQuality | None = None
         self._names: tuple[str, ...] = ()
         self._shown: np.ndarray | None = None
+        self._looked_ns = 0
+        self._deals: set[int] = set()  # of late: the venue may tell of one twice
 
     def load(self, specs: tuple[SymbolSpec, ...]) -> None:
         """Take the symbols; with others than before the statistics begin anew."""
@@ -49,7 +53,10 @@ class FillWatch:
             return
         if event.kind == "accepted":
             self.quality.accepted(event.client_order_id, event.recv_ns)
-        if event.deal is not None:
+        if event.deal is not None and event.deal.deal_id not in self._deals:
+            if len(self._deals) >= _DEALS_KEPT:
+                self._deals.clear()
+            self._deals.add(event.deal.deal_id)
             volume, price = abs(event.deal.volume_cents), event.deal.price
             self.quality.filled(event.client_order_id, volume, price, event.recv_ns)
 
@@ -69,7 +76,8 @@ class FillWatch:
         if self.quality is None:
             return
         due_ns = self.quality.next_due_ns()
-        if due_ns is not None and now_ns >= due_ns:
+        if (due_ns is not None and now_ns >= due_ns) or now_ns - self._looked_ns >= _AGE_NS:
+            self._looked_ns = now_ns
             self.quality.observe(evaluator.features.mid, now_ns)
         if self.quality.fill_frac() is not self._shown:
             self._shown = self.quality.fill_frac()

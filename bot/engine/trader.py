@@ -1,5 +1,6 @@
 """Trades at the market towards the targets: which symbols may get an order now, and what came of each."""
 
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -80,7 +81,7 @@ class Trader:
             done.intended.append(order)
             done.requests.append(request)
             self._guard.order_sent(now_ns)
-            self._fills.sent(order, request, s, spec.digits, float(prices.mid[s]), now_ns)
+            self._fills.sent(order, request, s, spec.digits, _decision_mid(evaluator, s), now_ns)
             if grows:
                 self._sizer.note_growth(s, now_ns)
             seen = None  # what is on its way counts from here on
@@ -92,3 +93,10 @@ class Trader:
             return [s for s, spec in enumerate(specs) if self._portfolio.own_positions(spec.symbol_id)]
         apart = targets.target != held
         return np.flatnonzero(apart).tolist() if apart.any() else ()
+
+
+def _decision_mid(evaluator: Evaluator, s: int) -> float:
+    """Return the mid that a cost was predicted against: that of the book, or without one that of the spot prices."""
+    features = evaluator.features
+    mid = float(features.depth_bid[s] + features.depth_ask[s]) / 2
+    return mid if math.isfinite(mid) else float(features.mid[s])

@@ -251,15 +251,19 @@ def test_the_order_of_the_symbols_does_not_matter(stream: list[Batch], order: li
 @given(batches(most=10))
 @settings(max_examples=40)
 def test_splitting_a_batch_between_messages_changes_no_book_flow_or_total(stream: list[Batch]) -> None:
-    pieces = []
+    # The clocks are looked at before each batch, so that no tick, and with it no new length, falls between two pieces.
+    wholes = [Batch(START_NS - S, [row for s in range(4) for row in spot(s, BASE[s], BASE[s] + 2)])]
+    pieces = wholes[:]
     for batch in stream:
+        wholes += [Batch(batch.now_ns, []), Batch(batch.now_ns, batch.rows)]
+        pieces.append(Batch(batch.now_ns, []))
         piece: list = []
         for row in batch.rows:
             piece.append(row)
             if row[0] in (5, 6, CLEAR_BOOK):
                 pieces.append(Batch(batch.now_ns, piece))
                 piece = []
-    whole, split = run([Batch(b.now_ns, b.rows) for b in stream if b.rows], [0, 1, 2, 3]), run(pieces, [0, 1, 2, 3])
+    whole, split = run(wholes, [0, 1, 2, 3]), run(pieces, [0, 1, 2, 3])
     # Revisions aside: whether spot prices make them, for want of depth, is decided by the clock.
     for name in ("total_flow", "flow", "messages", "old_key", "old_size"):
         assert np.array_equal(whole.state[name], split.state[name]), name
