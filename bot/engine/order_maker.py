@@ -202,4 +202,6 @@ def _urgency(bound: Bound, crisis_level: int) -> str:
     """Return why a reduction cannot wait."""
     if bound is Bound.CRISIS:
         return f"crisis level {crisis_level}"
-    return f"above {BOUND_WORDS[bound]}, cut at once" if bound <= Bound.MARGIN and bound else "no equity is left"
+    if bound is Bound.NONE:
+        return "no equity is left"
+    return f"above the limit of {BOUND_WORDS[bound]}, cut at once"

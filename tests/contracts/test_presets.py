@@ -107,12 +107,10 @@ def test_a_preset_is_at_home_in_a_market(name: str, market: str, tmp_path: Path)
     assert seen.wrong == []
     assert len(seen.texts) >= 4 * 0.9 * SECONDS * len(config.symbols)
     levels = {symbol: seen.crisis[symbol] for symbol in config.symbols}
-    if market == "calm":
-        assert max(levels.values()) == 0, levels
-    elif market == "rollover":
+    if market == "rollover":
         assert min(levels.values()) >= 1, levels
     else:
-        assert max(levels.values()) < 3, levels  # its slow noise may look ill for a while, and never hopeless
+        assert max(levels.values()) == 0, levels
     if name == "mispricing":
         assert seen.orders == []  # the triangle holds on every synthetic market
     elif market != "rollover":
