@@ -17,6 +17,7 @@ from bot.market import features as formulas
 from bot.market.book import ASK, BID, levels
 from bot.market.evaluator import Evaluator
 from bot.market.symbols import SymbolSpec
+from bot.sizing.bound import BOUND_WORDS, Bound
 from bot.sizing.leverage import Targets
 from bot.sizing.target import target_volume_cents
 
@@ -153,7 +154,9 @@ class OrderMaker:
         reason = f"{self._settings.strategy.name}: {held:+.2f}x -> {target:+.2f}x"
         reason += f" ({why})" if why else ""
         if targets.urgent[s]:
-            reason += "; a leverage or margin limit is exceeded"
+            bound = Bound(int(targets.bound[s]))
+            level = int(evaluator.features.crisis_level[s])
+            reason += f"; crisis level {level}" if bound is Bound.CRISIS else f"; over the limit: {BOUND_WORDS[bound]}"
         if verdict.note:
             reason += f"; {verdict.note}"
         return IntendedOrder(
