@@ -5,7 +5,9 @@ from dataclasses import replace
 import pytest
 from engine_desk import QUICK, SECOND, Desk
 
+from bot.engine import events as ev
 from bot.engine.decision import Decision
+from bot.market.delta import DEPTH_DELETE, END_DEPTH, delta_rows
 
 
 class CalmDesk(Desk):
@@ -53,7 +55,10 @@ def test_without_the_guard_it_is_held_through() -> None:
 def test_with_nobody_to_sell_to_nothing_is_sent_and_the_position_goes_when_somebody_is_there() -> None:
     desk = calm_desk()
     orders = len(desk.lines("requests"))
-    desk.calm(4, bid_cents=0)
+    gone = [(DEPTH_DELETE, 0, 10 + i, 0, 0) for i in range(3)] + [(END_DEPTH, 0, 0, 0, 0)]
+    for _ in range(16):
+        desk.now_ns += SECOND // 4
+        desk.hear(ev.MarketDataChanged(desk.now_ns, delta_rows(gone)))
     assert desk.level == 3
     assert len(desk.lines("requests")) == orders, "a market order into an empty side is the worst act"
     desk.calm(1)
