@@ -209,7 +209,7 @@ def demo_config(
             "strategy": {
                 "name": "composite",
                 "base_leverage": 3,
-                "parameters": {"liquidity_base_s": 60, "liquidity_smoothing_s": 2, "volatility_sample_s": 1},
+                "parameters": {"liquidity_base_s": 60, "liquidity_smoothing_s": 2, "volatility_sample_s": 0.5},
             },
             "sizing": {
                 "warm_up_s": 3,

@@ -9,7 +9,7 @@
 
 How it works: the environment is .venv, installed from requirements.lock with hashes by `uv`. Without a `uv` on the PATH
 one is installed into .tools, so nothing outside this folder changes. A stamp in .venv remembers what was installed:
-when it still fits, the command starts at once.
+when it still fits, the command starts at once. Another remembers which numeric loops were compiled.
 """
 
 from __future__ import annotations  # so that an old Python gets as far as our message about its version
@@ -28,6 +28,8 @@ VENV = ROOT / ".venv"
 TOOLS = ROOT / ".tools" / "uv"
 LOCK = ROOT / "requirements.lock"
 STAMP = VENV / "microlev-stamp"
+LOOPS_STAMP = VENV / "microlev-loops"
+LOOP_FOLDERS = (ROOT / "bot", ROOT / "strategies")
 LEAST_PYTHON = (3, 11)
 UV_VERSION = "0.13.9"
 LEAST_UV = (0, 5)
@@ -97,6 +99,7 @@ def set_up() -> None:
     """Make .venv what the lock says; return at once when it is already."""
     stamp = wanted_stamp()
     if installed_stamp() == stamp and PYTHON.exists():
+        compile_loops()
         return
     began = time.monotonic()
     uv = find_uv()
@@ -112,10 +115,30 @@ def set_up() -> None:
     target = ["--python", str(PYTHON)]
     quiet([*install, "sync", *target, "--require-hashes", str(LOCK)], "installing requirements.lock")
     quiet([*install, "install", *target, "--no-deps", "--no-build-isolation", "--editable", str(ROOT)], "installing")
-    say("compiling the numeric loops (once; they are kept beside the source)")
-    quiet([str(PYTHON), "-c", "from bot.app import warm_up; warm_up()"], "compiling")
+    compile_loops()
     STAMP.write_text(stamp, encoding="utf-8")
     say(f"ready after {time.monotonic() - began:.0f} s")
+
+
+def compile_loops() -> None:
+    """Compile the numeric loops, unless they have been since their source last changed.
+
+    What is kept of a loop knows when its own file has changed, and not when one it calls into has: all of it goes.
+    """
+    digest = hashlib.sha256()
+    for path in sorted(path for folder in LOOP_FOLDERS for path in folder.glob("**/*.py")):
+        source = path.read_bytes()
+        if b"njit" in source:
+            digest.update(source)
+    stamp = digest.hexdigest()
+    if LOOPS_STAMP.exists() and LOOPS_STAMP.read_text(encoding="utf-8") == stamp:
+        return
+    say("compiling the numeric loops (once; they are kept beside the source)")
+    for folder in LOOP_FOLDERS:
+        for kept in folder.glob("**/__pycache__/*.nb[ci]"):
+            kept.unlink()
+    quiet([str(PYTHON), "-c", "from bot.app import warm_up; warm_up()"], "compiling")
+    LOOPS_STAMP.write_text(stamp, encoding="utf-8")
 
 
 def runs_this_python(python: Path) -> bool:

@@ -10,6 +10,7 @@ from bot.assembly import (
     assemble,
     engine_settings,
     journal_header,
+    keep_usual,
     new_run_id,
     open_journal,
     open_ledger,
@@ -179,3 +180,32 @@ def test_state_is_kept_by_account_unless_the_config_says_where(tmp_path: Path, m
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     assert state_directory(config("account: {id: 5}")) == tmp_path / "microlev" / "simulator-5"
     assert state_directory(config("state: {directory: /somewhere}")) == Path("/somewhere")
+
+
+def usual_of(tmp_path: Path, content: str | None, *, more: str = "") -> tuple[list[object], list[str], bool]:
+    """Return the events, the lines and whether anything is kept, for a state folder with this file of usual values."""
+    if content is not None:
+        (tmp_path / "usual.json").write_text(content, encoding="utf-8")
+    run = assemble(config(f"state: {{directory: '{tmp_path}'}}\n{more}"), CLIENT, TOKEN, "r")
+    said: list[str] = []
+    events, keeper = keep_usual(run, said.append)
+    return list(events), said, keeper is not None
+
+
+def test_without_a_file_of_usual_values_a_run_begins_to_learn(tmp_path: Path) -> None:
+    assert usual_of(tmp_path, None) == ([], [], True)
+    assert usual_of(tmp_path, None, more="sizing: {time_of_day: false}\n") == ([], [], False)
+
+
+def test_a_symbol_whose_usual_values_cannot_be_used_is_named_and_the_others_are_told(tmp_path: Path) -> None:
+    known = assemble(config(), CLIENT, TOKEN, "r").engine
+    assert known.usual() == {}
+    from bot.market.evaluator import Evaluator, EvaluatorSettings
+
+    good = Evaluator(np.ones(1), EvaluatorSettings()).usual_content(0)
+    symbols = {"EURUSD": good, "USDJPY": {"overall": "soon"}}
+    text = json.dumps({"kind": "microlev usual values", "version": 1, "symbols": symbols})
+    (event,), (line,), keeps = usual_of(tmp_path, text)
+    assert list(event.contents) == ["EURUSD"]  # type: ignore[attr-defined]
+    assert "USDJPY cannot be used" in line
+    assert keeps

@@ -21,6 +21,7 @@ def dev(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     spec.loader.exec_module(module)
     venv = tmp_path / ".venv"
     places = {"VENV": venv, "STAMP": venv / "stamp", "PYTHON": venv / "bin" / "python", "TOOLS": tmp_path / "tools"}
+    places |= {"LOOPS_STAMP": venv / "loops", "LOOP_FOLDERS": (tmp_path / "bot",)}
     for name, place in places.items():
         monkeypatch.setattr(module, name, place)
     return module
@@ -66,7 +67,34 @@ def test_an_environment_that_fits_its_stamp_is_not_touched(dev: ModuleType, monk
     dev.PYTHON.parent.mkdir(parents=True)
     dev.PYTHON.touch()
     dev.STAMP.write_text(dev.wanted_stamp(), encoding="utf-8")
+    steps: list[str] = []
+    monkeypatch.setattr(dev, "quiet", lambda command, what: steps.append(what))
     dev.set_up()
+    dev.set_up()
+    assert steps == ["compiling"], "the loops, once"
+
+
+def test_loops_whose_source_has_changed_are_compiled_anew_with_all_that_call_them(
+    dev: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    steps: list[str] = []
+    monkeypatch.setattr(dev, "quiet", lambda command, what: steps.append(what))
+    dev.VENV.mkdir()
+    cache = tmp_path / "bot" / "market" / "__pycache__"
+    cache.mkdir(parents=True)
+    source, other = tmp_path / "bot" / "market" / "book.py", tmp_path / "bot" / "plain.py"
+    source.write_text("@njit\ndef f(): ...", encoding="utf-8")
+    other.write_text("def g(): ...", encoding="utf-8")
+    dev.compile_loops()
+    for name in ("caller.nbi", "caller.1.nbc", "caller.pyc"):
+        (cache / name).touch()
+    other.write_text("def g(): return 1", encoding="utf-8")
+    dev.compile_loops()
+    assert len(list(cache.iterdir())) == 3, "nothing compiled has changed"
+    source.write_text("@njit\ndef f(): return 1", encoding="utf-8")
+    dev.compile_loops()
+    assert [path.name for path in cache.iterdir()] == ["caller.pyc"]
+    assert steps == ["compiling", "compiling"]
 
 
 def test_a_new_lock_is_installed_and_stamped(dev: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

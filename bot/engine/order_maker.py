@@ -154,7 +154,9 @@ class OrderMaker:
         reason = f"{self._settings.strategy.name}: {held:+.2f}x -> {target:+.2f}x"
         reason += f" ({why})" if why else ""
         if targets.urgent[s]:
-            reason += f"; {_urgency(Bound(int(targets.bound[s])), int(evaluator.table['crisis_level'][s]))}"
+            bound = Bound(int(targets.bound[s]))
+            level = int(evaluator.features.crisis_level[s])
+            reason += f"; crisis level {level}" if bound is Bound.CRISIS else f"; over the limit: {BOUND_WORDS[bound]}"
         if verdict.note:
             reason += f"; {verdict.note}"
         return IntendedOrder(
@@ -196,12 +198,3 @@ def predicted_slippage_bps(evaluator: Evaluator, s: int, volume_cents: int) -> f
 def known(number: float) -> float | None:
     """Return a number, or None for NaN and infinity: what a scalar that is not known is called."""
     return float(number) if math.isfinite(number) else None
-
-
-def _urgency(bound: Bound, crisis_level: int) -> str:
-    """Return why a reduction cannot wait."""
-    if bound is Bound.CRISIS:
-        return f"crisis level {crisis_level}"
-    if bound is Bound.NONE:
-        return "no equity is left"
-    return f"above the limit of {BOUND_WORDS[bound]}, cut at once"

@@ -55,4 +55,4 @@ def test_an_urgent_order_says_which_limit_was_broken() -> None:
     desk = Desk()
     decision = desk.begin(position(10_000_000))  # 110 000 USD of 10 000: above 8x
     (order,) = decision.intended
-    assert order.action == "reduce" and order.reason.endswith("; above the limit of max_symbol_leverage, cut at once")
+    assert order.action == "reduce" and order.reason.endswith("; over the limit: max_symbol_leverage")

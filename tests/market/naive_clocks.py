@@ -21,16 +21,25 @@ KEPT = (
 )
 
 
+class TiedError(Exception):
+    """An observation lies on a running median but for rounding: which way that moves is decided by the last bit."""
+
+
 class Usual:
     """What is usual of one quantity, in logs: of this bin, of all time, and what is in use."""
 
     def __init__(self, name: str) -> None:
         self.median, self.overall, self.n, self.in_use = NAN, NAN, 0, NAN
+        self.is_exact, self.last = name in ("spread", "size", "gap"), NAN
         self.probability, self.least_step = (0.99, 0.05) if name == "gap" else (0.5, 0.002)
 
     def learn(self, x: float, follows_overall: bool) -> bool:
         if not math.isfinite(x):
             return False
+        # The same book again is the same number again, in either form; another book that comes to the same is not.
+        if not self.is_exact and x != self.last and min(abs(x - self.overall), abs(x - self.median)) < 1e-8:
+            raise TiedError
+        self.last = x
         if 0 < self.n < 5:
             self.overall += (x - self.overall) / (self.n + 1)
         else:
