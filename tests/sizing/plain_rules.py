@@ -191,6 +191,8 @@ class PlainRules:
             aim = min(max(along, 0.0), size)
             if aim < size and not given["exit_open"]:
                 return held, False, Bound.EXIT_EMPTY
+            if 0 < aim < size and size - aim <= 0.05 * base:
+                aim = size
             return side * aim, aim < size, Bound.CRISIS
         if size > 0 and along <= 0:
             return 0.0, False, why
