@@ -21,16 +21,27 @@ KEPT = (
 )
 
 
+class TiedError(Exception):
+    """An observation lies on a running median but for rounding: which way that moves is decided by the last bit."""
+
+
 class Usual:
     """What is usual of one quantity, in logs: of this bin, of all time, and what is in use."""
 
     def __init__(self, name: str) -> None:
         self.median, self.overall, self.n, self.in_use = NAN, NAN, 0, NAN
+        self.is_exact, self.last = name in ("spread", "size", "gap"), NAN
+        self.tells_ties = False
         self.probability, self.least_step = (0.99, 0.05) if name == "gap" else (0.5, 0.002)
 
     def learn(self, x: float, follows_overall: bool) -> bool:
         if not math.isfinite(x):
             return False
+        # The same book again is the same number again, in either form; another book that comes to the same is not.
+        away = min(abs(x - self.overall), abs(x - self.median))
+        if self.tells_ties and not self.is_exact and x != self.last and away < 1e-6:
+            raise TiedError
+        self.last = x
         if 0 < self.n < 5:
             self.overall += (x - self.overall) / (self.n + 1)
         else:

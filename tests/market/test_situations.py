@@ -167,18 +167,16 @@ KEPT |= {"usual_volatility_bps", "fill_frac", "fill_factor"}
 @settings(max_examples=30)
 def test_nothing_of_an_old_book_is_left_after_a_lost_connection(stream: list[Batch]) -> None:
     """What comes after is the same, whatever the books were, but for what describes the market."""
-    one = Pair()
-    for batch in stream:
-        one.take(batch)
-    one.evaluator.clear()
-    table = one.evaluator.table
+    evaluator = run(stream, [0, 1, 2, 3])
+    evaluator.clear()
+    table = evaluator.table
     for name in set(NAMES) - KEPT:
         expected = 0.0 if name.startswith("is_") else math.nan
         assert table[name].tolist() == pytest.approx([expected] * 4, nan_ok=True), name
-    assert not one.evaluator.books.heads["level_count"].any()
-    assert not one.evaluator.books.quotes["used"].any()
+    assert not evaluator.books.heads["level_count"].any()
+    assert not evaluator.books.quotes["used"].any()
     later_ns = stream[-1].now_ns + 10 * S
-    one.evaluator.receive(delta_rows(spot(0, 110_000, 110_002) + B0), later_ns)
+    evaluator.receive(delta_rows(spot(0, 110_000, 110_002) + B0), later_ns)
     fresh = Evaluator(np.array(PIPS), SETTINGS)
     fresh.set_reference_units(np.array(REFERENCE), np.array(IMPACT))
     fresh.receive(delta_rows(spot(0, 110_000, 110_002) + B0), later_ns)
