@@ -33,8 +33,10 @@ COMMISSION = [0.0, 0.3, 0.0, 0.2]
 # What a difference of two nearly equal numbers leaves: a price is a float, and its last bit is some 1e-12 bps of it.
 SLACK = {"_bps": 2e-11, "ofi": 1e-9, "ofi_weighted": 1e-9, "obi_fast": 1e-12, "obi_slow": 1e-12}
 # A weight exp(-u) is as exact as u, which is a difference of prices over a length as small as they; what it enters
-# is not more exact. Slopes and logs carry the same error on; z divides by a deviation that may be nearly nothing.
-RELATIVE = {"obi_z": 1e-6, "bid_slope": 1e-9, "ask_slope": 1e-9, "resilience_half_life_s": 1e-6}
+# is not more exact than 1e-9. z divides by a deviation that may be nearly nothing, and the log of a cost of next to
+# nothing has an error of many last bits, which comes back with what is usual of it.
+RELATIVE = {"obi_z": 1e-6, "resilience_half_life_s": 1e-6}
+RELATIVE |= dict.fromkeys(("usual_impact_bps", "usual_round_trip_bps", "liquidity_ratio"), 2e-6)
 EXACT = {"bid", "ask", "mid", "depth_bid", "depth_ask", "crisis_level", "is_depth_seen", "is_spot_only"}
 
 
