@@ -15,6 +15,7 @@ Source: models 12. VPIN is left out on purpose: Andersen & Bondarenko (2014). Wh
   and selling after each of them costs and protects from nothing. From 15 deviations on it counts by itself. The rate of
   quotes needs the same company.
 - Depth and spread are compared from the fifth second on, so that the first quotes of a session are no crisis.
+- Lost depth, a crossed book, poor fills, or deviations of the spread make level 2 at most by themselves.
 - Lost depth and a lopsided book must be unusual for the symbol as well: there are calm markets whose depth halves every
   minute, and books whose imbalance is always near 1.
 """
@@ -30,7 +31,7 @@ from bot.market.smoothing import ramp
 from bot.market.state import U_DEPTH, U_GAP, U_SPREAD
 from bot.market.usual import LEAST_DEVIATION, NORMAL
 
-JUMP, STALE = 4, 6
+SPREAD, ONE_SIDED, JUMP, STALE = 1, 3, 4, 6
 SIGNS = ("spread z", "spread", "depth", "one-sided", "jump", "quote rate", "stale", "fills", "crossed")
 """The signs in the order of `signs`."""
 
@@ -44,6 +45,8 @@ _LEAST_TICKS_Z = 60.0
 _LEAST_GAPS, _UNKNOWN_GAP_S = 100.0, 15.0  # before a hundred gaps nobody knows which one in a hundred is longer
 _STALE_LOW_S, _STALE_HIGH_S = 10.0, 30.0
 _FURTHER, _FURTHER_ABOVE = 0.15, 0.5
+MOST_ALONE = 0.94
+"""The most that a sign which may have reasons of its own makes of the score by itself: level 2."""
 _RECOVERED_RATIO = 0.7
 _STRAIN_LOW, _STRAIN_HIGH = 2.0, 6.0  # times the usual spread
 
@@ -123,12 +126,14 @@ def jump(st: Record, tb: Record) -> float:
 def score_of(out: np.ndarray) -> float:
     """Return the score of the signs: the largest and 0.15 for each further one above a half, at most 1.
 
-    A stale feed only ever is a further one.
+    A stale feed only ever is a further one. What a book shows for reasons of its own (its depth, a crossed price) makes
+    level 3, which closes positions, only in company: alone the spread, an empty side or a jump must say so.
     """
     largest, strong = 0.0, 0
     for i in range(len(out)):
         if i != STALE:
-            largest = max(largest, out[i])
+            is_clear = i == SPREAD or i == ONE_SIDED or i == JUMP
+            largest = max(largest, out[i] if is_clear else min(out[i], MOST_ALONE))
         strong += out[i] > _FURTHER_ABOVE
     if largest == 0.0:
         return 0.0

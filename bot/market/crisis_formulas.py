@@ -6,6 +6,7 @@ from dataclasses import dataclass
 ENTRY_SCORES = (0.5, 0.75, 0.95)
 HOLD_DOWNS_S = (60.0, 180.0, 600.0)
 STALE = 6
+CLEAR, MOST_ALONE = (1, 3, 4), 0.94
 """The sign of a stale feed, which makes no level by itself."""
 
 
@@ -104,9 +105,10 @@ def lost_depth(ratio: float, deviation: float) -> float:
 def crisis_score(signs: list[float]) -> float:
     """Return the largest sign plus 0.15 for each further one above a half, at most 1. Source: models 12.
 
-    A stale feed is a further one only; without any other sign there is no score.
+    A stale feed is a further one only; without any other sign there is no score. Signs that are not `CLEAR` count for
+    0.94 at most as the largest.
     """
-    others = [sign for i, sign in enumerate(signs) if i != STALE]
+    others = [sign if i in CLEAR else min(sign, MOST_ALONE) for i, sign in enumerate(signs) if i != STALE]
     if max(others) == 0:
         return 0.0
     further = sum(sign > 0.5 for sign in signs) - (max(others) > 0.5)

@@ -44,12 +44,12 @@ def explain(
     if math.isfinite(cap):
         parts.append(f"cap {cap:.3g}x ({BOUND_WORDS[Bound(int(row['cap_bound']))]})")
     line = f"{_head(goal, float(row['target']), base, held)}: {', '.join(part for part in parts if part)}"
-    why = _why(bound, int(market["crisis_level"]), row)
+    why = _why(bound, int(market["crisis_level"]), row, base)
     return f"{line}; {why}" if why else line
 
 
 def _head(goal: float, target: float, base: float, held: float) -> str:
-    of, near = f"of {base:g}x", max(_NEAR * base, _NOTHING)
+    of, near = f"of {base:g}x", _near(base)
     if math.isnan(target):
         return f"unknown {of}"
     if math.isnan(goal):
@@ -59,6 +59,10 @@ def _head(goal: float, target: float, base: float, held: float) -> str:
     if abs(target - held) < near:
         return f"holds {_times(held)} {of}, wants {_times(goal)}"
     return f"to {_times(target)} {of}, wants {_times(goal)}"
+
+
+def _near(base: float) -> float:
+    return max(_NEAR * base, _NOTHING)
 
 
 def _times(leverage: float) -> str:
@@ -115,7 +119,7 @@ _PHRASES = {
 _NOUNS = {"imbalance": "OBI", "fill": "fills"}
 
 
-def _why(bound: Bound, crisis_level: int, row: np.void) -> str:
+def _why(bound: Bound, crisis_level: int, row: np.void, base: float) -> str:
     if bound is Bound.NONE:
         return ""
     words = BOUND_WORDS[bound]
@@ -125,7 +129,7 @@ def _why(bound: Bound, crisis_level: int, row: np.void) -> str:
         kept = formulas.CRISIS_MULTIPLIERS[min(max(crisis_level, 0), 3)]
         return f"crisis level {crisis_level}: {f'{kept:g} of it is left' if kept else 'closes'}, no increase"
     if bound is Bound.BAND:
-        if abs(float(row["goal"]) - float(row["target"])) < _NEAR:
+        if abs(float(row["goal"]) - float(row["target"])) < _near(base):
             return ""
         return f"{words} of {float(row['half_band']):.2g}x"
     if bound in (Bound.CALENDAR, Bound.NOT_READY, Bound.HANDS_OFF, Bound.UNKNOWN_CAP, Bound.UNKNOWN_FACTOR):

@@ -73,13 +73,22 @@ def test_score_and_level_equal_their_plain_form(found: list[float]) -> None:
     assert compiled.score_of(np.array(found)) == pytest.approx(score, rel=1e-12)
     assert compiled.level_for(score) == plain.crisis_level(score)
     others = max(sign for i, sign in enumerate(found) if i != plain.STALE)
-    assert others <= score <= 1.0
+    assert min(others, plain.MOST_ALONE) <= score <= 1.0
     assert others > 0 or score == 0, "a stale feed alone is no crisis"
 
 
 @pytest.mark.parametrize(("score", "level"), [(0.0, 0), (0.49, 0), (0.5, 1), (0.75, 2), (0.95, 3), (1.0, 3)])
 def test_a_score_asks_for_its_level(score: float, level: int) -> None:
     assert (compiled.level_for(score), plain.crisis_level(score)) == (level, level)
+
+
+@pytest.mark.parametrize(("sign", "level"), [(0, 2), (1, 3), (2, 2), (3, 3), (4, 3), (5, 2), (6, 0), (7, 2), (8, 2)])
+def test_which_sign_closes_positions_by_itself(sign: int, level: int) -> None:
+    found = [1.0 if i == sign else 0.0 for i in range(9)]
+    assert plain.crisis_level(plain.crisis_score(found)) == level
+    assert compiled.level_for(compiled.score_of(np.array(found))) == level
+    further = [1.0 if i in (sign, 1) else 0.0 for i in range(9)]
+    assert compiled.level_for(compiled.score_of(np.array(further))) == 3
 
 
 def test_every_further_sign_above_a_half_adds_to_the_score() -> None:
