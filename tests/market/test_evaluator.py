@@ -125,7 +125,7 @@ class Pair:
 
 
 @given(batches())
-@settings(max_examples=150)
+@settings(max_examples=80)
 def test_every_feature_equals_its_plain_formula_on_any_stream(stream: list[Batch]) -> None:
     pair = Pair()
     pair.tell_ties()
@@ -144,6 +144,7 @@ def test_the_same_holds_where_the_usual_cost_is_that_of_late(stream: list[Batch]
             pair.take(batch)
 
 
+@pytest.mark.slow
 def test_it_holds_over_a_quarter_of_an_hour_of_quotes() -> None:
     """Long enough for regressions, deviations and moments to have their samples; no news in between either."""
     source, pair = np.random.default_rng(7), Pair()

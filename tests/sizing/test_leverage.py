@@ -109,7 +109,7 @@ BASE = [5.0, 2.5, 0.1]
 
 
 @given(PACES, st.booleans(), st.lists(ROUND, min_size=1, max_size=8))
-@settings(max_examples=400)
+@settings(max_examples=150)
 def test_targets_equal_those_of_the_plain_twin(pace: Pace, requires_caps: bool, rounds: list) -> None:
     rules, twin = LeverageRules(3, pace, WIDE, requires_caps=requires_caps), PlainRules(pace, WIDE, requires_caps)
     now_ns = 1_700_000_000 * S
