@@ -243,7 +243,7 @@ class Engine:
         """Return what follows from everything received so far."""
         self._now_ns = now_ns
         ready = self._readiness.session_ready
-        done = Actions(requests=list(self._orders.overdue(now_ns, ready=ready)))
+        done = Actions(requests=self._orders.overdue(now_ns, ready=ready))
         if self._evaluator is None:
             return done.decision(now_ns, NO_ROWS, self._orders.take(), self._readiness.changed(self._guard.trading, {}))
         evaluator = self._evaluator
@@ -376,11 +376,12 @@ class Engine:
     # -- reporting ----------------------------------------------------------------------------------------------
 
     def _doubts(self, prices: Prices) -> Doubts:
+        hands_off = self._bookkeeping.hands_off
         doubts = self._standing.doubts(
             prices,
             closings=self._hours.closings,
             unknown=self._orders.unknown_symbols(),
-            by_hand=[self._index[symbol_id] for symbol_id in sorted(self._bookkeeping.hands_off)],
+            by_hand=[self._index[symbol_id] for symbol_id in sorted(hands_off)] if hands_off else [],
             unpriced=[p.position_id for p in self._portfolio.unpriced()],
             problem=self._sizer.strategy.problem,
             is_changed=self._board.is_changed,

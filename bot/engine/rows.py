@@ -52,9 +52,10 @@ def decision_rows(
     symbols, which come first; `factors` (F, S); result (N,) of `DECISION_ROW`. `impact_bps` is that of the side we
     would leave by, the dearer one when flat.
     """
-    if not marks.any():
-        return NO_ROWS
     rows = np.empty(len(targets), DECISION_ROW)
-    rows = rows[: _fill(rows, marks, table, held, targets, factors)]
+    count = _fill(rows, marks, table, held, targets, factors)
+    if count == 0:
+        return NO_ROWS
+    rows = rows[:count]
     rows.flags.writeable = False
     return rows

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from numba import njit
 
 from bot.account.portfolio import Portfolio
 from bot.account.risk import Refused, RiskView
@@ -16,6 +17,15 @@ from bot.engine.sizer import Sizer
 from bot.market.evaluator import Evaluator
 from bot.market.symbols import SymbolSpec
 from bot.sizing.leverage import Targets
+
+
+@njit(cache=True)
+def _is_apart(targets: np.ndarray, held: np.ndarray) -> bool:
+    """Return whether any target is not what is held; one that is unknown is not."""
+    for s in range(len(targets)):
+        if targets[s].target != held[s]:
+            return True
+    return False
 
 
 class Trader:
@@ -90,5 +100,6 @@ class Trader:
     ) -> Sequence[int]:
         if closing:  # then a hedged pair counts although it nets to nothing
             return [s for s, spec in enumerate(specs) if self._portfolio.own_positions(spec.symbol_id)]
-        apart = targets.target != held
-        return np.flatnonzero(apart).tolist() if apart.any() else ()
+        if not _is_apart(targets.rows, held):
+            return ()
+        return np.flatnonzero(targets.target != held).tolist()
