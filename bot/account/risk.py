@@ -11,6 +11,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from numba import njit
 
 from bot.account.margin import MarginRules, Tiers, used_margin
 from bot.market.symbols import SymbolSpec
@@ -56,6 +57,18 @@ class ApprovedTarget:
     note: str = ""
 
 
+@njit(cache=True, error_model="numpy")
+def _leverage_elsewhere(
+    leverage: np.ndarray, pending: np.ndarray, unit_notional: np.ndarray, equity: float, symbol_index: int
+) -> float:
+    total = 0.0
+    for s in range(len(leverage)):
+        if s != symbol_index:
+            coming = abs(pending[s]) * unit_notional[s] / equity if pending[s] != 0 else 0.0
+            total += abs(leverage[s]) + coming
+    return total
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class RiskView:
     """The account and the market at the moment of a review.
@@ -93,35 +106,25 @@ class RiskView:
         Args: `reduces` says that the change closes what we hold; otherwise it adds to its own side, which on a hedged
             account leaves other people's opposite positions alone. With a change, increases on their way count too.
         """
-        long_units, short_units = self.long_units, self.short_units
-        if change_units:
-            long_units, short_units = long_units.copy(), short_units.copy()
-            if self.pending_units is not None:
-                for i in np.flatnonzero(self.pending_units).tolist():
-                    self._trade(long_units, short_units, i, float(self.pending_units[i]), reduces=False)
-            self._trade(long_units, short_units, symbol_index, change_units, reduces=reduces)
         return self.margin_factor * used_margin(
-            self.margin_rules, long_units, short_units, self.unit_notional, self.unit_notional_usd, self.tiers
+            self.margin_rules,
+            self.long_units,
+            self.short_units,
+            self.unit_notional,
+            self.unit_notional_usd,
+            self.tiers,
+            pending_units=self.pending_units,
+            symbol_index=symbol_index,
+            change_units=change_units,
+            netted=self.netted,
+            reduces=reduces,
         )
-
-    def _trade(
-        self, long_units: np.ndarray, short_units: np.ndarray, s: int, change_units: float, *, reduces: bool
-    ) -> None:
-        if self.netted:
-            net = long_units[s] - short_units[s] + change_units
-            long_units[s], short_units[s] = max(net, 0.0), max(-net, 0.0)
-        elif reduces:
-            shrinking = short_units if change_units > 0 else long_units
-            shrinking[s] = max(shrinking[s] - abs(change_units), 0.0)
-        else:
-            growing = long_units if change_units > 0 else short_units
-            growing[s] += abs(change_units)
 
     def leverage_elsewhere(self, symbol_index: int) -> float:
         """Return the sum of |leverage| of every position but ours in one symbol, increases on their way included."""
-        pending = np.zeros(len(self.leverage)) if self.pending_units is None else np.abs(self.pending_units)
-        coming = np.where(pending > 0, pending * self.unit_notional / self.equity, 0.0)
-        return float(np.delete(np.abs(self.leverage) + coming, symbol_index).sum() + self.foreign_leverage)
+        pending = np.zeros(len(self.leverage)) if self.pending_units is None else self.pending_units
+        total = _leverage_elsewhere(self.leverage, pending, self.unit_notional, float(self.equity), symbol_index)
+        return float(total + self.foreign_leverage)
 
 
 class RiskGate:

@@ -12,7 +12,6 @@ from bot.account.portfolio import Portfolio, Valuation
 from bot.account.risk import RiskView
 from bot.engine.prices import PriceBoard, Prices
 from bot.engine.settings import EngineSettings
-from bot.market.evaluator import Features
 from bot.market.symbols import SymbolSpec
 
 _SECOND = 1_000_000_000
@@ -101,7 +100,6 @@ class AccountGuard:
         self,
         prices: Prices,
         board: PriceBoard,
-        features: Features,
         specs: tuple[SymbolSpec, ...],
         valuation: Valuation,
         pending_units: np.ndarray,
@@ -115,26 +113,22 @@ class AccountGuard:
         Args: `pending_units` (S,) signed volume of increases on their way, base units: they count as if filled;
             `closings` why each symbol's market is closed, None where it is not.
         """
-        fresh_rates = board.fresh_rates(prices)
         long_units, short_units = self._portfolio.sides_units()
-        exposed = (long_units > 0) | (short_units > 0)
-        # Equity that rests on a stale conversion is not known well enough to add risk to it.
-        equity = math.nan if np.isnan(fresh_rates[exposed]).any() else valuation.equity
+        seen, is_known = board.seen(prices, long_units, short_units)
         return RiskView(
             ready=ready,
             trading=self.trading,
-            equity=equity,
+            equity=valuation.equity if is_known else math.nan,
             leverage=valuation.leverage,
             foreign_leverage=valuation.foreign_leverage,
             long_units=long_units,
             short_units=short_units,
-            unit_notional=prices.mid * fresh_rates,
-            unit_notional_usd=prices.mid * board.usd_rates(prices),
+            unit_notional=seen["unit_notional"],
+            unit_notional_usd=seen["unit_notional_usd"],
             quiet_s=prices.quiet_s,
-            doubtful=prices.doubtful | prices.odd | (prices.bid > prices.ask),
-            # Where the venue sends no depth, a price is all there is to say that somebody is there.
-            has_bids=np.isfinite(np.where(features.is_spot_only > 0, features.bid, features.depth_bid)),
-            has_asks=np.isfinite(np.where(features.is_spot_only > 0, features.ask, features.depth_ask)),
+            doubtful=seen["doubtful"],
+            has_bids=seen["has_bids"],
+            has_asks=seen["has_asks"],
             # A table that has not come is None, not empty: margin is unknown then, and nothing may grow.
             tiers=tuple(() if s.leverage_id is None else self._tiers.get(s.leverage_id) for s in specs),
             margin_rules=self._margin_rules,

@@ -354,7 +354,6 @@ class Engine:
         return self._guard.view(
             prices,
             self._board,
-            self._evaluator.features,
             self._specs,
             self._valuation,
             self._orders.pending_units(self._portfolio.own_units()),

@@ -93,6 +93,8 @@ class RestingFlow:
 
         Args: `net_units` (S,) what is held. A side that only reduces it adds nothing.
         """
+        if not self.any():
+            return np.zeros(len(net_units))
         buys, sells = np.zeros(len(net_units)), np.zeros(len(net_units))
         for order in self._in_flight.all():
             if order.is_resting and order.position_id is None:
