@@ -163,10 +163,11 @@ class Session:
     def receive_frames(self, frames: Sequence[bytes], recv_ns: int) -> None:
         """Take the frames of one batch, without their lengths: as `receive_frame` for each, but quicker."""
         self._loud_frames = []
-        hot_path, walk = self._feed.hot_path, self._walk
+        feed, walk, count = self._feed, self._walk, len(frames)
+        hot_path = feed.hot_path
         wire, sizes = hot_path.join(frames)
         at = start = 0
-        while at < len(frames):
+        while at < count:
             # Asked again behind each frame that was read the general way: it may have changed anything.
             account_id = walk.handshake.account_id
             if walk.phase in _TAKE_ALL and account_id is not None and not walk.is_over:
@@ -176,7 +177,7 @@ class Session:
                     self._outbox.heard(recv_ns)
                     self.counters["messages"] += at - first
                     self._malformed_in_a_row = 0
-                    self._feed.add(rows, bad_quotes, recv_ns)
+                    feed.add(rows, bad_quotes, recv_ns)
                 if not is_loud:
                     continue
             self._loud_frames.append(at)
@@ -277,7 +278,10 @@ class Session:
 
     def events(self) -> list[Event]:
         """Return what happened since the last call, in order."""
-        events = [*self._events, *self._feed.take()]
+        market_data = self._feed.take()
+        if not self._events:
+            return list(market_data)
+        events = [*self._events, *market_data]
         self._events.clear()
         return events
 

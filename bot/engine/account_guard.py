@@ -7,7 +7,7 @@ import numpy as np
 
 from bot.account.account import AccountState
 from bot.account.loss import LossBreach, LossGuard
-from bot.account.margin import MarginRules, stated_margin
+from bot.account.margin import MarginRules, Tiers, stated_margin
 from bot.account.portfolio import Portfolio, Valuation
 from bot.account.risk import RiskView
 from bot.engine.prices import PriceBoard, Prices
@@ -35,6 +35,7 @@ class AccountGuard:
         self._loss = LossGuard(settings.max_daily_loss_frac, settings.max_drawdown_frac)
         self._margin_rules = MarginRules(None, "MAX")
         self._tiers: dict[int, tuple[tuple[float, float], ...]] = {}
+        self._symbol_tiers: tuple[tuple[SymbolSpec, ...], tuple[Tiers | None, ...]] | None = None
         self._checked_ns: int | None = None
         self._explained_by_ns = 0
         self._sent_ns: deque[int] = deque()
@@ -76,6 +77,7 @@ class AccountGuard:
     def tiers_loaded(self, leverage_id: int, tiers: tuple[tuple[float, float], ...]) -> None:
         """Take a table of leverage tiers."""
         self._tiers[leverage_id] = tiers
+        self._symbol_tiers = None
         self.changed()
 
     def deposited(self, change: float) -> None:
@@ -129,8 +131,7 @@ class AccountGuard:
             doubtful=seen["doubtful"],
             has_bids=seen["has_bids"],
             has_asks=seen["has_asks"],
-            # A table that has not come is None, not empty: margin is unknown then, and nothing may grow.
-            tiers=tuple(() if s.leverage_id is None else self._tiers.get(s.leverage_id) for s in specs),
+            tiers=self._tiers_of(specs),
             margin_rules=self._margin_rules,
             netted=self.is_netted,
             orders_last_minute=self.sent_last_minute(now_ns),
@@ -139,6 +140,14 @@ class AccountGuard:
             closings=closings,
             margin_factor=self._margin_factor,
         )
+
+    def _tiers_of(self, specs: tuple[SymbolSpec, ...]) -> tuple[Tiers | None, ...]:
+        """Return the tiers of each symbol; made anew when another table or another set of symbols has come."""
+        if self._symbol_tiers is None or self._symbol_tiers[0] is not specs:
+            # A table that has not come is None, not empty: margin is unknown then, and nothing may grow.
+            tiers = tuple(() if s.leverage_id is None else self._tiers.get(s.leverage_id) for s in specs)
+            self._symbol_tiers = specs, tiers
+        return self._symbol_tiers[1]
 
     def margin_rates(self, unit_usd: np.ndarray, traded: int, specs: tuple[SymbolSpec, ...]) -> np.ndarray:
         """Return margin / notional of the next unit of each traded symbol, on its larger side, (T,); NaN unknown.

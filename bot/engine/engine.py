@@ -258,15 +258,15 @@ class Engine:
         self._valuation = self._portfolio.value_at(prices.table)
         done.refused += self._check_account(prices, now_ns)
         self._sizes.renew(evaluator, prices, self._board, self._valuation.equity, now_ns)
-        held = self._valuation.leverage
-        factors, targets = self._find_targets(prices, held, now_ns)
+        held, closing = self._valuation.leverage, self._is_closing
+        factors, targets = self._find_targets(prices, held, now_ns, closing=closing)
         if ready and self._quoter.is_needed:
             # Cancels go before what is traded at the market.
             self._quote(prices, held, factors, targets, done)
-        if ready and (self._is_closing or not self._stopping):
+        if ready and (closing or not self._stopping):
             self._trader.trade(
                 self._specs[: self._traded], prices, evaluator, held[: self._traded], factors, targets,
-                self._valuation.equity, now_ns, done, closing=self._is_closing, view=lambda: self._view(prices),
+                self._valuation.equity, now_ns, done, closing=closing, view=lambda: self._view(prices),
             )  # fmt: skip
         done.requests += self._feed_watch.requests(prices, self._specs, self._traded, now_ns, ready=ready)
         rows = decision_rows(evaluator.changed, evaluator.table, held, targets.rows, factors)
@@ -275,7 +275,9 @@ class Engine:
         state = self._readiness.changed(self._guard.trading, self._doubts(prices))
         return done.decision(now_ns, rows, changes, state)
 
-    def _find_targets(self, prices: Prices, held: np.ndarray, now_ns: int) -> tuple[np.ndarray, Targets]:
+    def _find_targets(
+        self, prices: Prices, held: np.ndarray, now_ns: int, *, closing: bool
+    ) -> tuple[np.ndarray, Targets]:
         assert self._evaluator is not None
         n = self._traded
         self._bar_growth()
@@ -291,7 +293,7 @@ class Engine:
             foreign=others,
             shrink=self._guard.shrink,
             now_ns=now_ns,
-            closing=self._is_closing,
+            closing=closing,
         )
         return factors, self._targets
 

@@ -83,7 +83,7 @@ class OrderMaker:
             positions = positions[:1]
             held_cents, target_cents = sum(p.volume_cents for p in positions), 0
         else:
-            held_cents = self._portfolio.own_cents(spec.symbol_id)
+            held_cents = sum([p.volume_cents for p in positions])
             target_cents = target_volume_cents(
                 spec,
                 held_cents,

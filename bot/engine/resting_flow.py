@@ -60,7 +60,7 @@ class RestingFlow:
 
     def any(self) -> bool:
         """Return whether there is a resting order without a final state."""
-        return any(o.is_resting for o in self._in_flight.all())
+        return self._in_flight.has_resting
 
     def is_altered(self, order: OwnOrder) -> bool:
         """Return whether a change of an order is on its way."""

@@ -102,4 +102,4 @@ class Trader:
             return [s for s, spec in enumerate(specs) if self._portfolio.own_positions(spec.symbol_id)]
         if not _is_apart(targets.rows, held):
             return ()
-        return np.flatnonzero(targets.target != held).tolist()
+        return [s for s, is_apart in enumerate((targets.target != held).tolist()) if is_apart]

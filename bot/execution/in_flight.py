@@ -132,6 +132,11 @@ class OrdersInFlight:
                 return True
         return False
 
+    @property
+    def has_resting(self) -> bool:
+        """Whether one of them is meant to wait in the book."""
+        return any([order.is_resting for order in self._orders.values()])
+
     def all(self) -> list[OwnOrder]:
         """Return every order without a final state, oldest first."""
         if len(self._orders) < 2:
