@@ -206,13 +206,14 @@ def used_margin(
     Missing: NaN when a symbol with exposure has no price, or the rules or its tiers (None) are unknown.
     """
     is_known = rules.leverage is not None and not rules.leverage <= 0 and not rules.is_limited_risk
+    pending = np.zeros(len(long_units)) if pending_units is None else pending_units
     return float(
         _used_margin(
-            long_units,
-            short_units,
-            unit_notional,
-            unit_notional_usd,
-            np.zeros(len(long_units)) if pending_units is None else pending_units,
+            np.ascontiguousarray(long_units),  # one kind of array, so that it is compiled once
+            np.ascontiguousarray(short_units),
+            np.ascontiguousarray(unit_notional),
+            np.ascontiguousarray(unit_notional_usd),
+            np.ascontiguousarray(pending),
             packed_tiers(tuple(tiers)),
             float(rules.leverage or 0.0) if is_known else math.nan,
             _CALCULATIONS.get(rules.calculation, _MAX),

@@ -11,7 +11,6 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
 from bot.account.margin import MarginRules, Tiers, used_margin
 from bot.market.symbols import SymbolSpec
@@ -55,18 +54,6 @@ class ApprovedTarget:
     margin_after: float | None
     margin_level_after: float | None
     note: str = ""
-
-
-@njit(cache=True, error_model="numpy")
-def _leverage_elsewhere(
-    leverage: np.ndarray, pending: np.ndarray, unit_notional: np.ndarray, equity: float, symbol_index: int
-) -> float:
-    total = 0.0
-    for s in range(len(leverage)):
-        if s != symbol_index:
-            coming = abs(pending[s]) * unit_notional[s] / equity if pending[s] != 0 else 0.0
-            total += abs(leverage[s]) + coming
-    return total
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -122,8 +109,14 @@ class RiskView:
 
     def leverage_elsewhere(self, symbol_index: int) -> float:
         """Return the sum of |leverage| of every position but ours in one symbol, increases on their way included."""
-        pending = np.zeros(len(self.leverage)) if self.pending_units is None else self.pending_units
-        total = _leverage_elsewhere(self.leverage, pending, self.unit_notional, float(self.equity), symbol_index)
+        sizes = np.abs(self.leverage).tolist()
+        if self.pending_units is not None:
+            for s, pending in enumerate(np.abs(self.pending_units).tolist()):
+                if pending > 0:
+                    sizes[s] += pending * self.unit_notional[s] / self.equity
+        total = 0.0
+        for s, size in enumerate(sizes):
+            total += size if s != symbol_index else 0.0
         return float(total + self.foreign_leverage)
 
 

@@ -115,7 +115,7 @@ class AccountGuard:
         Args: `pending_units` (S,) signed volume of increases on their way, base units: they count as if filled;
             `closings` why each symbol's market is closed, None where it is not.
         """
-        long_units, short_units = self._portfolio.sides_units()
+        long_units, short_units = map(np.ascontiguousarray, self._portfolio.sides_units())
         seen, is_known = board.seen(prices, long_units, short_units)
         return RiskView(
             ready=ready,

@@ -21,11 +21,11 @@ from bot.sizing.leverage import Targets
 
 @njit(cache=True)
 def _is_apart(targets: np.ndarray, held: np.ndarray) -> bool:
-    """Return whether any target is not what is held; one that is unknown is not."""
+    """Return whether any target is not what is held, or unknown."""
+    is_apart = False
     for s in range(len(targets)):
-        if targets[s].target != held[s]:
-            return True
-    return False
+        is_apart |= targets[s].target != held[s]
+    return is_apart
 
 
 class Trader:

@@ -135,7 +135,7 @@ class OrdersInFlight:
     @property
     def has_resting(self) -> bool:
         """Whether one of them is meant to wait in the book."""
-        return any([order.is_resting for order in self._orders.values()])
+        return any(order.is_resting for order in self._orders.values())
 
     def all(self) -> list[OwnOrder]:
         """Return every order without a final state, oldest first."""

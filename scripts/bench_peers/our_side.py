@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numba import njit
 
 import strategies
 from bench_peers.latency import decision_rows, ledger_rows
@@ -35,6 +36,16 @@ _FRAME_NS = 1_000_000  # between two frames, however many come at once: the cloc
 _LEFT_OUT = ("malformed", "unknown_types", "unexpected", "market_data_ignored", "unknown_symbols", "bad_quotes")
 
 
+@njit
+def wish(factors: np.ndarray, wanted: np.ndarray, changed: np.ndarray, leverage: np.ndarray) -> None:
+    """Multiply the base with the factors of every symbol, and take the marks of what has changed off."""
+    for s in range(len(leverage)):
+        leverage[s] = wanted[s]
+        for f in range(len(factors)):
+            leverage[s] *= factors[f, s]
+        changed[s] = 0
+
+
 class Market:
     """Books, features and leverage of the stream's symbols."""
 
@@ -48,13 +59,13 @@ class Market:
         self._wanted = np.full(len(specs), _BASE_LEVERAGE)
         self._strategy = strategies.load(STRATEGY, {}).bound(specs, self._wanted)
         self._side = np.ones(len(specs))
-        self.leverage = self._wanted
+        self.leverage = self._wanted.copy()
 
     def take(self, rows: np.ndarray, now_ns: int) -> None:
         evaluator = self.evaluator
         evaluator.apply(rows, now_ns)
-        self.leverage = self._wanted * self._strategy.factors(evaluator.table, self._side).prod(axis=0)
-        evaluator.changed[:] = 0
+        factors = self._strategy.factors(evaluator.table, self._side)
+        wish(factors, self._wanted, evaluator.changed, self.leverage)
 
     def imbalance(self, symbol: int) -> float:
         """Return the imbalance of the five best levels of a symbol's book."""
