@@ -45,6 +45,7 @@ def warm_up(*settings: EngineSettings) -> None:
     """
     hot_path = HotPath()
     hot_path.read(*hot_path.join([b""]), 0, 0, 1)
+    hot_path.read_one(b"", 1)
     hot_path.accounts([b""])
     for each in settings or map(_plainest, sorted(strategies.BUILT_IN)):
         rehearse(each)

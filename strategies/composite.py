@@ -8,7 +8,7 @@ both would count it twice. Each factor is clipped and kept by name. Caps and the
 Source: models 14.4, with 14.1, 14.2, 14.3, 10.4 and 9 for the factors.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
@@ -21,21 +21,24 @@ from strategies.order_book_imbalance import check_imbalance
 FACTORS = ("volatility", "liquidity", "impact", "imbalance", "fill")
 
 
-@njit(cache=True)
-def microstructure_factors(
-    table: np.ndarray, side: np.ndarray, alpha: float, beta: float, kappa: float, floor: float, cap: float
-) -> np.ndarray:
-    """Return the five factors, (5, S) in the order of `FACTORS`; NaN where one is unknown.
-
-    A power of 0 leaves a factor out: it is 1, known or not.
-    """
-    factors = np.empty((5, len(table)))
+@njit(cache=True, error_model="numpy")
+def _fill(factors: np.ndarray, table: np.ndarray, side: np.ndarray, weights: np.ndarray) -> None:
+    alpha, beta, kappa, floor, cap = weights[0], weights[1], weights[2], weights[3], weights[4]
     for s in range(len(table)):
         factors[0, s] = volatility(table, s, 0.25, 2.0)
         factors[1, s] = liquidity(table, s, alpha, floor, cap) if alpha > 0 else 1.0
         factors[2, s] = impact(table, s, side[s], beta, floor, cap) if beta > 0 else 1.0
         factors[3, s] = imbalance(table, s, side[s], kappa) if kappa > 0 else 1.0
         factors[4, s] = fill(table, s)
+
+
+def microstructure_factors(table: np.ndarray, side: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return the five factors, (5, S) in the order of `FACTORS`; NaN where one is unknown.
+
+    Args: `weights` (5,) alpha, beta, kappa, floor, cap. A power of 0 leaves a factor out: it is 1, known or not.
+    """
+    factors = np.empty((5, len(table)))
+    _fill(factors, table, side, weights)
     return factors
 
 
@@ -62,6 +65,8 @@ class Composite(Parametrised):
     cap: float = 1.25
     dead_zone: float = 0.2
 
+    _weights: np.ndarray = field(init=False, repr=False, compare=False)
+
     name: ClassVar[str] = "composite"
     has_direction: ClassVar[bool] = True
     factor_names: ClassVar[tuple[str, ...]] = FACTORS
@@ -70,6 +75,8 @@ class Composite(Parametrised):
         check_powers(self.name, self.alpha, self.beta)
         check_clips(self.name, self.floor, self.cap)
         check_imbalance(self.name, self.kappa, self.dead_zone)
+        weights = np.array([self.alpha, self.beta, self.kappa, self.floor, self.cap], np.float64)
+        object.__setattr__(self, "_weights", weights)
 
     def directions(self, table: np.ndarray) -> np.ndarray:
         """Return the sign of the slow imbalance beyond the dead zone, else 0; NaN where it is unknown."""
@@ -77,14 +84,4 @@ class Composite(Parametrised):
 
     def factors(self, table: np.ndarray, side: np.ndarray) -> np.ndarray:
         """Return the five factors, (5, S); NaN where one is unknown."""
-        return np.asarray(
-            microstructure_factors(
-                table,
-                side,
-                float(self.alpha),
-                float(self.beta),
-                float(self.kappa),
-                float(self.floor),
-                float(self.cap),
-            )
-        )
+        return microstructure_factors(table, side, self._weights)

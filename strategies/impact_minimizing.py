@@ -16,7 +16,7 @@ from bot.sizing.factors import impact
 from bot.sizing.strategy import Parametrised, StrategyError, check_clips
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _factors(table: np.ndarray, side: np.ndarray, beta: float, floor: float, cap: float) -> np.ndarray:
     factors = np.empty((1, len(table)))
     for s in range(len(table)):

@@ -17,7 +17,7 @@ from bot.sizing.factors import liquidity
 from bot.sizing.strategy import Parametrised, StrategyError
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _factors(table: np.ndarray, alpha: float, floor: float, cap: float) -> np.ndarray:
     factors = np.empty((1, len(table)))
     for s in range(len(table)):

@@ -36,13 +36,13 @@ _RELATION = np.dtype(
 )
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _spread_bps(table: np.ndarray, s: int) -> float:
     usual = table[s].mean_spread_bps
     return table[s].spread_bps if math.isnan(usual) else usual
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _gaps(table: np.ndarray, relations: np.ndarray) -> np.ndarray:
     """Return the gap of each symbol in units of its cost, (S,), by its cheapest relation; NaN where none is known."""
     gaps, costs = np.full(len(table), math.nan), np.full(len(table), math.inf)
@@ -79,6 +79,7 @@ class Mispricing(Parametrised):
     _relations: np.ndarray = field(
         default_factory=lambda: np.empty(0, _RELATION), init=False, repr=False, compare=False
     )
+    _weights: np.ndarray = field(init=False, repr=False, compare=False)
     _told: str | None = field(default=None, init=False, repr=False, compare=False)
 
     name: ClassVar[str] = "mispricing"
@@ -98,6 +99,8 @@ class Mispricing(Parametrised):
         check_powers(self.name, self.alpha, self.beta)
         check_clips(self.name, self.floor, self.cap)
         check_imbalance(self.name, self.kappa, 0.0)
+        weights = np.array([self.alpha, self.beta, self.kappa, self.floor, self.cap], np.float64)
+        object.__setattr__(self, "_weights", weights)
 
     @property
     def symbols_needed(self) -> tuple[str, ...]:
@@ -132,8 +135,7 @@ class Mispricing(Parametrised):
 
     def factors(self, table: np.ndarray, side: np.ndarray) -> np.ndarray:
         """Return the factors of `composite`, (5, S); NaN where one is unknown."""
-        powers = (float(self.alpha), float(self.beta), float(self.kappa))
-        return np.asarray(microstructure_factors(table, side, *powers, float(self.floor), float(self.cap)))
+        return microstructure_factors(table, side, self._weights)
 
 
 _Way = tuple[int, int, int, float, float, float]

@@ -17,7 +17,7 @@ from bot.sizing.factors import imbalance, imbalance_directions
 from bot.sizing.strategy import Parametrised, StrategyError
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _factors(table: np.ndarray, side: np.ndarray, kappa: float) -> np.ndarray:
     factors = np.empty((1, len(table)))
     for s in range(len(table)):

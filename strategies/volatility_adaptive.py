@@ -14,7 +14,7 @@ from bot.sizing.factors import volatility
 from bot.sizing.strategy import Parametrised, check_clips
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _factors(table: np.ndarray, floor: float, cap: float) -> np.ndarray:
     factors = np.empty((1, len(table)))
     for s in range(len(table)):

@@ -61,7 +61,7 @@ class Conversions:
         return packed
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def packed_rates(packed: np.ndarray, mids: np.ndarray, rates: np.ndarray) -> None:
     """Write the rate of each packed chain, as `Conversions.rate` computes it. Shapes: `rates` (A,)."""
     for a in range(packed.shape[0]):

@@ -6,14 +6,20 @@ Source: ProtoOATrader.leverageInCents, totalMarginCalculationType; ProtoOADynami
 Algo reference. Accounts of limited risk (guaranteed stops) are not modelled: margin is then unknown.
 """
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
+from numba import njit
 
 from bot.account.position import Position
 
 Tiers = Sequence[tuple[float, float]]
+
+_MAX, _SUM, _NET = range(3)
+_CALCULATIONS = {"MAX": _MAX, "SUM": _SUM, "NET": _NET}
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +92,97 @@ def stated_margin(rules: MarginRules, positions: Iterable[Position]) -> float:
     return sum(rules.symbol_margin(*both) for both in sides.values())
 
 
+@lru_cache(maxsize=8)
+def packed_tiers(tiers: tuple[Tiers | None, ...]) -> np.ndarray:
+    """Return the tiers of all symbols for compiled code: how many a symbol has (-1 unknown), then each of them.
+
+    Shapes: result (S, 1 + K, 2), the count in [s, 0, 0], (upper bound in USD, leverage) behind it.
+    """
+    packed = np.zeros((len(tiers), 1 + max([len(t) for t in tiers if t is not None], default=0), 2))
+    for row, of_symbol in zip(packed, tiers, strict=True):
+        row[0, 0] = -1 if of_symbol is None else len(of_symbol)
+        if of_symbol:
+            row[1 : 1 + len(of_symbol)] = of_symbol
+    packed.flags.writeable = False
+    return packed
+
+
+@njit(cache=True, error_model="numpy")
+def _side_margin(notional: float, notional_usd: float, tiers: np.ndarray, s: int, leverage: float) -> float:
+    """Do what `MarginRules.side_margin` does. Args: `leverage` the account's, NaN where margin is unknown."""
+    if math.isnan(leverage):
+        return math.nan
+    if notional == 0:
+        return 0.0
+    count = int(tiers[s, 0, 0])
+    if count < 0:
+        return math.nan
+    if count == 0:
+        return notional / leverage
+    if not notional_usd > 0:
+        return math.nan
+    weighted, lower = 0.0, 0.0
+    for i in range(1, count + 1):
+        top = notional_usd if i == count else min(tiers[s, i, 0], notional_usd)
+        if top > lower:
+            weighted += (top - lower) / min(tiers[s, i, 1], leverage)
+            lower = top
+    return notional * weighted / notional_usd
+
+
+@njit(cache=True, error_model="numpy")
+def _trade(long_units: np.ndarray, short_units: np.ndarray, s: int, change: float, netted: bool, reduces: bool) -> None:
+    if netted:
+        net = long_units[s] - short_units[s] + change
+        long_units[s], short_units[s] = max(net, 0.0), max(-net, 0.0)
+    elif reduces:
+        shrinking = short_units if change > 0 else long_units
+        shrinking[s] = max(shrinking[s] - abs(change), 0.0)
+    else:
+        growing = long_units if change > 0 else short_units
+        growing[s] += abs(change)
+
+
+@njit(cache=True, error_model="numpy")
+def _used_margin(
+    long_units: np.ndarray,
+    short_units: np.ndarray,
+    unit_notional: np.ndarray,
+    unit_notional_usd: np.ndarray,
+    pending: np.ndarray,
+    tiers: np.ndarray,
+    leverage: float,
+    calculation: int,
+    symbol_index: int,
+    change: float,
+    netted: bool,
+    reduces: bool,
+) -> float:
+    if change != 0:
+        long_units, short_units = long_units.copy(), short_units.copy()
+        for s in range(len(pending)):
+            if pending[s] != 0:
+                _trade(long_units, short_units, s, pending[s], netted, False)
+        _trade(long_units, short_units, symbol_index, change, netted, reduces)
+    total = 0.0
+    for s in range(len(long_units)):
+        if long_units[s] > 0 or short_units[s] > 0:
+            buys, sells = long_units[s], short_units[s]
+            usd = buys * unit_notional_usd[s] if buys != 0 else 0.0
+            long_margin = _side_margin(buys * unit_notional[s] if buys != 0 else 0.0, usd, tiers, s, leverage)
+            usd = sells * unit_notional_usd[s] if sells != 0 else 0.0
+            short_margin = _side_margin(sells * unit_notional[s] if sells != 0 else 0.0, usd, tiers, s, leverage)
+            if math.isnan(long_margin) or math.isnan(short_margin):
+                return math.nan
+            if calculation == _SUM:
+                total += long_margin + short_margin
+            elif calculation == _NET:
+                total += abs(long_margin - short_margin)
+            else:
+                total += max(long_margin, short_margin)
+    return total
+
+
 def used_margin(
     rules: MarginRules,
     long_units: np.ndarray,
@@ -93,21 +190,36 @@ def used_margin(
     unit_notional: np.ndarray,
     unit_notional_usd: np.ndarray,
     tiers: Sequence[Tiers | None],
+    *,
+    pending_units: np.ndarray | None = None,
+    symbol_index: int = 0,
+    change_units: float = 0.0,
+    netted: bool = False,
+    reduces: bool = False,
 ) -> float:
-    """Return the margin used by all positions, in deposit currency.
+    """Return the margin used by all positions, in deposit currency; after a change, when one is given.
 
+    Args: `change_units` signed change of a position in one symbol, before which everything in `pending_units`, (S,)
+        signed, is taken as filled; `reduces` says that it closes what is held, otherwise it adds to its own side;
+        `netted` that a symbol's two sides are one.
     Shapes: arrays (S,), `tiers` one entry a symbol.   Units: volumes in base units, notionals a base unit.
     Missing: NaN when a symbol with exposure has no price, or the rules or its tiers (None) are unknown.
     """
-    total = 0.0
-    for s in np.flatnonzero((long_units > 0) | (short_units > 0)).tolist():
-        sides = [
-            rules.side_margin(
-                float(units[s] * unit_notional[s]) if units[s] else 0.0,
-                float(units[s] * unit_notional_usd[s]) if units[s] else 0.0,
-                tiers[s],
-            )
-            for units in (long_units, short_units)
-        ]
-        total += rules.symbol_margin(*sides) if not np.isnan(sides).any() else float("nan")
-    return total
+    is_known = rules.leverage is not None and not rules.leverage <= 0 and not rules.is_limited_risk
+    pending = np.zeros(len(long_units)) if pending_units is None else pending_units
+    return float(
+        _used_margin(
+            np.ascontiguousarray(long_units),  # one kind of array, so that it is compiled once
+            np.ascontiguousarray(short_units),
+            np.ascontiguousarray(unit_notional),
+            np.ascontiguousarray(unit_notional_usd),
+            np.ascontiguousarray(pending),
+            packed_tiers(tuple(tiers)),
+            float(rules.leverage or 0.0) if is_known else math.nan,
+            _CALCULATIONS.get(rules.calculation, _MAX),
+            symbol_index,
+            float(change_units),
+            netted,
+            reduces,
+        )
+    )

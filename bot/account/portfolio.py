@@ -207,7 +207,7 @@ class Portfolio:
     def own_positions(self, symbol_id: int) -> list[Position]:
         """Return our positions of one symbol, the largest first: the one to reduce first."""
         own = [p for p in self._positions.values() if p.symbol_id == symbol_id and self.is_ours(p)]
-        return sorted(own, key=lambda p: (-abs(p.volume_cents), p.position_id))
+        return own if len(own) < 2 else sorted(own, key=lambda p: (-abs(p.volume_cents), p.position_id))
 
     def has_foreign(self, symbol_id: int) -> bool:
         """Return whether somebody else's position stands in this symbol."""
@@ -297,7 +297,7 @@ class Portfolio:
         self._cash = float("nan") if balance is None else float(balance) + self._charges
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _value(prices: np.ndarray, exposure: np.ndarray, cash: float, leverage: np.ndarray) -> tuple[float, float]:
     """Return equity and the leverage of other people's positions; write that of ours (see `Portfolio.value`)."""
     equity = cash

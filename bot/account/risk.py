@@ -93,35 +93,31 @@ class RiskView:
         Args: `reduces` says that the change closes what we hold; otherwise it adds to its own side, which on a hedged
             account leaves other people's opposite positions alone. With a change, increases on their way count too.
         """
-        long_units, short_units = self.long_units, self.short_units
-        if change_units:
-            long_units, short_units = long_units.copy(), short_units.copy()
-            if self.pending_units is not None:
-                for i in np.flatnonzero(self.pending_units).tolist():
-                    self._trade(long_units, short_units, i, float(self.pending_units[i]), reduces=False)
-            self._trade(long_units, short_units, symbol_index, change_units, reduces=reduces)
         return self.margin_factor * used_margin(
-            self.margin_rules, long_units, short_units, self.unit_notional, self.unit_notional_usd, self.tiers
+            self.margin_rules,
+            self.long_units,
+            self.short_units,
+            self.unit_notional,
+            self.unit_notional_usd,
+            self.tiers,
+            pending_units=self.pending_units,
+            symbol_index=symbol_index,
+            change_units=change_units,
+            netted=self.netted,
+            reduces=reduces,
         )
-
-    def _trade(
-        self, long_units: np.ndarray, short_units: np.ndarray, s: int, change_units: float, *, reduces: bool
-    ) -> None:
-        if self.netted:
-            net = long_units[s] - short_units[s] + change_units
-            long_units[s], short_units[s] = max(net, 0.0), max(-net, 0.0)
-        elif reduces:
-            shrinking = short_units if change_units > 0 else long_units
-            shrinking[s] = max(shrinking[s] - abs(change_units), 0.0)
-        else:
-            growing = long_units if change_units > 0 else short_units
-            growing[s] += abs(change_units)
 
     def leverage_elsewhere(self, symbol_index: int) -> float:
         """Return the sum of |leverage| of every position but ours in one symbol, increases on their way included."""
-        pending = np.zeros(len(self.leverage)) if self.pending_units is None else np.abs(self.pending_units)
-        coming = np.where(pending > 0, pending * self.unit_notional / self.equity, 0.0)
-        return float(np.delete(np.abs(self.leverage) + coming, symbol_index).sum() + self.foreign_leverage)
+        sizes = np.abs(self.leverage).tolist()
+        if self.pending_units is not None:
+            for s, pending in enumerate(np.abs(self.pending_units).tolist()):
+                if pending > 0:
+                    sizes[s] += pending * self.unit_notional[s] / self.equity
+        total = 0.0
+        for s, size in enumerate(sizes):
+            total += size if s != symbol_index else 0.0
+        return float(total + self.foreign_leverage)
 
 
 class RiskGate:

@@ -43,8 +43,10 @@ class FrameReader:
                 return []  # a long frame comes in many reads: it is copied once, when it is whole
             data = bytes(self._buffer)
             self._buffer.clear()
-        frames = []
         start, end, wanted = 0, len(data), 4
+        if end > 4 and _LENGTH.unpack_from(data)[0] == end - 4 <= self._max_frame_bytes:
+            return [data[4:]]  # one frame and nothing else, as most reads are
+        frames = []
         while end - start >= 4:
             (length,) = _LENGTH.unpack_from(data, start)
             if length > self._max_frame_bytes:

@@ -106,6 +106,11 @@ class HotPath:
         at, start, used, bad, is_plain = _scan(wire, sizes, first, start, account_id, self._known, self._buffer)
         return at, start, self._written[: used * _ROW_BYTES].tobytes(), bad, not is_plain
 
+    def read_one(self, frame: bytes, account_id: int) -> tuple[bytes, int] | None:
+        """Read a frame that is a batch by itself, as `read` would; return rows and bad quotes, None if not plain."""
+        used, bad = _scan_one(frame, account_id, self._known, self._buffer)
+        return None if used < 0 else (self._written[: used * _ROW_BYTES].tobytes(), bad)
+
     def accounts(self, frames: Sequence[bytes]) -> list[int]:
         """Return the account of each frame that would be plain to it, whatever its symbol; 0 for every other frame."""
         return [int(account) for account in _accounts(*self.join(frames), self._buffer)]
@@ -123,16 +128,32 @@ def _scan(
         if size > len(rows) - used:
             return frame, start, used, bad, used > 0
         end = start + size
-        number, account, symbol_id, at = _head(wire, start, end)
-        symbol = _index_of(known, symbol_id)
-        if at < 0 or account != account_id or symbol < 0:
-            return frame, start, used, bad, False
-        stop, dropped = _quotes(wire, at, end, number, symbol, rows, used)
+        stop, dropped = _plain(wire, start, end, account_id, known, rows, used)
         if stop < 0:
             return frame, start, used, bad, False
         used, bad, start = stop, bad + dropped, end
         frame += 1
     return frame, start, used, bad, True
+
+
+@njit(cache=True)
+def _scan_one(wire: bytes, account_id: int, known: np.ndarray, buffer: np.ndarray) -> tuple[int, int]:
+    rows = buffer.view(DELTA)
+    if len(wire) > len(rows):
+        return -1, 0
+    return _plain(wire, 0, len(wire), account_id, known, rows, 0)
+
+
+@njit(cache=True)
+def _plain(
+    wire: bytes, start: int, end: int, account_id: int, known: np.ndarray, rows: Any, used: int
+) -> tuple[int, int]:
+    """Write the rows of one frame; return rows used, -1 when it is not plain, and bad quotes."""
+    number, account, symbol_id, at = _head(wire, start, end)
+    symbol = _index_of(known, symbol_id)
+    if at < 0 or account != account_id or symbol < 0:
+        return -1, 0
+    return _quotes(wire, at, end, number, symbol, rows, used)
 
 
 @njit(cache=True)

@@ -39,7 +39,8 @@ class MarketFeed:
 
     def add(self, rows: bytes, bad_quotes: int, recv_ns: int) -> None:
         """Take what `hot_path` has read: rows of whole messages, and the number of quotes that could not be one."""
-        self._batch(recv_ns).rows.append(rows)
+        quotes = self._quotes if recv_ns == self._quotes.recv_ns else self._batch(recv_ns)
+        quotes.rows.append(rows)
         if bad_quotes:
             self._counters["bad_quotes"] += bad_quotes
 

@@ -59,7 +59,9 @@ class Outbox:
 
     def take_stale(self, now_ns: int) -> list[TradeRequest]:
         """Return the trading requests that could not leave within their life; they are not sent any more."""
-        stale = []
+        stale: list[TradeRequest] = []
+        if not self._queue.is_waiting:
+            return stale
         for item in self._queue.take_stale(now_ns):
             request = self.pending.get(item.message_id)
             self.pending.settle(item.message_id, Outcome.NOT_SENT)
@@ -95,9 +97,10 @@ class Outbox:
     def frames(self, now_ns: int) -> list[bytes]:
         """Return the framed messages whose turn has come; a heartbeat when there was none for 10 s."""
         bodies = []
-        for item in self._queue.take(now_ns):
-            self.pending.written(item.message_id, now_ns)
-            bodies.append(item.body)
+        if self._queue.is_waiting:
+            for item in self._queue.take(now_ns):
+                self.pending.written(item.message_id, now_ns)
+                bodies.append(item.body)
         if not bodies and self._sent_ns is not None and now_ns - self._sent_ns >= HEARTBEAT_IDLE_NS:
             self._budget.record(payload_type("ProtoHeartbeatEvent"), now_ns)
             bodies.append(envelope(message("ProtoHeartbeatEvent")()))

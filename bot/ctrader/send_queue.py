@@ -34,6 +34,11 @@ class SendQueue:
         self.budget = budget
         self._lanes: dict[Importance, deque[Outgoing]] = {importance: deque() for importance in Importance}
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether any message waits."""
+        return any(self._lanes.values())
+
     def put(self, item: Outgoing) -> None:
         """Add a message behind those of its importance."""
         self._lanes[item.importance].append(item)
@@ -42,6 +47,8 @@ class SendQueue:
         """Remove and return what may be sent at `now_ns`, in order."""
         taken = []
         for importance, items in self._lanes.items():
+            if not items:
+                continue
             kept: deque[Outgoing] = deque()
             while items:
                 item = items.popleft()
@@ -56,7 +63,8 @@ class SendQueue:
     def take_stale(self, now_ns: int) -> list[Outgoing]:
         """Remove and return what has waited too long."""
         stale = [item for items in self._lanes.values() for item in items if item.is_stale(now_ns)]
-        self.discard(item.message_id for item in stale)
+        if stale:
+            self.discard(item.message_id for item in stale)
         return stale
 
     def next_ns(self) -> int | None:

@@ -7,12 +7,11 @@ import numpy as np
 
 from bot.account.account import AccountState
 from bot.account.loss import LossGuard
-from bot.account.margin import MarginRules, stated_margin
+from bot.account.margin import MarginRules, Tiers, stated_margin
 from bot.account.portfolio import Portfolio, Valuation
 from bot.account.risk import Refused, RiskView
 from bot.engine.prices import PriceBoard, Prices
 from bot.engine.settings import EngineSettings
-from bot.market.evaluator import Features
 from bot.market.symbols import SymbolSpec
 
 _SECOND = 1_000_000_000
@@ -36,6 +35,7 @@ class AccountGuard:
         self._loss = LossGuard(settings.max_daily_loss_frac, settings.max_drawdown_frac)
         self._margin_rules = MarginRules(None, "MAX")
         self._tiers: dict[int, tuple[tuple[float, float], ...]] = {}
+        self._symbol_tiers: tuple[tuple[SymbolSpec, ...], tuple[Tiers | None, ...]] | None = None
         self._checked_ns: int | None = None
         self._explained_by_ns = 0
         self._sent_ns: deque[int] = deque()
@@ -77,6 +77,7 @@ class AccountGuard:
     def tiers_loaded(self, leverage_id: int, tiers: tuple[tuple[float, float], ...]) -> None:
         """Take a table of leverage tiers."""
         self._tiers[leverage_id] = tiers
+        self._symbol_tiers = None
         self.changed()
 
     def deposited(self, change: float) -> None:
@@ -101,7 +102,6 @@ class AccountGuard:
         self,
         prices: Prices,
         board: PriceBoard,
-        features: Features,
         specs: tuple[SymbolSpec, ...],
         valuation: Valuation,
         pending_units: np.ndarray,
@@ -115,28 +115,23 @@ class AccountGuard:
         Args: `pending_units` (S,) signed volume of increases on their way, base units: they count as if filled;
             `closings` why each symbol's market is closed, None where it is not.
         """
-        fresh_rates = board.fresh_rates(prices)
-        long_units, short_units = self._portfolio.sides_units()
-        exposed = (long_units > 0) | (short_units > 0)
-        # Equity that rests on a stale conversion is not known well enough to add risk to it.
-        equity = math.nan if np.isnan(fresh_rates[exposed]).any() else valuation.equity
+        long_units, short_units = map(np.ascontiguousarray, self._portfolio.sides_units())
+        seen, is_known = board.seen(prices, long_units, short_units)
         return RiskView(
             ready=ready,
             trading=self.trading,
-            equity=equity,
+            equity=valuation.equity if is_known else math.nan,
             leverage=valuation.leverage,
             foreign_leverage=valuation.foreign_leverage,
             long_units=long_units,
             short_units=short_units,
-            unit_notional=prices.mid * fresh_rates,
-            unit_notional_usd=prices.mid * board.usd_rates(prices),
+            unit_notional=seen["unit_notional"],
+            unit_notional_usd=seen["unit_notional_usd"],
             quiet_s=prices.quiet_s,
-            doubtful=prices.doubtful | prices.odd | (prices.bid > prices.ask),
-            # Where the venue sends no depth, a price is all there is to say that somebody is there.
-            has_bids=np.isfinite(np.where(features.is_spot_only > 0, features.bid, features.depth_bid)),
-            has_asks=np.isfinite(np.where(features.is_spot_only > 0, features.ask, features.depth_ask)),
-            # A table that has not come is None, not empty: margin is unknown then, and nothing may grow.
-            tiers=tuple(() if s.leverage_id is None else self._tiers.get(s.leverage_id) for s in specs),
+            doubtful=seen["doubtful"],
+            has_bids=seen["has_bids"],
+            has_asks=seen["has_asks"],
+            tiers=self._tiers_of(specs),
             margin_rules=self._margin_rules,
             netted=self.is_netted,
             orders_last_minute=self.sent_last_minute(now_ns),
@@ -145,6 +140,14 @@ class AccountGuard:
             closings=closings,
             margin_factor=self._margin_factor,
         )
+
+    def _tiers_of(self, specs: tuple[SymbolSpec, ...]) -> tuple[Tiers | None, ...]:
+        """Return the tiers of each symbol; made anew when another table or another set of symbols has come."""
+        if self._symbol_tiers is None or self._symbol_tiers[0] is not specs:
+            # A table that has not come is None, not empty: margin is unknown then, and nothing may grow.
+            tiers = tuple(() if s.leverage_id is None else self._tiers.get(s.leverage_id) for s in specs)
+            self._symbol_tiers = specs, tiers
+        return self._symbol_tiers[1]
 
     def margin_rates(self, unit_usd: np.ndarray, traded: int, specs: tuple[SymbolSpec, ...]) -> np.ndarray:
         """Return margin / notional of the next unit of each traded symbol, on its larger side, (T,); NaN unknown.

@@ -249,7 +249,7 @@ class Engine:
         """Return what follows from everything received so far."""
         self._now_ns = now_ns
         ready = self._readiness.session_ready
-        done = Actions(requests=list(self._orders.overdue(now_ns, ready=ready)))
+        done = Actions(requests=self._orders.overdue(now_ns, ready=ready))
         if self._evaluator is None:
             return done.decision(now_ns, NO_ROWS, self._orders.take(), self._readiness.changed(self._guard.trading, {}))
         evaluator = self._evaluator
@@ -264,15 +264,15 @@ class Engine:
         self._valuation = self._portfolio.value_at(prices.table)
         done.refused += self._check_account(prices, now_ns)
         self._sizes.renew(evaluator, prices, self._board, self._valuation.equity, now_ns)
-        held = self._valuation.leverage
-        factors, targets = self._find_targets(prices, held, now_ns)
+        held, closing = self._valuation.leverage, self._is_closing
+        factors, targets = self._find_targets(prices, held, now_ns, closing=closing)
         if ready and self._quoter.is_needed:
             # Cancels go before what is traded at the market.
             self._quote(prices, held, factors, targets, done)
-        if ready and (self._is_closing or not self._stopping):
+        if ready and (closing or not self._stopping):
             self._trader.trade(
                 self._specs[: self._traded], prices, evaluator, held[: self._traded], factors, targets,
-                self._valuation.equity, now_ns, done, closing=self._is_closing, view=lambda: self._view(prices),
+                self._valuation.equity, now_ns, done, closing=closing, view=lambda: self._view(prices),
             )  # fmt: skip
         done.requests += self._feed_watch.requests(prices, self._specs, self._traded, now_ns, ready=ready)
         rows = decision_rows(evaluator.changed, evaluator.table, held, targets.rows, factors)
@@ -281,7 +281,9 @@ class Engine:
         state = self._readiness.changed(self._guard.trading, self._doubts(prices))
         return done.decision(now_ns, rows, changes, state)
 
-    def _find_targets(self, prices: Prices, held: np.ndarray, now_ns: int) -> tuple[np.ndarray, Targets]:
+    def _find_targets(
+        self, prices: Prices, held: np.ndarray, now_ns: int, *, closing: bool
+    ) -> tuple[np.ndarray, Targets]:
         assert self._evaluator is not None
         n = self._traded
         self._bar_growth()
@@ -297,7 +299,7 @@ class Engine:
             foreign=others,
             shrink=self._guard.shrink,
             now_ns=now_ns,
-            closing=self._is_closing,
+            closing=closing,
         )
         return factors, self._targets
 
@@ -360,7 +362,6 @@ class Engine:
         return self._guard.view(
             prices,
             self._board,
-            self._evaluator.features,
             self._specs,
             self._valuation,
             self._orders.pending_units(self._portfolio.own_units()),
@@ -382,11 +383,12 @@ class Engine:
     # -- reporting ----------------------------------------------------------------------------------------------
 
     def _doubts(self, prices: Prices) -> Doubts:
+        hands_off = self._bookkeeping.hands_off
         doubts = self._standing.doubts(
             prices,
             closings=self._hours.closings,
             unknown=self._orders.unknown_symbols(),
-            by_hand=[self._index[symbol_id] for symbol_id in sorted(self._bookkeeping.hands_off)],
+            by_hand=[self._index[symbol_id] for symbol_id in sorted(hands_off)] if hands_off else [],
             unpriced=[p.position_id for p in self._portfolio.unpriced()],
             problem=self._sizer.strategy.problem,
             is_changed=self._board.is_changed,

@@ -6,7 +6,10 @@ account's session stands, which heals it if it does not; and when there is none 
 then after twice as long, up to half an hour, until prices come.
 """
 
+import math
+
 import numpy as np
+from numba import njit
 
 from bot.engine.prices import Prices
 from bot.execution.requests import CheckFeed, Request, ResubscribeDepth
@@ -15,6 +18,20 @@ from bot.market.symbols import SymbolSpec
 _SECOND = 1_000_000_000
 _RESUBSCRIBE_NS = 30 * _SECOND
 _CHECK_S, _RECONNECT_S, _LONGEST_S = 60.0, 180.0, 1800.0
+
+
+@njit(cache=True, error_model="numpy")
+def _look(prices: np.ndarray, traded: int) -> tuple[float, bool]:
+    """Return the age of the newest message of the open markets, NaN when none is open, and whether a book is in doubt.
+
+    Args: `traded` how many symbols count; they come first in `prices`, (S,) of `PRICE`.
+    """
+    newest_s, has_doubtful = math.nan, False
+    for s in range(traded):
+        has_doubtful |= prices[s].doubtful
+        if not prices[s].closed and not newest_s <= prices[s].quiet_s:
+            newest_s = prices[s].quiet_s
+    return newest_s, has_doubtful
 
 
 class FeedWatch:
@@ -30,20 +47,20 @@ class FeedWatch:
         self, prices: Prices, specs: tuple[SymbolSpec, ...], traded: int, now_ns: int, *, ready: bool
     ) -> list[Request]:
         """Return what to ask now."""
-        asked = self._silence(prices, traded, now_ns, ready=ready)
-        if ready and prices.doubtful.any():
+        newest_s, has_doubtful = _look(prices.table, traded)
+        asked = self._silence(newest_s, now_ns, ready=ready)
+        if ready and has_doubtful:
             asked += self._resubscriptions(prices, specs, traded, now_ns)
         return asked
 
-    def _silence(self, prices: Prices, traded: int, now_ns: int, *, ready: bool) -> list[Request]:
-        is_open = ~prices.closed[:traded]
-        if not ready or not is_open.any():
+    def _silence(self, newest_s: float, now_ns: int, *, ready: bool) -> list[Request]:
+        if not ready or math.isnan(newest_s):
             self._from_ns = None
             return []
         if self._from_ns is None:
             self._from_ns, self._is_checked = now_ns, False
         since_s = (now_ns - self._from_ns) / _SECOND
-        quiet_s = min(float(np.min(prices.quiet_s[:traded][is_open])), since_s)
+        quiet_s = min(newest_s, since_s)
         if quiet_s < _CHECK_S:
             if quiet_s < since_s:  # a price has come on this connection
                 self._is_checked, self._patience_s = False, _RECONNECT_S

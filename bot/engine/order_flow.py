@@ -7,7 +7,7 @@ answered, and for `settle_s` after that. It is never sent again.
 """
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -293,7 +293,7 @@ class OrderFlow:
 
     # -- time ---------------------------------------------------------------------------------------------------
 
-    def overdue(self, now_ns: int, *, ready: bool) -> Iterator[Request]:
+    def overdue(self, now_ns: int, *, ready: bool) -> list[Request]:
         """Turn orders without an answer into unknown ones, and ask the venue about those once we are ready."""
         earliest: int | None = None
         self.resting.overdue(now_ns, self._timeout_ns)
@@ -307,9 +307,10 @@ class OrderFlow:
                     earliest = order.sent_ns if earliest is None else min(earliest, order.sent_ns)
         if ready and self._is_time_to_look(now_ns):
             earliest = now_ns if earliest is None else earliest
-        if earliest is not None:
-            self._looked_ns = now_ns
-            yield ResolveOrders(from_ns=earliest - _CLOCK_SLACK_NS)
+        if earliest is None:
+            return []
+        self._looked_ns = now_ns
+        return [ResolveOrders(from_ns=earliest - _CLOCK_SLACK_NS)]
 
     def _is_time_to_look(self, now_ns: int) -> bool:
         if self._is_in_doubt and (self._doubt_asked_ns is None or now_ns - self._doubt_asked_ns >= _ASK_AGAIN_NS):
@@ -317,10 +318,10 @@ class OrderFlow:
             return True
         if self._looked_ns is None:
             self._looked_ns = now_ns  # READY has just been reached, over a reconcile
+        if now_ns - self._looked_ns < _LOOK_NS or now_ns - self._active_ns < _LOOK_CALM_NS:
+            return False
         is_open = not bool(self._hours.closed.all())  # nothing moves in closed markets
-        is_waiting = not all(order.is_working for order in self._in_flight.all())
-        calm = is_open and not is_waiting and now_ns - self._active_ns >= _LOOK_CALM_NS
-        return calm and now_ns - self._looked_ns >= _LOOK_NS
+        return is_open and all(order.is_working for order in self._in_flight.all())
 
     def _is_to_be_asked_for(self, order: OwnOrder, now_ns: int) -> bool:
         if order.asked_ns is None or now_ns - order.asked_ns >= _ASK_AGAIN_NS:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Set
 
 import numpy as np
+from numba import njit
 
 from bot.account.portfolio import Portfolio
 from bot.account.risk import ApprovedTarget, Refused, RiskGate, RiskView
@@ -83,7 +84,7 @@ class OrderMaker:
             positions = positions[:1]
             held_cents, target_cents = sum(p.volume_cents for p in positions), 0
         else:
-            held_cents = self._portfolio.own_cents(spec.symbol_id)
+            held_cents = sum([p.volume_cents for p in positions])
             target_cents = target_volume_cents(
                 spec,
                 held_cents,
@@ -149,7 +150,7 @@ class OrderMaker:
     ) -> IntendedOrder:
         s = verdict.symbol_index
         held, target = float(view.leverage[s]), float(targets.target[s])
-        named = zip(self._settings.strategy.factor_names, factors[:, s], strict=True)
+        named = zip(self._settings.strategy.factor_names, factors[:, s].tolist(), strict=True)
         why = ", ".join(f"{name} {factor:.2f}" for name, factor in named)
         reason = f"{self._settings.strategy.name}: {held:+.2f}x -> {target:+.2f}x"
         reason += f" ({why})" if why else ""
@@ -179,6 +180,25 @@ class OrderMaker:
         )
 
 
+@njit(cache=True, error_model="numpy")
+def _vwap_of_best(levels: np.ndarray, heads: np.ndarray, side: int, s: int, units: float) -> float:
+    """Return what `formulas.walk` pays on average where three levels at most fill it all; NaN where more are needed.
+
+    The sums of so few are the same to the last bit in whatever order a library adds them up.
+    """
+    count = heads[s].level_count[side]
+    cumulative = filled = paid = 0.0
+    for i in range(count - 1, -1, -1):
+        size = levels[side, s, i].size / 100.0
+        cumulative += size
+        taken = min(size, max(units - (cumulative - size), 0.0))
+        if taken > 0 and i < count - 3:
+            return math.nan
+        filled += taken
+        paid += taken * (abs(levels[side, s, i].key) / 1e5)
+    return paid / filled if filled >= units and filled > 0 else math.nan
+
+
 def predicted_slippage_bps(evaluator: Evaluator, s: int, volume_cents: int) -> float | None:
     """Return the walk-the-book cost of an order (signed, 0.01 base unit) against the mid of the book, in bps.
 
@@ -187,11 +207,14 @@ def predicted_slippage_bps(evaluator: Evaluator, s: int, volume_cents: int) -> f
     side = 1 if volume_cents > 0 else -1
     if evaluator.features.is_spot_only[s]:
         return known(float(evaluator.features.spread_bps[s]) / 2)
-    prices_e5, sizes_cents = levels(evaluator.books, ASK if side > 0 else BID, s)
-    features = evaluator.features
+    books, features = evaluator.books, evaluator.features
     mid = formulas.mid(float(features.depth_bid[s]), float(features.depth_ask[s]))
     if not math.isfinite(mid):
         mid = float(features.mid[s])
+    best = _vwap_of_best(books.levels, books.heads, ASK if side > 0 else BID, s, abs(volume_cents) / 100)
+    if not math.isnan(best):
+        return known(formulas.slippage_bps(best, mid, side))
+    prices_e5, sizes_cents = levels(books, ASK if side > 0 else BID, s)
     return known(formulas.walk_cost_bps(prices_e5 / 1e5, sizes_cents / 100, mid, abs(volume_cents) / 100, side))
 
 

@@ -37,6 +37,19 @@ PRICE = np.dtype(
 )
 
 
+SEEN = np.dtype(
+    [
+        ("unit_notional", np.float64),
+        ("unit_notional_usd", np.float64),
+        ("doubtful", np.bool_),
+        ("has_bids", np.bool_),
+        ("has_asks", np.bool_),
+    ],
+    align=True,
+)
+"""What the risk gate is shown of a symbol's market; fields as in `bot.account.risk.RiskView`."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Prices:
     """Shapes: (S,). Units: `quote_rate` quote currency into deposit currency; `quiet_s` seconds. Missing: NaN.
@@ -57,7 +70,7 @@ class Prices:
     odd: np.ndarray  # bool: the last spot price is far from the book, or far crossed: a slip or news, soon to be told
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _price(
     table: np.ndarray,
     state: np.ndarray,
@@ -92,6 +105,41 @@ def _price(
     return changed
 
 
+@njit(cache=True, error_model="numpy")
+def _see(
+    prices: np.ndarray,
+    table: np.ndarray,
+    chains: np.ndarray,
+    usd_chains: np.ndarray,
+    asset_of: np.ndarray,
+    long_units: np.ndarray,
+    short_units: np.ndarray,
+    seen: np.ndarray,
+) -> bool:
+    """Fill `seen`; return whether every symbol with a position has a rate that an increase may rely on."""
+    usable, mids = np.empty(len(prices)), np.empty(len(prices))
+    for s in range(len(prices)):
+        p = prices[s]
+        mids[s] = p.mid
+        usable[s] = p.mid if (p.fresh or p.closed) and not p.doubtful else np.nan
+    rates, usd_rates = np.empty(chains.shape[0]), np.empty(usd_chains.shape[0])
+    packed_rates(chains, usable, rates)
+    packed_rates(usd_chains, mids, usd_rates)
+    is_known = True
+    for s in range(len(prices)):
+        p, tb, row = prices[s], table[s], seen[s]
+        rate = rates[asset_of[s]]
+        if np.isnan(rate) and (long_units[s] > 0 or short_units[s] > 0):
+            is_known = False
+        row.unit_notional = p.mid * rate
+        row.unit_notional_usd = p.mid * usd_rates[asset_of[s]]
+        row.doubtful = p.doubtful or p.odd or p.bid > p.ask
+        # Where the venue sends no depth, a price is all there is to say that somebody is there.
+        row.has_bids = np.isfinite(tb.bid if tb.is_spot_only > 0 else tb.depth_bid)
+        row.has_asks = np.isfinite(tb.ask if tb.is_spot_only > 0 else tb.depth_ask)
+    return is_known
+
+
 class PriceBoard:
     """Turns the evaluator's spot prices into account terms.
 
@@ -112,7 +160,7 @@ class PriceBoard:
         self._prices = Prices(table, *(table[name] for name in (PRICE.names or ()) if name != "health"))
 
     def now(self, now_ns: int) -> Prices:
-        """Return the prices of this moment; conversion uses the last known mid, however old (see `fresh_rates`)."""
+        """Return the prices of this moment; conversion uses the last known mid, however old (see `seen`)."""
         self.is_changed |= _price(
             self._evaluator.table,
             self._evaluator.state,
@@ -124,13 +172,19 @@ class PriceBoard:
         )
         return self._prices
 
-    def fresh_rates(self, prices: Prices) -> np.ndarray:
-        """Return `quote_rate` with NaN where a link of the chain is stale or in doubt: what an increase may rely on.
+    def seen(self, prices: Prices, long_units: np.ndarray, short_units: np.ndarray) -> tuple[np.ndarray, bool]:
+        """Return what the risk gate may see of the market, (S,) of `SEEN`, and whether equity can be relied on.
 
-        The last price of a closed market is neither: there is no better one until it opens.
+        Its conversion goes over prices that are neither stale nor in doubt: NaN where a link of a chain is. The last
+        price of a closed market is neither: there is no better one until it opens. Equity that rests on a position
+        without such a rate is not known well enough to add risk to it.
         """
-        usable = np.where((prices.fresh | prices.closed) & ~prices.doubtful, prices.mid, np.nan)
-        return self._rates(self._chains, usable)
+        seen = np.empty(len(prices.table), SEEN)
+        is_known = _see(
+            prices.table, self._evaluator.table, self._chains, self._usd_chains, self._asset_of,
+            long_units, short_units, seen,
+        )  # fmt: skip
+        return seen, bool(is_known)
 
     def usd_rates(self, prices: Prices) -> np.ndarray:
         """Return quote currency into USD, (S,): the currency in which leverage tiers are stated."""

@@ -1,7 +1,8 @@
 """A rehearsal of the engine on a made-up market: every compiled loop is compiled, or loaded, before real data comes.
 
 How it works: an engine of its own, with the run's own settings, walks the start of a session, opens a position, sees
-books grow, empty and come back, and loses its connection. Nothing of it leaves: requests and Decisions are dropped.
+books grow, empty and come back, closes the position, and loses its connection. Nothing of it leaves: requests and
+Decisions are dropped.
 """
 
 from dataclasses import replace
@@ -33,7 +34,7 @@ _MID_E5, _MORE_LEVELS_THAN_FIT = 110_000, 140
 
 def rehearse(settings: EngineSettings) -> None:
     """Let an engine with these settings decide for some seconds of a market that does not exist."""
-    engine = Engine(replace(settings, run_id="rehearsal"))
+    engine = Engine(replace(settings, run_id="rehearsal", flatten_on_stop=True))
     names = [choice.name for choice in settings.symbols]
     specs = tuple(SymbolSpec(i + 1, n, "EUR", "USD", 5, 4, 10_000_000, 1, 1, 10**12) for i, n in enumerate(names))
     chains = {"USD": (), "EUR": (ConversionStep(0, False),)}
@@ -54,6 +55,8 @@ def rehearse(settings: EngineSettings) -> None:
         engine.receive(ev.MarketDataChanged(now_ns, delta_rows(rows)))
         engine.decide(now_ns)
         engine.decide(now_ns + 1)
+    engine.receive(ev.CommandGiven(now_ns, "stop"))
+    engine.decide(now_ns)
     engine.receive(ev.ReadinessChanged(now_ns, ("disconnected",)))
     engine.decide(now_ns)
 

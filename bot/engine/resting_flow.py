@@ -60,7 +60,7 @@ class RestingFlow:
 
     def any(self) -> bool:
         """Return whether there is a resting order without a final state."""
-        return any(o.is_resting for o in self._in_flight.all())
+        return self._in_flight.has_resting
 
     def is_altered(self, order: OwnOrder) -> bool:
         """Return whether a change of an order is on its way."""
@@ -93,6 +93,8 @@ class RestingFlow:
 
         Args: `net_units` (S,) what is held. A side that only reduces it adds nothing.
         """
+        if not self.any():
+            return np.zeros(len(net_units))
         buys, sells = np.zeros(len(net_units)), np.zeros(len(net_units))
         for order in self._in_flight.all():
             if order.is_resting and order.position_id is None:

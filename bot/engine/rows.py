@@ -10,7 +10,7 @@ NO_ROWS = np.empty(0, DECISION_ROW)
 NO_ROWS.flags.writeable = False
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _fill(
     rows: np.ndarray, marks: np.ndarray, table: np.ndarray, held: np.ndarray, targets: np.ndarray, factors: np.ndarray
 ) -> int:
@@ -52,9 +52,10 @@ def decision_rows(
     symbols, which come first; `factors` (F, S); result (N,) of `DECISION_ROW`. `impact_bps` is that of the side we
     would leave by, the dearer one when flat.
     """
-    if not marks.any():
-        return NO_ROWS
     rows = np.empty(len(targets), DECISION_ROW)
-    rows = rows[: _fill(rows, marks, table, held, targets, factors)]
+    count = _fill(rows, marks, table, held, targets, factors)
+    if count == 0:
+        return NO_ROWS
+    rows = rows[:count]
     rows.flags.writeable = False
     return rows

@@ -23,7 +23,7 @@ _LONG, _SHORT, _FOLLOW, _SIGNAL = range(4)
 _DIRECTIONS = {"long": _LONG, "short": _SHORT, "follow": _FOLLOW, "signal": _SIGNAL}
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _fill(
     inputs: np.ndarray,
     prices: np.ndarray,
@@ -36,6 +36,7 @@ def _fill(
     signal: np.ndarray,
     side: np.ndarray,
     equity: float,
+    heeds_touch: bool,
     now_ns: int,
 ) -> None:
     for s in range(len(side)):
@@ -46,13 +47,14 @@ def _fill(
             side[s] = 0.0 if held[s] == 0 else math.copysign(1.0, held[s]) if held[s] == held[s] else math.nan
         else:
             side[s] = 1.0 if direction == _LONG else -1.0
+    # `heeds_touch`: a size that the best level does not hold is traded by halves; `constant` wants all of it at once.
     for s in range(len(inputs)):
         row, price = inputs[s], prices[s]
         row.side, row.held, row.unit_notional = side[s], held[s], price.unit_notional
         row.watched_s = 0.0 if state[s].first_ns < 0 else (now_ns - state[s].first_ns) / 1e9
         row.touch_leverage = math.nan
         bids, asks = heads[s].level_count[BID], heads[s].level_count[ASK]
-        if bids and asks:
+        if bids and asks and heeds_touch:
             least = min(levels[BID, s, bids - 1].size, levels[ASK, s, asks - 1].size) / 100.0
             row.touch_leverage = least * price.unit_notional / equity
         # A long is closed against bids. Where nothing at all can be sold within the cap on the cost of leaving, selling
@@ -148,7 +150,7 @@ class Sizer:
         side = self._side
         _fill(
             self._rules.inputs, prices, table, evaluator.state, books.levels, books.heads,
-            held, self._directions, signal, side, equity, now_ns,
+            held, self._directions, signal, side, equity, self.strategy.requires_caps, now_ns,
         )  # fmt: skip
         if closing:
             self._rules.inputs["side"] = 0.0

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from numba import njit
 
 from bot.account.portfolio import Portfolio
 from bot.account.risk import Refused, RiskView
@@ -17,6 +18,15 @@ from bot.engine.sizer import Sizer
 from bot.market.evaluator import Evaluator
 from bot.market.symbols import SymbolSpec
 from bot.sizing.leverage import Targets
+
+
+@njit(cache=True, error_model="numpy")
+def _is_apart(targets: np.ndarray, held: np.ndarray) -> bool:
+    """Return whether any target is not what is held, or unknown."""
+    is_apart = False
+    for s in range(len(targets)):
+        is_apart |= targets[s].target != held[s]
+    return is_apart
 
 
 class Trader:
@@ -91,8 +101,9 @@ class Trader:
     ) -> Sequence[int]:
         if closing:  # then a hedged pair counts although it nets to nothing
             return [s for s, spec in enumerate(specs) if self._portfolio.own_positions(spec.symbol_id)]
-        apart = targets.target != held
-        return np.flatnonzero(apart).tolist() if apart.any() else ()
+        if not _is_apart(targets.rows, held):
+            return ()
+        return [s for s, is_apart in enumerate((targets.target != held).tolist()) if is_apart]
 
 
 def _decision_mid(evaluator: Evaluator, s: int) -> float:

@@ -69,4 +69,6 @@ class Alterations:
 
     def all(self) -> list[Alteration]:
         """Return every alteration without an outcome, oldest first."""
+        if len(self._by_target) < 2:
+            return list(self._by_target.values())
         return sorted(self._by_target.values(), key=lambda a: a.sent_ns)

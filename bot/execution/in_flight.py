@@ -127,9 +127,18 @@ class OrdersInFlight:
         """
         if self._settling_ns.get(symbol_index, 0) > now_ns:
             return True
-        open_here = (o for o in self._orders.values() if o.symbol_index == symbol_index)
-        return any(not o.is_resting or o.state == "unknown" for o in open_here)
+        for order in self._orders.values():
+            if order.symbol_index == symbol_index and (not order.is_resting or order.state == "unknown"):
+                return True
+        return False
+
+    @property
+    def has_resting(self) -> bool:
+        """Whether one of them is meant to wait in the book."""
+        return any(order.is_resting for order in self._orders.values())
 
     def all(self) -> list[OwnOrder]:
         """Return every order without a final state, oldest first."""
+        if len(self._orders) < 2:
+            return list(self._orders.values())
         return sorted(self._orders.values(), key=lambda o: o.sent_ns)

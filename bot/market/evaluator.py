@@ -10,10 +10,10 @@ from collections.abc import Mapping
 import numpy as np
 
 from bot.market import book
+from bot.market.batch import evaluator_memory, receive_batch
 from bot.market.book import BookArrays
 from bot.market.delta import DELTA
-from bot.market.estimators import receive
-from bot.market.feature_table import Features, forget, unknown_features, views
+from bot.market.feature_table import Features, forget, views
 from bot.market.seasonality import Seasonality
 from bot.market.state import EvaluatorSettings, forget_link, new_state
 
@@ -35,9 +35,10 @@ class Evaluator:
 
     def __init__(self, pips: np.ndarray, settings: EvaluatorSettings) -> None:
         count = len(pips)
-        self._books = book.empty_books(count)
-        self._state = new_state(np.asarray(pips, np.float64), settings)
-        self._table = unknown_features(count)
+        self._keep(book.empty_books(count))
+        self._memory, self._state, self._table = evaluator_memory(count)
+        self._state[:] = new_state(np.asarray(pips, np.float64), settings)
+        forget(self._table)
         self._views = views(self._table)
         self._changed = self._state["changed"]
         self._spot_ns, self._depth_ns = self._state["spot_ns"], self._state["depth_ns"]
@@ -83,13 +84,14 @@ class Evaluator:
             rows = rows.view()
             rows.flags.writeable = False  # one array type, so the loop is compiled once
         self.looked_ns = now_ns
-        start = 0
-        while True:
-            books = self._books
-            start = receive(books.quotes, books.levels, books.heads, self._state, self._table, rows, start, now_ns)
-            if start == len(rows):
-                return
-            self._books = book.grown(books)
+        start = receive_batch(self._books_memory, self._memory, rows, 0, now_ns, *self._room)
+        while start < len(rows):
+            self._keep(book.grown(self._books))
+            start = receive_batch(self._books_memory, self._memory, rows, start, now_ns, *self._room)
+
+    def _keep(self, books: BookArrays) -> None:
+        self._books, self._books_memory = books, books.memory
+        self._room = (*books.quotes.shape, books.levels.shape[2])
 
     def advance(self, now_ns: int) -> None:
         """Let time pass without news: what is due by the clock is done."""
@@ -115,7 +117,7 @@ class Evaluator:
         Args: `index` maps a symbol's index here to its index in `old`.
         """
         _, slots = old.books.quotes.shape
-        self._books = book.empty_books(len(self._state), slots, old.books.levels.shape[2])
+        self._keep(book.empty_books(len(self._state), slots, old.books.levels.shape[2]))
         pips = self._state["pip"].copy()
         for here, there in index.items():
             for mine, theirs in (

@@ -23,7 +23,7 @@ _GAP_S = 300.0  # a change over a longer gap is not a rate of change
 _DAY_S = 86_400.0
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def watch_wish(was: Record, wish: float, now_ns: int) -> None:
     """Take a look at a wish, and update how much it varies per day. An unknown wish interrupts."""
     if not math.isfinite(wish):
@@ -45,7 +45,7 @@ def watch_wish(was: Record, wish: float, now_ns: int) -> None:
     was.sampled, was.sampled_ns = wish, now_ns
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def half_band(table: np.ndarray, s: int, was: Record, rule: Record, base: float) -> float:
     """Return the half-width of the no-trade band, in leverage: as configured, or by what a trade costs."""
     if not math.isnan(rule.band_frac):
@@ -61,7 +61,7 @@ def half_band(table: np.ndarray, s: int, was: Record, rule: Record, base: float)
     return min(max(width, LEAST_FRAC * base), MOST_FRAC * base)
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def band_half_width(cost_frac: float, wish_variance: float, risk_aversion: float, sigma: float) -> float:
     """Return (3 c v_L / (2 gamma sigma^2))^(1/3); a negative cost counts as none. Source: models 14.7."""
     return np.cbrt(3.0 * max(cost_frac, 0.0) * wish_variance / (2.0 * risk_aversion * sigma * sigma))

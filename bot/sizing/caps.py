@@ -22,7 +22,7 @@ ASSUMED_DISTANCE_FRAC = 0.05
 _RECOVERY_S = 60.0  # half-life with which a higher exit-cost cap is believed
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def kelly_cap(mean: float, error: float, sigma: float, fraction: float) -> float:
     """Return f max(0, mu - se) / sigma^2, infinite without a mean. Source: models 14.5."""
     if math.isnan(mean):
@@ -32,7 +32,7 @@ def kelly_cap(mean: float, error: float, sigma: float, fraction: float) -> float
     return fraction * max(0.0, mean - error) / (sigma * sigma)
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def required_distance_frac(fast_bps: float, slow_bps: float, worst_bps: float, round_trip_bps: float) -> float:
     """Return the adverse move that must be survived; `ASSUMED_DISTANCE_FRAC` until volatility is known.
 
@@ -44,7 +44,7 @@ def required_distance_frac(fast_bps: float, slow_bps: float, worst_bps: float, r
     return (max(5.0 * hour, 3.0 * worst_bps) + 1.5 * round_trip_bps) / 1e4
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def exit_capacity_units(table: np.ndarray, s: int, side: float) -> float:
     """Return how much can be closed cheaply: bought back when short, sold otherwise; infinite without any book.
 
@@ -54,7 +54,7 @@ def exit_capacity_units(table: np.ndarray, s: int, side: float) -> float:
     return math.inf if math.isnan(units) and table[s].is_spot_only > 0 else units
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def find_caps(
     table: np.ndarray,
     s: int,
@@ -98,7 +98,7 @@ def find_caps(
     return math.isnan(row.kelly) or math.isnan(row.stop_out) or math.isnan(row.exit_cost) or math.isnan(row.max_volume)
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _smoothed(was: Record, cap: float, side: float, now_ns: int) -> float:
     if not math.isfinite(cap):
         return cap

@@ -10,7 +10,7 @@ import numpy as np
 from numba import njit
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def clipped(number: float, floor: float, cap: float) -> float:
     """Return a number within bounds; NaN stays NaN."""
     if number < floor:
@@ -18,7 +18,7 @@ def clipped(number: float, floor: float, cap: float) -> float:
     return cap if number > cap else number
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def liquidity(table: np.ndarray, s: int, alpha: float, floor: float, cap: float) -> float:
     """Return clip(LR^alpha, floor, cap). Source: models 14.1."""
     ratio = table[s].liquidity_ratio
@@ -27,7 +27,7 @@ def liquidity(table: np.ndarray, s: int, alpha: float, floor: float, cap: float)
     return clipped(math.sqrt(ratio) if alpha == 0.5 else ratio**alpha, floor, cap)
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def impact(table: np.ndarray, s: int, side: float, beta: float, floor: float, cap: float) -> float:
     """Return clip((I_usual / I)^beta, floor, cap) of the side we would leave by. Source: models 14.2."""
     buy, sell = table[s].buy_impact_bps, table[s].sell_impact_bps
@@ -44,7 +44,7 @@ def impact(table: np.ndarray, s: int, side: float, beta: float, floor: float, ca
     return clipped(math.sqrt(ratio) if beta == 0.5 else ratio**beta, floor, cap)
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def imbalance(table: np.ndarray, s: int, side: float, kappa: float) -> float:
     """Return 1 + kappa clip(side z / 2, -1, 1). Source: models 14.3."""
     z = table[s].obi_z
@@ -53,21 +53,21 @@ def imbalance(table: np.ndarray, s: int, side: float, kappa: float) -> float:
     return 1.0 + kappa * clipped(side * z / 2, -1.0, 1.0)
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def volatility(table: np.ndarray, s: int, floor: float, cap: float) -> float:
     """Return clip(sigma_usual / sigma, floor, cap). Source: models 10.4."""
     usual, now = table[s].usual_volatility_bps, table[s].volatility_bps
     return clipped(usual / now, floor, cap) if usual > 0 and now > 0 else math.nan
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def fill(table: np.ndarray, s: int) -> float:
     """Return what our fills teach, 1 while that is nothing. Source: models 9."""
     factor = table[s].fill_factor
     return 1.0 if math.isnan(factor) else factor
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def imbalance_directions(table: np.ndarray, dead_zone: float) -> np.ndarray:
     """Return the sign of the slow imbalance beyond a dead zone, else 0, (S,); NaN where it is unknown."""
     directions = np.empty(len(table))

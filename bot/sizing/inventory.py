@@ -18,7 +18,7 @@ BID, ASK = 0, 1
 _SLACK = 1e-9  # a lot that fits exactly must survive the division that counts lots
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def avellaneda_stoikov(
     inventory: float, gamma: float, sigma: float, k: float, horizon_s: float
 ) -> tuple[float, float, float]:
@@ -36,7 +36,7 @@ def avellaneda_stoikov(
     return half - offset, half + offset, offset
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def stationary(inventory: float, gamma: float, sigma: float, k: float, intensity: float) -> tuple[float, float, float]:
     """Return (bid distance, ask distance, reservation offset) from the reference price, far from any end of time.
 
@@ -54,7 +54,7 @@ def stationary(inventory: float, gamma: float, sigma: float, k: float, intensity
     return half - offset, half + offset, offset
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _fill(
     inventory: np.ndarray,
     most: np.ndarray,

@@ -70,13 +70,13 @@ class LeverageLimits:
     kelly_frac: float = 0.25
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def crisis_multiplier(level: float) -> float:
     """Return what a crisis leaves of a wish: 1, 0.5, 0.25, 0 by level; nothing if unknown. Source: models 12, 14.4."""
     return 1.0 if level < 1 else 0.5 if level < 2 else 0.25 if level < 3 else 0.0
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _wish(table: np.ndarray, s: int, given: Record, factors: np.ndarray) -> float:
     if given.side == 0:
         return 0.0
@@ -90,7 +90,7 @@ def _wish(table: np.ndarray, s: int, given: Record, factors: np.ndarray) -> floa
     return given.side * given.base * given.holiday_factor * product
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def decide(
     table: np.ndarray,
     factors: np.ndarray,
@@ -143,7 +143,7 @@ def decide(
         _move(given, was, row, rule, level, capped, total_scale, broken, now_ns)
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _move(
     given: Record,
     was: Record,
@@ -236,7 +236,7 @@ def _move(
         row.target = (1.0 if wanted > 0 else -1.0) * (size + step)
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def was_cold(watched_s: float, warm_up_s: float) -> bool:
     """Return whether the estimators have not been fed for long enough; an unknown time is not long."""
     return not watched_s >= warm_up_s

@@ -20,6 +20,7 @@ from bot.journal.ledger import Intent, Ledger
 _STEP_NS = 5_000_000
 _GIVE_UP_STEPS = 200_000
 _WARM_UP_DECISIONS = 50
+_LEAST_DECISIONS = 500
 # Nothing but the market shall hold an order back: as many as the clock lets through, twice a second and symbol.
 _SECTIONS = {
     "risk": {"max_orders_per_minute": 10_000, "max_daily_loss_frac": 1.0, "max_drawdown_frac": 1.0},
@@ -39,7 +40,7 @@ def decision_rows(wanted: int) -> dict[str, list[float]]:
     """Return microseconds of at least `wanted` decisions that sent an order, and of those that did not.
 
     `order` and `quiet` by the wall clock, `order_cpu` and `quiet_cpu` by the processor's. There are fewer when a
-    thousand seconds of the market do not lead to so many.
+    thousand seconds of the market do not lead to so many. Raises: RuntimeError when they are too few for a p99.
     """
     bot = ready_bot(trading_config(**_SECTIONS))
     took_us: dict[str, list[float]] = {kind: [] for kind in ("order", "order_cpu", "quiet", "quiet_cpu")}
@@ -50,6 +51,9 @@ def decision_rows(wanted: int) -> dict[str, list[float]]:
         if len(took_us["order"]) >= wanted + _WARM_UP_DECISIONS:
             break
     gc.unfreeze()
+    measured = len(took_us["order"]) - _WARM_UP_DECISIONS
+    if measured < min(wanted, _LEAST_DECISIONS):
+        raise RuntimeError(f"only {measured} decisions of {wanted} led to an order")
     return {kind: times[_WARM_UP_DECISIONS:] for kind, times in took_us.items()}
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numba import njit
 
 import strategies
 from bench_peers.latency import decision_rows, ledger_rows
@@ -28,11 +29,21 @@ from bot.market.evaluator import Evaluator, EvaluatorSettings
 from bot.sim.listing import default_symbols
 
 FRAMES_A_BATCH = (1, 16, 64)
-STRATEGY = "liquidity-weighted"
+STRATEGY = "composite"  # it reads more features than any other
 _BASE_LEVERAGE = 5.0
-_BATCH_NS = 1_000_000
+_FRAME_NS = 1_000_000  # between two frames, however many come at once: the clocks have as much to do in every row
 # What a session counts when it does not use a frame, or a part of it.
 _LEFT_OUT = ("malformed", "unknown_types", "unexpected", "market_data_ignored", "unknown_symbols", "bad_quotes")
+
+
+@njit
+def wish(factors: np.ndarray, wanted: np.ndarray, changed: np.ndarray, leverage: np.ndarray) -> None:
+    """Multiply the base with the factors of every symbol, and take the marks of what has changed off."""
+    for s in range(len(leverage)):
+        leverage[s] = wanted[s]
+        for f in range(len(factors)):
+            leverage[s] *= factors[f, s]
+        changed[s] = 0
 
 
 class Market:
@@ -41,14 +52,20 @@ class Market:
     def __init__(self) -> None:
         specs = default_symbols()
         self.evaluator = Evaluator(np.array([spec.pip for spec in specs]), EvaluatorSettings())
-        self.evaluator.set_reference_units(np.array([spec.min_volume_cents / 100 for spec in specs]))
-        self._strategy = strategies.load(STRATEGY, {})
+        # A tenth of what the stream's touch holds on average, and all that it holds: the walks reach into the book.
+        least = np.array([spec.lot_size_cents / 100 for spec in specs])
+        self.evaluator.set_reference_units(2.5 * least, 25.0 * least)
+        self.evaluator.enter_bin(0, 0)
         self._wanted = np.full(len(specs), _BASE_LEVERAGE)
-        self.leverage = self._wanted
+        self._strategy = strategies.load(STRATEGY, {}).bound(specs, self._wanted)
+        self._side = np.ones(len(specs))
+        self.leverage = self._wanted.copy()
 
     def take(self, rows: np.ndarray, now_ns: int) -> None:
-        self.evaluator.receive(rows, now_ns)
-        self.leverage = self._wanted * self._strategy.factors(self.evaluator.features).prod(axis=0)
+        evaluator = self.evaluator
+        evaluator.apply(rows, now_ns)
+        factors = self._strategy.factors(evaluator.table, self._side)
+        wish(factors, self._wanted, evaluator.changed, self.leverage)
 
     def imbalance(self, symbol: int) -> float:
         """Return the imbalance of the five best levels of a symbol's book."""
@@ -62,15 +79,11 @@ class Wire:
     def __init__(self) -> None:
         self._bot = ready_bot(trading_config())
         self._session, self._reader, self._now_ns = self._bot.run.session, FrameReader(), self._bot.now_ns
-        self._whole: Callable[[list[bytes], int], None] = getattr(self._session, "receive_frames", self._one_by_one)
-
-    def _one_by_one(self, frames: list[bytes], recv_ns: int) -> None:
-        for body in frames:
-            self._session.receive_frame(body, recv_ns)
 
     def receive(self, data: bytes) -> list[Any]:
-        self._now_ns += _BATCH_NS
-        self._whole(self._reader.receive(data), self._now_ns)
+        frames = self._reader.receive(data)
+        self._now_ns += len(frames) * _FRAME_NS
+        self._session.receive_frames(frames, self._now_ns)
         return self._session.events()
 
     def check(self, frames: int) -> None:
@@ -114,12 +127,13 @@ def decoded_rows(changes: np.ndarray) -> list[np.ndarray]:
     return messages
 
 
-def books_only(batches: list[np.ndarray]) -> Callable[[], None]:
+def books_only(batches: list[np.ndarray], events_each: int) -> Callable[[], None]:
     market = Market()
 
     def run() -> None:
         for number, rows in enumerate(batches):
-            market.evaluator.receive(rows, (number + 1) * _BATCH_NS)
+            market.evaluator.apply(rows, (number + 1) * events_each * _FRAME_NS)
+            market.evaluator.changed[:] = 0
 
     return run
 
@@ -154,8 +168,8 @@ def main() -> None:
     rows = {"decode": repeat(lambda: decoding(wire, each[1]), count, times)}
     for frames, deliveries in each.items():
         rows[f"whole_{frames}"] = repeat(lambda d=deliveries: whole_path(wire, d), count, times)  # type: ignore[misc]
-    rows["rows_1"] = repeat(lambda: books_only(messages), depth_count, times)
-    rows["rows_64"] = repeat(lambda: books_only(together), depth_count, times)
+    rows["rows_1"] = repeat(lambda: books_only(messages, 1), depth_count, times)
+    rows["rows_64"] = repeat(lambda: books_only(together, 64), depth_count, times)
     wire.check(count)
     write_figures(wanted.figures, imbalances(wire, each[1]))
     latencies: dict[str, list[float]] = {}

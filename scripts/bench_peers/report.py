@@ -27,7 +27,7 @@ LINES = (
     Line(_BYTES, OURS, "decode", "frames cut, checked and turned into delta rows"),
     Line(_BYTES, "sdk", "decode", "frames cut, envelope and payload parsed; the fields are not read yet", "decode"),
     Line(_BYTES, "sdk-upb", "decode", "the same program, current protobuf", "decode"),
-    Line(_WHOLE, OURS, "whole_1", "book, all features, leverage; one frame a batch"),
+    Line(_WHOLE, OURS, "whole_1", "book, all features, leverage by `composite`; one frame a batch"),
     Line(_WHOLE, "sdk", "book", "dict book, one imbalance; no features, no leverage", "whole_1"),
     Line(_WHOLE, "sdk-upb", "book", "the same program, current protobuf", "whole_1"),
     Line(_WHOLE, OURS, "whole_16", "the same as above, 16 frames a batch"),

@@ -79,3 +79,52 @@ def test_what_the_broker_states_is_joined_by_its_own_rule(rule: str, joined: flo
     positions.append(Position(9, 2, -1, 1.0, used_margin=Decimal(5)))
     assert stated_margin(MarginRules(100, rule), positions) == joined
     assert stated_margin(MarginRules(100, rule), []) == 0
+
+
+SIDES = st.sampled_from([0.0, 1.0, 1_000.0, 2_500_000.0])
+OF_A_SYMBOL = st.tuples(
+    SIDES, SIDES, st.sampled_from([1.1, 0.7, math.nan]), st.sampled_from([1.0, math.nan]),
+    st.sampled_from([(), TIERS, None]), st.sampled_from([0.0, 700.0, -1_300.0]),
+)  # fmt: skip
+
+
+@given(
+    st.lists(OF_A_SYMBOL, min_size=1, max_size=4),
+    st.sampled_from([MarginRules(500, kind) for kind in ("MAX", "SUM", "NET")] + [MarginRules(None, "MAX")]),
+    st.sampled_from([0.0, 900.0, -900.0]),
+    st.booleans(),
+    st.booleans(),
+)
+def test_margin_after_a_trade_is_the_rules_side_by_side(
+    symbols: list[tuple[float, float, float, float, tuple[tuple[float, float], ...] | None, float]],
+    rules: MarginRules,
+    change: float,
+    netted: bool,
+    reduces: bool,
+) -> None:
+    longs, shorts, notional, usd, tiers, pending = (list(of_all) for of_all in zip(*symbols, strict=True))
+    trades = [(s, p, False) for s, p in enumerate(pending) if p] + [(0, change, reduces)] if change else []
+    after = [list(sides) for sides in zip(longs, shorts, strict=True)]
+    for s, units, closes in trades:
+        if netted:
+            net = after[s][0] - after[s][1] + units
+            after[s] = [max(net, 0.0), max(-net, 0.0)]
+        elif closes:
+            after[s][units > 0] = max(after[s][units > 0] - abs(units), 0.0)
+        else:
+            after[s][units < 0] += abs(units)
+    total = 0.0
+    for s, sides in enumerate(after):
+        if any(sides):
+            both = [rules.side_margin(u * notional[s] if u else 0.0, u * usd[s] if u else 0.0, tiers[s]) for u in sides]
+            total += math.nan if any(map(math.isnan, both)) else rules.symbol_margin(*both)
+    found = used_margin(
+        rules,
+        *(np.array(x) for x in (longs, shorts, notional, usd)),
+        tiers,
+        pending_units=np.array(pending),
+        change_units=change,
+        netted=netted,
+        reduces=reduces,
+    )
+    assert found == total or (math.isnan(found) and math.isnan(total))

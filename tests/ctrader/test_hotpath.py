@@ -75,6 +75,7 @@ def quick(body: bytes) -> tuple[np.ndarray, int] | None:
     at, start, rows, bad, is_loud = HOT_PATH.read(*HOT_PATH.join([body]), 0, 0, ACCOUNT)
     assert (at, start) == ((0, 0) if is_loud else (1, len(body)))
     assert rows == b"" or not is_loud
+    assert HOT_PATH.read_one(body, ACCOUNT) == (None if is_loud else (rows, bad))
     return None if is_loud else (np.frombuffer(rows, DELTA), bad)
 
 
@@ -490,9 +491,11 @@ def test_one_compiled_form_reads_everything_so_that_none_is_compiled_while_price
     session.receive_frames([*whole_events(), b"\xff", *whole_events()], START)
     hot_path = HotPath()
     hot_path.read(*hot_path.join([b""]), 0, 0, 1)  # what `bot.app.warm_up` does
+    hot_path.read_one(b"", 1)
     hot_path.accounts([b""])
     hot_path.accounts([b"", *whole_events()])
-    assert len(hotpath._scan.signatures) == len(hotpath._accounts.signatures) == 1
+    for compiled in (hotpath._scan, hotpath._scan_one, hotpath._accounts):
+        assert len(compiled.signatures) == 1
 
 
 # What the reader knows of the schema.

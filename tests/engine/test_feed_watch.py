@@ -9,6 +9,7 @@ import pytest
 from wired_bot import WiredBot, bot_config, virtual_venue
 
 from bot.engine.feed_watch import FeedWatch
+from bot.engine.prices import PRICE
 from bot.execution.requests import CheckFeed
 from bot.market.symbols import SymbolSpec
 from bot.sim.faults.venue_faults import StopQuotes
@@ -31,9 +32,9 @@ class Feed:
         for _ in range(seconds):
             self.now_s += 1
             self.heard_s[list(quotes)] = self.now_s
-            prices: Any = SimpleNamespace(
-                quiet_s=self.now_s - self.heard_s, closed=self.closed, doubtful=np.zeros(3, np.bool_)
-            )
+            table = np.zeros(3, PRICE)
+            table["quiet_s"], table["closed"] = self.now_s - self.heard_s, self.closed
+            prices: Any = SimpleNamespace(table=table, doubtful=table["doubtful"])
             for request in self.watch.requests(prices, SPECS, 2, self.now_s * SECOND, ready=ready):
                 assert isinstance(request, CheckFeed)
                 self.asked.append((self.now_s, request.reconnect))

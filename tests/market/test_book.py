@@ -36,7 +36,7 @@ def put(books: BookArrays, kind: int, s: int, quote_id: int, price_e5: int, size
 
 
 def apply(books: BookArrays, kind: int, s: int, quote_id: int, price_e5: int, size: int, now_ns: int = 5) -> int:
-    return apply_row(*books, s, kind, np.uint64(quote_id), price_e5, size, now_ns)
+    return apply_row(books.quotes, books.levels, books.heads, s, kind, np.uint64(quote_id), price_e5, size, now_ns)
 
 
 def listed(books: BookArrays, side: int, s: int) -> list[tuple[int, int]]:
