@@ -28,7 +28,10 @@ def books(levels: dict[int, list[tuple[int, int]]]) -> BookArrays:
     for kind, side in levels.items():
         for price, units in side:
             quote_id += 1
-            assert apply_row(*found, 0, kind, np.uint64(quote_id), price, 100 * units, 1) == 0
+            assert (
+                apply_row(found.quotes, found.levels, found.heads, 0, kind, np.uint64(quote_id), price, 100 * units, 1)
+                == 0
+            )
     return found
 
 
