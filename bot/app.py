@@ -94,13 +94,13 @@ def run_live(
     from twisted.internet.defer import DeferredList
     from twisted.logger import Logger
 
+    from bot.engine.paper_fills import paper_venue
     from bot.net.address import venue_address
     from bot.net.client import LinkListener, VenueClient
     from bot.net.clock import run_clock
     from bot.net.driver import Driver
     from bot.net.oauth import OAuthClient, oauth_base
     from bot.net.outcome import EXIT_INTERRUPTED, DriverSettings, Outcome
-    from bot.net.paper_fills import paper_venue
     from bot.net.shared_link import SharedLink
     from bot.net.single_task import run_task
     from bot.net.token_keeper import TokenKeeper

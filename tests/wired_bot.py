@@ -23,10 +23,10 @@ from bot.ctrader.framing import FrameReader
 from bot.ctrader.ratelimit import KindHeld
 from bot.ctrader.schema import message, message_for
 from bot.engine.decision import Decision
+from bot.engine.paper_fills import paper_venue
 from bot.net.client import LONGEST_RETRY_S, retry_delay_s
 from bot.net.driver import Driver
 from bot.net.outcome import DriverSettings, Outcome
-from bot.net.paper_fills import paper_venue
 from bot.net.token_keeper import TokenKeeper
 from bot.sim.entities import AccountSettings
 from bot.sim.market import open_market

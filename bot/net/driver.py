@@ -29,6 +29,7 @@ from bot.ctrader.token import TokenStep
 from bot.engine.decision import Decision
 from bot.engine.engine import Engine
 from bot.engine.events import CommandGiven, Event
+from bot.engine.paper_fills import paper_events
 from bot.execution.paper import PaperVenue
 from bot.journal.format import JournalError
 from bot.journal.inputs import encode_inputs
@@ -38,7 +39,6 @@ from bot.net.client import Connection
 from bot.net.figures import RunFigures
 from bot.net.outage_log import OutageLog
 from bot.net.outcome import EXIT_DONE, EXIT_HALTED, EXIT_UNREACHABLE, DriverSettings, Outcome
-from bot.net.paper_fills import paper_events
 from bot.net.safekeeping import Safekeeping
 from bot.net.token_keeper import TokenKeeper
 

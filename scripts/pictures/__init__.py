@@ -1,0 +1,1 @@
+"""Pictures for the documents, drawn in an environment of their own."""
