@@ -21,10 +21,10 @@ _STEP_NS = 5_000_000
 _GIVE_UP_STEPS = 200_000
 _WARM_UP_DECISIONS = 50
 _LEAST_DECISIONS = 500
-# Nothing but the market shall hold an order back: as many as the clock lets through, twice a second and symbol.
+# Nothing but the market shall hold an order back, twice a second and symbol: what the venue takes without a queue.
 _SECTIONS = {
     "risk": {"max_orders_per_minute": 10_000, "max_daily_loss_frac": 1.0, "max_drawdown_frac": 1.0},
-    "execution": {"min_interval_s": 0.1},
+    "execution": {"min_interval_s": 0.5},
     "strategy": {"name": "order-book-imbalance", "base_leverage": 0.05},
     "sizing": {"warm_up_s": 0, "persistence_s": 0, "max_increase_frac_per_min": None, "band": 0},
 }
