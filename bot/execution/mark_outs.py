@@ -10,6 +10,7 @@ Invariant: the effective half spread is the realised one plus the impact, to the
 
 import math
 from dataclasses import dataclass
+from heapq import heappop, heappush
 
 import numpy as np
 
@@ -75,11 +76,14 @@ class _Waiting:
 
 
 class MarkOuts:
-    """Fills that wait for their mark-outs."""
+    """Fills that wait for their mark-outs.
+
+    They stand in a heap by the time they are due, then in the order they came: an hour's fills cost no more than one.
+    """
 
     def __init__(self) -> None:
-        self._waiting: list[_Waiting] = []
-        self._due_ns: int | None = None
+        self._waiting: list[tuple[int, int, _Waiting]] = []
+        self._added_count = 0
         self._looked_ns: int | None = None
         self.missed_count = 0
 
@@ -87,38 +91,41 @@ class MarkOuts:
         """Let a fill wait."""
         for delay_s in DELAYS_S:
             due_ns = fill.filled_ns + delay_s * _SECOND
-            self._waiting.append(_Waiting(fill, delay_s, due_ns, due_ns + delay_s * _SECOND))
-        self._find_due()
+            self._added_count += 1
+            waiting = _Waiting(fill, delay_s, due_ns, due_ns + delay_s * _SECOND)
+            heappush(self._waiting, (due_ns, self._added_count, waiting))
 
     def observe(self, mids: np.ndarray, now_ns: int) -> list[MarkOut]:
         """Return the mark-outs that are due and have a mid, earliest first.
 
         Shapes: `mids` (S,) in quote currency.   Missing: NaN where a symbol has none.
         """
-        if self._due_ns is None or now_ns < self._due_ns:
+        if not self._waiting or now_ns < self._waiting[0][0]:
             return []
         seen, left = [], []
-        for waiting in sorted(self._waiting, key=lambda w: w.due_ns):
-            mid = float(mids[waiting.fill.symbol_index]) if now_ns >= waiting.due_ns else math.nan
+        while self._waiting and self._waiting[0][0] <= now_ns:
+            entry = heappop(self._waiting)
+            waiting = entry[2]
+            mid = float(mids[waiting.fill.symbol_index])
             if now_ns > waiting.until_ns:
                 self.missed_count += 1
             elif 0.0 < mid < math.inf:
                 seen.append(MarkOut(waiting.fill, waiting.delay_s, mid, now_ns))
             else:
-                left.append(waiting)
-        self._waiting, self._looked_ns = left, now_ns
-        self._find_due()
+                left.append(entry)
+        for entry in left:
+            heappush(self._waiting, entry)
+        self._looked_ns = now_ns
         return seen
 
     def next_due_ns(self) -> int | None:
         """Return when to observe again; None while nothing waits. One that found no mid is tried every 250 ms."""
-        if self._due_ns is None or self._looked_ns is None or self._due_ns > self._looked_ns:
-            return self._due_ns
-        again_ns = self._looked_ns + _LOOK_AGAIN_NS
-        return min([again_ns, *(w.due_ns for w in self._waiting if w.due_ns > self._looked_ns)])
-
-    def _find_due(self) -> None:
-        self._due_ns = min((w.due_ns for w in self._waiting), default=None)
+        if not self._waiting:
+            return None
+        due_ns, looked_ns = self._waiting[0][0], self._looked_ns
+        if looked_ns is None or due_ns > looked_ns:
+            return due_ns
+        return min([looked_ns + _LOOK_AGAIN_NS, *(due for due, _, _ in self._waiting if due > looked_ns)])
 
 
 def relative_bps(side: int, start: float, end: float, reference: float) -> float:

@@ -2,9 +2,9 @@
 
 How it works: the bot trades with the embedded venue on a virtual clock, so nothing waits and no socket is in between.
 Only `deliver` is timed, by the clock on the wall, and by the processor's, which does not count what other programs
-of the machine take. `constant` leverage without a band wants a little more or less after nearly every price, so
-that there are many trading decisions. What the driver does between decision and socket, the ledger's confirmed write,
-is timed apart, with the ledger itself on this disk.
+of the machine take. Leverage that follows the imbalance, without a band, wants a little more or less after nearly
+every look at the book, so that there are many trading decisions. What the driver does between decision and socket, the
+ledger's confirmed write, is timed apart, with the ledger itself on this disk.
 """
 
 import gc
@@ -21,23 +21,25 @@ _STEP_NS = 5_000_000
 _GIVE_UP_STEPS = 200_000
 _WARM_UP_DECISIONS = 50
 _LEAST_DECISIONS = 500
-# Nothing but the market shall hold an order back: as many as the clock lets through, twice a second and symbol.
+# Nothing but the market shall hold an order back, twice a second and symbol: what the venue takes without a queue.
 _SECTIONS = {
     "risk": {"max_orders_per_minute": 10_000, "max_daily_loss_frac": 1.0, "max_drawdown_frac": 1.0},
-    "execution": {"min_interval_s": 0.1},
+    "execution": {"min_interval_s": 0.5},
+    "strategy": {"name": "order-book-imbalance", "base_leverage": 0.05},
+    "sizing": {"warm_up_s": 0, "persistence_s": 0, "max_increase_frac_per_min": None, "band": 0},
 }
 
 
 def _kind(decision: Decision, sent: bytes) -> str | None:
-    """Return what a decision was: an order, quiet market data, or something else."""
-    if sent and any(isinstance(request, PlaceOrder | ClosePosition) for request in decision.requests):
+    """Return what a decision was: one order, quiet market data, or something else, as several orders at once."""
+    if sent and sum(isinstance(request, PlaceOrder | ClosePosition) for request in decision.requests) == 1:
         return "order"
     is_quiet = len(decision.rows) and not (sent or decision.requests or decision.order_changes or decision.refused)
     return "quiet" if is_quiet else None
 
 
 def decision_rows(wanted: int) -> dict[str, list[float]]:
-    """Return microseconds of at least `wanted` decisions that sent an order, and of those that did not.
+    """Return microseconds of at least `wanted` decisions that sent one order, and of those that did not.
 
     `order` and `quiet` by the wall clock, `order_cpu` and `quiet_cpu` by the processor's. There are fewer when a
     thousand seconds of the market do not lead to so many. Raises: RuntimeError when they are too few for a p99.

@@ -44,7 +44,7 @@ LINES = (
     ),
 )
 LATENCIES = {
-    "order": "bytes in → order bytes out",
+    "order": "bytes in → order bytes out, one order",
     "order_cpu": "the same, processor time",
     "quiet": "bytes in → decision without an order",
     "quiet_cpu": "the same, processor time",
