@@ -17,6 +17,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from dev import BIN, EXE
+from filelock import FileLock, Timeout
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 CACHE = ROOT / ".bench"
@@ -61,17 +62,25 @@ ENVIRONMENTS = {
 
 
 def installed(environment: Environment, cache: Path = CACHE) -> str:
-    """Return the environment's Python, after making it where it is missing or out of date.
+    """Return the environment's Python, after making it where it is missing or out of date; one process at a time.
 
     Raises: NotInstalled.
     """
+    cache.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(cache / f"{environment.name}.lock", timeout=INSTALL_WITHIN_S):
+            return _installed(environment, cache)
+    except Timeout:
+        raise NotInstalled(f"another program has been installing it for {INSTALL_WITHIN_S} s") from None
+
+
+def _installed(environment: Environment, cache: Path) -> str:
     folder = cache / environment.name
     python, stamp = folder / BIN / f"python{EXE}", folder / "bench-stamp"
     wanted = hashlib.sha256(f"{environment.requirements()}{sys.version}{sys.platform}".encode()).hexdigest()
     if python.exists() and stamp.exists() and stamp.read_text(encoding="utf-8") == wanted:
         return str(python)
     shutil.rmtree(folder, ignore_errors=True)
-    cache.mkdir(parents=True, exist_ok=True)
     own: str = getattr(sys, "_base_executable", None) or sys.executable
     uv = _uv(own)
     # Our own pyproject.toml overrides some pins; uv looks for it from where it is started.
