@@ -77,7 +77,6 @@ def test_without_json_there_is_a_line_a_check_and_a_count(bench: Bench) -> None:
         ({"venue": {"environment": "live"}}, 3, "kind"),
         ({"venue": {"ca_file": None}}, 4, "connection"),
         ({"symbols": {"EURUDS": {}}}, 2, "symbol:EURUDS"),
-        ({"strategy": {"name": "mispricing"}}, 2, "config"),
         ({"credentials": {"client_id": None}}, 2, "credentials"),
     ],
 )
@@ -85,11 +84,6 @@ def test_the_exit_code_is_that_of_the_first_failure(
     changes: dict[str, Any], code: int, failed: str, bench: Bench
 ) -> None:
     bench.serve()
-    if failed == "config":
-        from bot.config.rules import BUILT_STRATEGIES
-
-        if "mispricing" in BUILT_STRATEGIES:
-            pytest.skip("every strategy is built by now")
     assert bench.microlev("doctor", bench.config(**changes), "--json", "--seconds", "0.2") == code
     names = [line["name"] for line in bench.lines if line.get("result") == "fail"]
     assert names[0] == failed
