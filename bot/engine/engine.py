@@ -341,7 +341,8 @@ class Engine:
         if not quoter.is_due(evaluator.table, specs, evaluator.changed[:n] != 0, bar, now_ns):
             return
         base = self._sizer.base * self._day.holiday_factor[:n]
-        limit = np.fmin(base * factors[:, :n].prod(axis=0), targets.rows["cap"])
+        # A factor that is unknown makes the limit unknown: then the inventory may only shrink.
+        limit = np.minimum(base * factors[:, :n].prod(axis=0), targets.rows["cap"])
         warm = evaluator.watched_s(now_ns)[:n] >= self._settings.pace.warm_up_s
         moment = quoter.moment(
             now_ns,

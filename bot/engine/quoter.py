@@ -304,6 +304,7 @@ class Quoter:
         last = self._reviewed_ns.get((s, side))
         return (
             order.is_working
+            and order.order_id is not None  # what has no id yet cannot be cancelled
             and not self._orders.resting.is_altered(order)
             and (last is None or m.now_ns - last >= _REVIEW_NS)
         )

@@ -98,11 +98,18 @@ class RestingFlow:
         buys, sells = np.zeros(len(net_units)), np.zeros(len(net_units))
         for order in self._in_flight.all():
             if order.is_resting and order.position_id is None:
-                (buys if order.side > 0 else sells)[order.symbol_index] += order.left_cents / 100
+                (buys if order.side > 0 else sells)[order.symbol_index] += self._most_left_cents(order) / 100
         held = np.abs(net_units)
         by_buying, by_selling = np.abs(net_units + buys) - held, np.abs(net_units - sells) - held
         worst = np.where(by_buying >= by_selling, buys, -sells)
         return np.where(np.maximum(by_buying, by_selling) > 0, worst, 0.0)
+
+    def _most_left_cents(self, order: OwnOrder) -> int:
+        """Return what of an order may still fill, whether an amend on its way has been carried out or not."""
+        alteration = self._alterations.of(order.client_order_id)
+        if alteration is None or not isinstance(alteration.request, AmendOrder):
+            return order.left_cents
+        return max(order.left_cents, alteration.request.volume_cents - order.executed_cents)
 
     # -- what we do ---------------------------------------------------------------------------------------------
 

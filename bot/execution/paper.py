@@ -164,7 +164,8 @@ class PaperVenue:
             code = "ORDER_NOT_FOUND" if order is None else "TRADING_BAD_VOLUME"
             return [PaperReport("amend_rejected", request.client_order_id, None, error_code=code)]
         order.volume_cents = request.volume_cents if order.volume_cents > 0 else -request.volume_cents
-        order.limit_price, order.taken_cents = request.limit_price, 0
+        if request.limit_price != order.limit_price:
+            order.limit_price, order.taken_cents = request.limit_price, 0
         replaced = PaperReport("replaced", order.request.client_order_id, order.snapshot("accepted", now_ns))
         return [replaced, *self._match(order, books, symbol_index, now_ns)]
 

@@ -9,6 +9,7 @@ from engine_desk import QUICK, SECOND, Desk, position
 from quote_desk import FAST, QuoteDesk, actions
 
 import strategies
+from bot.account.risk import RiskGate
 from bot.engine import events as ev
 from bot.engine.settings import SymbolChoice
 from bot.execution.orders import OrderSnapshot
@@ -43,6 +44,22 @@ def test_both_sides_are_quoted_around_the_reservation_price() -> None:
     assert first.leverage_target == pytest.approx(0.33)
     assert "reservation 1.10000, inventory +0 of 18182 units" in first.reason
     assert first.margin_after == pytest.approx(3_000 * 1.1 / 500)
+
+
+@pytest.mark.parametrize("own", [{"alpha": 0.5}, {"beta": 0.5}, {"volatility_power": 1}], ids=str)
+def test_while_a_factor_is_unknown_nothing_is_quoted_but_what_sheds_inventory(own: dict[str, float]) -> None:
+    assert actions(QuoteDesk(own=own).begin()) == []
+    assert actions(QuoteDesk(own=own).begin(position(300_000))) == [("place", "sell")]
+    assert actions(QuoteDesk(own=own).begin(position(-300_000))) == [("place", "buy")]
+
+
+def test_a_quote_accepted_without_its_id_is_not_cancelled_before_the_id_is_known() -> None:
+    desk = QuoteDesk()
+    asked = desk.begin().requests
+    desk.hear(*[ev.ExecutionReported(desk.now_ns, "accepted", r.client_order_id, None, None) for r in asked])
+    desk.engine._quoter._gate = RiskGate(replace(FAST, max_leverage=1e-4))  # refuses what rests, at the next review
+    for _ in range(3):
+        assert actions(desk.later()) == []
 
 
 def test_nothing_is_opened_at_the_market() -> None:

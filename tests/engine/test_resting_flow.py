@@ -280,6 +280,19 @@ def test_of_two_sides_the_worse_one_counts_as_pending(net: float, sides: tuple[i
     assert flow.pending_units(np.array([net])).tolist() == [worst]
 
 
+@pytest.mark.parametrize("altered", ["sent", "unknown"])
+def test_an_amend_that_grows_an_order_is_pending_from_when_it_is_sent(altered: str) -> None:
+    case = Flow(alteration="amend", altered=altered)
+    assert case.flow.pending_units(np.array([0.0])).tolist() == [4_000.0]
+
+
+def test_an_amend_that_shrinks_an_order_counts_once_it_is_carried_out() -> None:
+    case = Flow()
+    request = AmendOrder("q-2", 1, 40, 100_000, limit_price=1.1)
+    case.flow.resting.altered(intended("q-2", "amend", 40), case.order, request, case.now_ns)
+    assert case.flow.pending_units(np.array([0.0])).tolist() == [3_000.0]
+
+
 def test_what_closes_a_position_and_nothing_else_is_never_pending() -> None:
     flow = OrderFlow(10.0, 3.0, MarketHours())
     request = PlaceOrder("q-1", 1, -300_000, "limit", "microlev", position_id=9, limit_price=1.0)

@@ -111,6 +111,15 @@ def test_an_amend_moves_price_and_volume_and_may_fill_at_once() -> None:
     assert (reports[1].deal.volume_cents, reports[1].deal.price) == (200_000, 1.1001)
 
 
+def test_an_amend_of_volume_alone_does_not_take_the_same_display_again() -> None:
+    bench = Bench()
+    reports = bench.place(1000, 1.1001, {DEPTH_ASK: [(110_010, 300)]})
+    assert filled(reports) == 300
+    assert reports[0].order is not None
+    amend = AmendOrder("q-2", 11, reports[0].order.order_id, 90_000, limit_price=1.1001)
+    assert kinds(bench.venue.amend(amend, books({DEPTH_ASK: [(110_010, 300)]}), 0, 1)) == ["replaced"]
+
+
 def test_an_amend_below_what_is_executed_is_refused_and_changes_nothing() -> None:
     bench = Bench()
     (accepted,) = bench.place(1000, 1.1)
