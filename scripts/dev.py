@@ -16,6 +16,7 @@ from __future__ import annotations  # so that an old Python gets as far as our m
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -125,12 +126,7 @@ def compile_loops() -> None:
 
     What is kept of a loop knows when its own file has changed, and not when one it calls into has: all of it goes.
     """
-    digest = hashlib.sha256()
-    for path in sorted(path for folder in LOOP_FOLDERS for path in folder.glob("**/*.py")):
-        source = path.read_bytes()
-        if b"njit" in source:
-            digest.update(source)
-    stamp = digest.hexdigest()
+    stamp = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(loop_sources()))).hexdigest()
     if LOOPS_STAMP.exists() and LOOPS_STAMP.read_text(encoding="utf-8") == stamp:
         return
     say("compiling the numeric loops (once; they are kept beside the source)")
@@ -139,6 +135,20 @@ def compile_loops() -> None:
             kept.unlink()
     quiet([str(PYTHON), "-c", "from bot.app import warm_up; warm_up()"], "compiling")
     LOOPS_STAMP.write_text(stamp, encoding="utf-8")
+
+
+def loop_sources() -> set[Path]:
+    """Return the files that make a loop what it is: its own, and those it imports from, for constants and layouts."""
+    root = LOOP_FOLDERS[0].parent
+    waiting = [path for folder in LOOP_FOLDERS for path in folder.glob("**/*.py") if b"njit" in path.read_bytes()]
+    found: set[Path] = set()
+    while waiting:
+        path = waiting.pop()
+        if path not in found and path.is_file():
+            found.add(path)
+            names = re.findall(r"^from ([\w.]+) import", path.read_text(encoding="utf-8"), re.MULTILINE)
+            waiting += [root.joinpath(*name.split(".")).with_suffix(".py") for name in names]
+    return found
 
 
 def runs_this_python(python: Path) -> bool:

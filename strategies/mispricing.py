@@ -48,6 +48,11 @@ def _gaps(table: np.ndarray, relations: np.ndarray) -> np.ndarray:
     gaps, costs = np.full(len(table), math.nan), np.full(len(table), math.inf)
     for i in range(len(relations)):
         s, first, second = relations[i].symbol, relations[i].first, relations[i].second
+        # A gap against an old quote is no gap: the others have moved on without it.
+        if not (table[s].is_current > 0 and table[first].is_current > 0):
+            continue
+        if second >= 0 and not table[second].is_current > 0:
+            continue
         synthetic = relations[i].factor * table[first].mid ** relations[i].first_power
         cost = _spread_bps(table, s) + _spread_bps(table, first)
         if second >= 0:

@@ -31,6 +31,7 @@ CALM = {
     "usual_volatility_bps": 0.2,
     "liquidity_ratio": 1.0,
     "is_depth_seen": 1.0,
+    "is_current": 1.0,
 }
 
 

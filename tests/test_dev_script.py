@@ -83,7 +83,9 @@ def test_loops_whose_source_has_changed_are_compiled_anew_with_all_that_call_the
     cache = tmp_path / "bot" / "market" / "__pycache__"
     cache.mkdir(parents=True)
     source, other = tmp_path / "bot" / "market" / "book.py", tmp_path / "bot" / "plain.py"
-    source.write_text("@njit\ndef f(): ...", encoding="utf-8")
+    layout = tmp_path / "bot" / "market" / "layout.py"
+    layout.write_text("ROW = 1", encoding="utf-8")
+    source.write_text("from bot.market.layout import ROW\n@njit\ndef f(): ...", encoding="utf-8")
     other.write_text("def g(): ...", encoding="utf-8")
     dev.compile_loops()
     for name in ("caller.nbi", "caller.1.nbc", "caller.pyc"):
@@ -94,7 +96,13 @@ def test_loops_whose_source_has_changed_are_compiled_anew_with_all_that_call_the
     source.write_text("@njit\ndef f(): return 1", encoding="utf-8")
     dev.compile_loops()
     assert [path.name for path in cache.iterdir()] == ["caller.pyc"]
-    assert steps == ["compiling", "compiling"]
+    source.write_text("from bot.market.layout import ROW\n@njit\ndef f(): return 1", encoding="utf-8")
+    dev.compile_loops()
+    (cache / "caller.nbi").touch()
+    layout.write_text("ROW = 2", encoding="utf-8")
+    dev.compile_loops()
+    assert [path.name for path in cache.iterdir()] == ["caller.pyc"], "what a loop takes from elsewhere is frozen in it"
+    assert steps == ["compiling"] * 4
 
 
 def test_a_new_lock_is_installed_and_stamped(dev: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

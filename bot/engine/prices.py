@@ -80,7 +80,7 @@ def _price(
     stale_s: float,
     now_ns: int,
 ) -> bool:
-    """Fill `prices`; return whether the health of any symbol's feed changed."""
+    """Fill `prices`, and `is_current` of `table`; return whether the health of any symbol's feed changed."""
     rates = np.empty(chains.shape[0])
     packed_rates(chains, table["mid"], rates)
     changed = False
@@ -97,6 +97,7 @@ def _price(
         is_apart = st.apart_ns >= 0 and now_ns - st.apart_ns > _APART_NS
         p.doubtful = (is_crossed or is_apart) and not p.closed
         p.odd = st.apart_ns >= 0 and not p.doubtful and not p.closed
+        tb.is_current = 1.0 if p.fresh and not (p.closed or p.doubtful or p.odd) else 0.0
         health = _FRESH * p.fresh + _CLOSED * p.closed + _DOUBTFUL * p.doubtful + _PRICED * np.isfinite(p.mid)
         health += _HEARD * (newest_ns >= 0) + SPOT_ONLY * (tb.is_spot_only != 0)
         if health != p.health:

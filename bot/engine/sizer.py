@@ -86,6 +86,7 @@ class Sizer:
         if self.quotes:
             self._directions[self._directions == _SIGNAL] = _FOLLOW
         self._has_signal = bool((self._directions == _SIGNAL).any())
+        self._has_means = False
         self._base = np.array([settings.base_leverage * c.weight for c in settings.symbols])
         self._side = np.empty(0)
         self._last: tuple[np.ndarray, Targets] | None = None
@@ -155,14 +156,27 @@ class Sizer:
         if closing:
             self._rules.inputs["side"] = 0.0
         factors = self.strategy.factors(table, side)
-        if (stated := self.strategy.expected_returns(table)) is not None:
-            inputs = self._rules.inputs
-            inputs["expected_return"], inputs["expected_error"] = (x[: self._traded] for x in stated)
+        stated = self.strategy.expected_returns(table)
+        if stated is not None or self._has_means:
+            self._take_means(stated)
         self._last = (
             factors,
             self._rules.targets(table, factors, equity=equity, foreign=foreign, shrink=shrink, now_ns=now_ns),
         )
         return self._last
+
+    def _take_means(self, stated: tuple[np.ndarray, np.ndarray] | None) -> None:
+        """Hand on what a strategy expects to earn. A mean that it states as unknown makes the Kelly cap unknown."""
+        assert self._rules is not None
+        means, errors = self._rules.inputs["expected_return"], self._rules.inputs["expected_error"]
+        self._has_means = stated is not None
+        if stated is None:
+            means[:] = np.nan  # nobody states one any more
+            return
+        n = self._traded
+        is_unknown = np.isnan(stated[0][:n])
+        means[:] = np.where(is_unknown, 0.0, stated[0][:n])
+        errors[:] = np.where(is_unknown, np.nan, stated[1][:n])
 
     def explanations(self, table: np.ndarray, specs: Sequence[SymbolSpec], held: np.ndarray) -> tuple[Explanation, ...]:
         """Return why the last targets are what they are, one of each traded symbol; none before there were any.

@@ -65,6 +65,7 @@ FIELDS: tuple[tuple[str, str], ...] = (
     ("fill_frac", "share of what we ask for that fills, posterior mean (models 9.1)"),
     ("fill_factor", "factor of leverage that follows, in [0.25, 1] (models 9)"),
     # Guard.
+    ("is_current", "1 when the prices are neither old nor in doubt nor of a closed market (written by the engine)"),
     ("crisis_score", "0 calm to 1 (models 12)"),
     ("crisis_level", "0 to 3 (models 12); a whole number"),
     ("is_depth_seen", "1 when the symbol has a book, or had one: since the link came up, and a minute ago at most"),

@@ -9,6 +9,7 @@ import math
 import traceback
 from collections.abc import Callable, Sequence
 from copy import copy
+from pathlib import Path
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -32,7 +33,7 @@ class GuardedStrategy:
         self.has_direction = bool(getattr(inner, "has_direction", False))
         self.requires_caps = bool(getattr(inner, "requires_caps", True))
         names = getattr(inner, "factor_names", None)
-        if not isinstance(names, tuple) or not all(isinstance(n, str) for n in names) or not 0 < len(names) <= 8:
+        if not (isinstance(names, tuple) and 0 < len(names) <= MAX_FACTORS and all(isinstance(n, str) for n in names)):
             raise StrategyError(f"{source}: `factor_names` must be a tuple of 1 to {MAX_FACTORS} names, not {names!r}")
         needed = ["factors", *(["directions"] if self.has_direction else [])]
         for method in needed:
@@ -74,7 +75,8 @@ class GuardedStrategy:
         """Return the user's directions, (S,); unknown, or none, for all while it fails."""
 
         def evaluate() -> np.ndarray:
-            found = np.asarray(self._inner.directions(_unwritable(table)), float)
+            # A copy of its own: contiguous, or the sizer would be compiled once more, while it runs.
+            found = np.array(self._inner.directions(_unwritable(table)), float, order="C")
             if found.shape != (len(table),):
                 raise StrategyFault(f"directions have shape {found.shape}, and one a symbol is {(len(table),)}")
             if not (np.isin(found, (-1.0, 0.0, 1.0)) | np.isnan(found)).all():
@@ -105,7 +107,7 @@ class GuardedStrategy:
         return np.asarray(self._tried("factors", evaluate, np.full(shape, self._rest)))
 
     def expected_returns(self, table: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
-        """Return what the user's strategy states, or None, also while it fails."""
+        """Return what the user's strategy states, or None; unknown for all while it fails."""
         if not hasattr(self._inner, "expected_returns"):
             return None
 
@@ -118,7 +120,8 @@ class GuardedStrategy:
                 raise StrategyFault("expected returns are a mean and an error for each symbol")
             return mean, error
 
-        found: tuple[np.ndarray, np.ndarray] | None = self._tried("expected_returns", evaluate, None)
+        unknown = np.full(len(table), np.nan)
+        found: tuple[np.ndarray, np.ndarray] | None = self._tried("expected_returns", evaluate, (unknown, unknown))
         return found
 
     def _tried(self, what: str, evaluate: Callable[[], Any], otherwise: Any) -> Any:
@@ -136,7 +139,8 @@ def place(error: BaseException, source: str) -> str:
     """Return file:line of the last frame of an error that is in a file, or the file alone."""
     if isinstance(error, SyntaxError) and error.lineno is not None:
         return f"{error.filename or source}:{error.lineno}"
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == source]
+    files = {source, str(Path(source).absolute())}  # a path is written as it pleases; frames hold the whole one
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename in files]
     return f"{source}:{lines[-1]}" if lines and lines[-1] else source
 
 

@@ -131,6 +131,15 @@ def test_a_quiet_symbol_is_named_within_a_second_of_its_limit_and_stays_ready() 
     assert desk.reasons() == ()
 
 
+def test_a_strategy_can_see_which_prices_are_current() -> None:
+    desk = Desk("EURUSD", "USDJPY")
+    desk.begin()
+    assert desk.engine.features.is_current.tolist() == [1.0, 1.0]
+    desk.now_ns += 20 * SECOND
+    desk.quote("USDJPY")
+    assert desk.engine.features.is_current.tolist() == [0.0, 1.0]
+
+
 def test_a_stale_symbol_may_shrink_but_not_grow() -> None:
     growing = Desk()
     growing.hear(

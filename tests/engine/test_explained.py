@@ -2,7 +2,9 @@
 
 import math
 from dataclasses import replace
+from typing import Any
 
+import numpy as np
 from engine_desk import QUICK, SECOND, USDJPY, Desk, position
 
 import strategies
@@ -56,3 +58,31 @@ def test_an_urgent_order_says_which_limit_was_broken() -> None:
     decision = desk.begin(position(10_000_000))  # 110 000 USD of 10 000: above 8x
     (order,) = decision.intended
     assert order.action == "reduce" and order.reason.endswith("; over the limit: max_symbol_leverage")
+
+
+class Expecting(type(strategies.load("constant", {}))):  # type: ignore[misc]
+    """The constant strategy, with means a test can set."""
+
+    stated: Any = None
+
+    def expected_returns(self, table: np.ndarray) -> Any:
+        return Expecting.stated
+
+
+def test_the_kelly_cap_follows_what_a_strategy_states_now_and_is_unknown_where_its_mean_is() -> None:
+    def kelly(stated: Any) -> float:
+        Expecting.stated = stated
+        desk.now_ns += SECOND
+        desk.quote()
+        (found,) = desk.engine.explanations()
+        return found.caps["kelly"]
+
+    desk = Desk("EURUSD", strategy=Expecting())
+    desk.begin()
+    for mid_e5 in [110_000, 110_010] * 30:  # until volatility is known
+        desk.now_ns += SECOND
+        desk.quote(mid_e5=mid_e5)
+    assert kelly(None) == math.inf
+    assert kelly((np.array([-0.01]), np.array([0.0]))) == 0.0
+    assert math.isnan(kelly((np.array([math.nan]), np.array([0.0]))))
+    assert kelly(None) == math.inf, "nobody states one any more"

@@ -47,14 +47,21 @@ def test_an_order_that_fills_in_part_speaks_against_it() -> None:
     assert fill_frac(desk) < 0.8
 
 
-def test_a_rejected_order_counts_as_one_that_filled_nothing_and_one_that_never_left_does_not_count() -> None:
-    for code, taught in (("TRADING_BAD_VOLUME", True), ("NOT_SENT", False)):
-        desk = Desk()
-        (request,) = desk.begin().requests
-        desk.hear(ev.RequestRefused(desk.now_ns, request.client_order_id, code))
-        desk.now_ns += SECOND // 10
-        desk.quote()
-        assert np.isnan(fill_frac(desk)) is not taught if not taught else fill_frac(desk) < 0.8
+def after_refusal(code: str) -> Desk:
+    desk = Desk()
+    (request,) = desk.begin().requests
+    desk.hear(ev.RequestRefused(desk.now_ns, request.client_order_id, code))
+    desk.now_ns += SECOND // 10
+    desk.quote()
+    return desk
+
+
+def test_a_rejected_order_counts_as_one_that_filled_nothing() -> None:
+    assert fill_frac(after_refusal("TRADING_BAD_VOLUME")) < 0.8
+
+
+def test_an_order_that_never_left_does_not_count() -> None:
+    assert np.isnan(fill_frac(after_refusal("NOT_SENT")))
 
 
 def test_a_deal_that_is_told_twice_is_one() -> None:

@@ -280,12 +280,12 @@ def test_a_warm_up_lets_nothing_grow() -> None:
 
 
 def test_each_side_passes_the_gate_on_its_own_worst_case() -> None:
-    limits = replace(FAST, max_symbol_leverage=0.25)
-    desk = QuoteDesk(risk_limits=limits)
-    decision = desk.begin()
-    assert {r.check for r in decision.refused} <= {"volume_limits", "max_symbol_leverage"}
-    for request in decision.requests:
-        assert abs(request.volume_cents) / 100 * 1.1 <= 0.25 * 10_000 * (1 + 1e-9)
+    # 1,000 EUR at 1:500 use 0.00022 of the equity: the limit has room for one such side, and not for both together.
+    decision = QuoteDesk(risk_limits=replace(FAST, max_margin_use_frac=0.0004)).begin()
+    assert [r.volume_cents for r in decision.requests] == [100_000, -100_000]
+    decision = QuoteDesk(risk_limits=replace(FAST, max_margin_use_frac=0.0001)).begin()
+    assert not decision.requests
+    assert {r.check for r in decision.refused} == {"margin_use"}
 
 
 def test_a_quote_too_small_for_the_symbol_is_refused_by_name_and_not_made_larger() -> None:
@@ -414,7 +414,7 @@ def test_a_quote_that_filled_during_a_drop_is_found_in_the_history() -> None:
     )
     assert desk.states("r1-1")[-1] == "filled"
     assert desk.engine.portfolio.own_cents(1) == 300_000
-    assert not desk.later(1).requests or actions(desk.decisions[-1]) == [("cancel", "sell")]
+    assert actions(desk.later(1)) == []
     desk.settle(desk.decisions[-1])
     desk.settle(desk.later(4))
     desk.settle(desk.later(4))
@@ -429,7 +429,7 @@ def test_an_amend_of_an_order_that_is_gone_makes_it_unknown_until_it_is_looked_u
     desk.settle(decision)
     assert desk.states("r1-2")[-1] == "unknown"
     assert "rejected" in {c.state for c in desk.lines("order_changes") if c.order.action == "amend"}
-    assert any(isinstance(r, ResolveOrders) for r in desk.lines("requests")) or desk.later(1)
+    assert any(isinstance(r, ResolveOrders) for r in desk.lines("requests"))
     desk.later(0.5)
     filled = replace(gone, status="filled", executed_cents=300_000)
     desk.answer_history((filled, *desk.book.values()), (position(-300_000, position_id=9),))
@@ -489,7 +489,7 @@ def test_a_quote_an_earlier_run_left_is_adopted_and_moved_to_where_it_belongs() 
     assert {r.volume_cents > 0 for r in desk.lines("requests") if isinstance(r, PlaceOrder)} == {False}
     desk.settle(desk.decisions[-1])
     desk.settle(desk.later(4))
-    assert desk.sides == [-1, 1] or len(desk.book) == 1
+    assert desk.sides == [1], "the venue has not answered for the ask"
     amends = [r for r in desk.lines("requests") if isinstance(r, AmendOrder)]
     assert amends and amends[0].order_id == 77
 

@@ -15,7 +15,14 @@ from bot.market.state import USUAL_NAMES
 S = 1_000_000_000
 LEAST_DEVIATION = 0.35
 KEPT = (
-    *("reference_units", "impact_units", "fill_frac", "fill_factor", "volatility_bps", "slow_volatility_bps"),
+    *(
+        "reference_units",
+        "impact_units",
+        "fill_frac",
+        "fill_factor",
+        "volatility_bps",
+        "slow_volatility_bps",
+    ),
     *("worst_minute_bps", "resilience_half_life_s", "crisis_level", "usual_spread_bps", "usual_weighted_units"),
     *("usual_impact_bps", "usual_volatility_bps"),
 )

@@ -233,6 +233,7 @@ def test_three_that_fall_ill_one_after_another_do_not() -> None:
     for s in (0, 1, 2):
         widened(scene, s)
         scene.calm(4)
+        assert scene.levels()[s] >= 1
     assert scene.levels()[3] == 0
 
 

@@ -19,7 +19,7 @@ def _figures(group: str, folder: Path) -> Mapping[str, float]:
 
 
 def _case(anchor: Anchor) -> object:
-    marks = [pytest.mark.xfail(reason=anchor.departs)] if anchor.departs else []
+    marks = [pytest.mark.xfail(reason=anchor.departs, raises=AssertionError)] if anchor.departs else []
     return pytest.param(anchor, id=anchor.name, marks=marks)
 
 
@@ -35,8 +35,9 @@ def test_every_anchor_has_its_own_name_and_a_group_that_is_measured() -> None:
     assert {anchor.group for anchor in ANCHORS} == set(GROUPS)
 
 
-def test_no_share_or_area_may_be_further_off_than_the_study_allows() -> None:
-    assert [anchor.name for anchor in ANCHORS if not 0 < anchor.tolerance <= 0.02 and "bps" not in anchor.figure] == []
+def test_no_figure_may_be_further_off_than_the_study_allows() -> None:
+    for anchor in ANCHORS:
+        assert 0 < anchor.tolerance <= (0.05 if "bps" in anchor.figure else 0.02), anchor.name
 
 
 @pytest.mark.parametrize(("measured", "met"), [(0.52, True), (0.4799, False), (0.5201, False), (float("nan"), False)])

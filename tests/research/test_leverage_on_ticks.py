@@ -54,12 +54,17 @@ def test_a_spread_that_alone_asks_for_a_crisis_is_one_within_a_second(name: str)
 NOT_MET = {(FXCM, "rollover of 7 May"), (FXCM, "rollover of 8 May"), (GOLD, "rollover of 1 May")}
 
 
+WIDE_ROLL_OVERS = {FXCM: 5, OANDA: 0, KIWI: 1, GOLD: 1}
+
+
 @pytest.mark.parametrize("name", ALL)
 def test_a_roll_over_whose_spread_reaches_four_times_usual_is_met_within_a_second_or_known_not_to_be(name: str) -> None:
-    for a in answered(name, "rollover"):
-        if a.wide_ns is not None:
-            is_met = a.goal_cut_s is not None and a.goal_cut_s <= 1.0
-            assert is_met == ((name, a.moment.name) not in NOT_MET), a.moment.name
+    wide = [a for a in answered(name, "rollover") if a.wide_ns is not None]
+    assert len(wide) == WIDE_ROLL_OVERS[name]
+    assert {(name, a.moment.name) for a in wide} >= {known for known in NOT_MET if known[0] == name}
+    for a in wide:
+        is_met = a.goal_cut_s is not None and a.goal_cut_s <= 1.0
+        assert is_met == ((name, a.moment.name) not in NOT_MET), a.moment.name
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -77,7 +82,7 @@ def test_a_crisis_without_a_reason_in_calendar_or_spread_is_rare(name: str, most
 
 # Of a day, in bps of equity at a base of one. Models 16 has 0.2, 1.2 and 0.8 a day (EURUSD, NZDUSD, gold) for a band of
 # a quarter; its bound of 1 is for majors.
-NOISE_BOUNDS = [(FXCM, 1.0, 0.3), (OANDA, 1.0, 0.3), (KIWI, 1.2, 0.3), (GOLD, 1.2, 0.8)]
+NOISE_BOUNDS = [(FXCM, 0.1, 0.03), (OANDA, 0.6, 0.08), (KIWI, 1.0, 0.2), (GOLD, 1.2, 0.6)]
 
 
 @pytest.mark.parametrize(("name", "most_bps", "mean_bps"), NOISE_BOUNDS)
@@ -87,6 +92,14 @@ def test_the_noise_of_the_market_costs_no_more_a_day_than_the_bound(
     noise = [costs["noise"][1] for _, costs in studied(name).costs]
     assert max(noise) <= most_bps
     assert np.mean(noise) <= mean_bps
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_what_a_crisis_has_cut_is_built_up_again(name: str) -> None:
+    found = studied(name)
+    assert sum(costs["rebuild"][0] for _, costs in found.costs) > 0
+    last = found.run.seconds[-1]
+    assert last["held"] > 0.3, "the week ends in calm, with a position"
 
 
 @pytest.mark.parametrize("name", [FXCM, OANDA])

@@ -51,7 +51,6 @@ def line(
 
 
 THIN = {"liquidity_ratio": 0.62, "sell_impact_bps": 0.42, "obi_z": 0.4, "obi_fast": 0.22, "sell_capacity_units": 8e5}
-CALM_FACTS = "volatility 1.0x usual, liquidity 1.00 of usual, impact 1.0x usual, OBI +0.10"
 
 
 def test_a_thinner_market_than_usual() -> None:

@@ -328,6 +328,26 @@ def test_a_raise_names_the_line_it_was_on(written) -> None:
     assert strategy.problem.endswith("mine.py:3: KeyError: 'k'")
 
 
+def test_a_raise_names_the_line_of_a_file_given_by_a_relative_path(written, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = Path(written("def leverage(features, base):\n    x = {}\n    return base * x['k']\n"))
+    monkeypatch.chdir(path.parent)
+    strategy = bound(f"./{path.name}", [5.0])
+    factor(strategy, calm_market(1))
+    assert strategy.problem == f"{path.name}:3: KeyError: 'k'"
+
+
+def test_directions_that_are_a_part_of_the_table_become_an_array_of_their_own(written) -> None:
+    method = "    def directions(self, table): return table['is_current']\n"
+    directions = bound(written(BARE + method), [5.0, 5.0]).directions(calm_market(2))
+    assert directions.flags.c_contiguous and directions.flags.writeable
+
+
+def test_expected_returns_that_fail_are_unknown_and_not_unstated(written) -> None:
+    strategy = bound(written(BARE + "    def expected_returns(self, table): return 1 / 0\n"), [5.0])
+    stated = strategy.expected_returns(calm_market(1))
+    assert stated is not None and np.isnan(stated).all()
+
+
 @pytest.mark.parametrize(
     ("method", "said"),
     [

@@ -93,3 +93,14 @@ def test_its_size_is_that_of_the_composite() -> None:
     table, side = calm_market(3, liquidity_ratio=[0.5, 1.0, 2.0]), np.array([1.0, -1.0, 0.0])
     expected = strategies.load("composite", {}).factors(table, side)
     assert bound(CROSSES).factors(table, side).tolist() == expected.tolist()
+
+
+@pytest.mark.parametrize("old", range(3))
+def test_a_gap_against_an_old_quote_is_no_gap(old: int) -> None:
+    table = calm_market(3, mid=[1.1, 150.0, 164.5], mean_spread_bps=1.0)
+    strategy = bound(CROSSES)
+    assert abs(strategy.gaps(table)).min() > 1.5
+    for unusable in (0.0, math.nan):
+        table["is_current"][old] = unusable
+        assert np.isnan(strategy.gaps(table)).all(), "one triangle, and each of its prices is needed"
+        assert not (np.abs(strategy.directions(table)) > 0).any()
