@@ -9,7 +9,6 @@ import math
 import traceback
 from collections.abc import Callable, Sequence
 from copy import copy
-from pathlib import Path
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -139,8 +138,9 @@ def place(error: BaseException, source: str) -> str:
     """Return file:line of the last frame of an error that is in a file, or the file alone."""
     if isinstance(error, SyntaxError) and error.lineno is not None:
         return f"{error.filename or source}:{error.lineno}"
-    files = {source, str(Path(source).absolute())}  # a path is written as it pleases; frames hold the whole one
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename in files]
+    whole = (f"/{source}", f"\\{source}")  # the source may be written as a relative path; frames hold the whole one
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.lineno for frame in frames if frame.filename == source or frame.filename.endswith(whole)]
     return f"{source}:{lines[-1]}" if lines and lines[-1] else source
 
 

@@ -171,7 +171,7 @@ def test_nothing_of_an_old_book_is_left_after_a_lost_connection(stream: list[Bat
     evaluator.clear()
     table = evaluator.table
     for name in set(NAMES) - KEPT:
-        expected = 0.0 if name.startswith("is_") else math.nan
+        expected = 0.0 if name in ("is_depth_seen", "is_spot_only") else math.nan
         assert table[name].tolist() == pytest.approx([expected] * 4, nan_ok=True), name
     assert not evaluator.books.heads["level_count"].any()
     assert not evaluator.books.quotes["used"].any()
