@@ -10,7 +10,7 @@ import numpy as np
 from numba import njit
 
 from bot.market.book import ASK, BID
-from bot.market.crisis import JUMP, level_for, log_spread, move_level, score_of, signs
+from bot.market.crisis import JUMP, level_for, log_cost, log_spread, move_level, score_of, signs
 from bot.market.delta import Record
 from bot.market.flow import end_bucket, used_lambda
 from bot.market.imbalance import SCAN_NS, forget_imbalance, is_lopsided, note_lopsided, scan, smooth
@@ -127,7 +127,8 @@ def _learn_usual(st: Record, tb: Record, weighted: float, own_lambda: float) -> 
     learn(st, U_SPREAD, log_spread(st, tb) if tb.spread_bps > 0 else nan)
     learn(st, U_DEPTH, math.log(weighted) if weighted > 0 else nan)
     if tb.is_spot_only == 0:  # a spread is not the cost of walking a book
-        learn(st, U_COST, math.log(tb.round_trip_bps) if tb.round_trip_bps > 0 else nan)
+        mid = (tb.depth_bid + tb.depth_ask) / 2
+        learn(st, U_COST, log_cost(st, tb.round_trip_bps, mid) if tb.round_trip_bps > 0 else nan)
     impact = (tb.buy_impact_bps + tb.sell_impact_bps) / 2
     learn(st, U_IMPACT, math.log(impact) if impact > 0 else nan)
     learn(st, U_LAMBDA, math.log(own_lambda) if own_lambda > 0 else nan)

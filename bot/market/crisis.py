@@ -91,7 +91,13 @@ def log_spread(st: Record, tb: Record) -> float:
     """
     if not math.isfinite(tb.spread_bps):
         return math.nan
-    return math.log(max(tb.spread_bps, BPS * 0.2 * st.pip / tb.mid))
+    return log_cost(st, tb.spread_bps, tb.mid)
+
+
+@njit(cache=True, error_model="numpy")
+def log_cost(st: Record, cost_bps: float, mid: float) -> float:
+    """Return the log of a cost in bps, of 0.2 pip at least: a locked book costs nothing, and nothing has no log."""
+    return math.log(max(cost_bps, BPS * 0.2 * st.pip / mid))
 
 
 @njit(cache=True, error_model="numpy")

@@ -17,7 +17,7 @@ from numba import njit
 from bot.market import book
 from bot.market.book import ASK, BID
 from bot.market.clocks import look_at_clocks
-from bot.market.crisis import log_spread, spread_contagion
+from bot.market.crisis import log_cost, log_spread, spread_contagion
 from bot.market.delta import CLEAR_BOOK, DEPTH_ASK, DEPTH_BID, END_DEPTH, END_SPOT, SPOT_ASK, SPOT_BID, Record
 from bot.market.flow import (
     add_revision,
@@ -32,12 +32,9 @@ from bot.market.liquidity import (
     BPS,
     E5,
     TURNOVER_SHARE,
-    capacity_units,
-    depth_within,
     impact_bps,
-    slope,
+    view_side,
     square_root_bps,
-    walk_cost_bps,
 )
 from bot.market.smoothing import average, decay
 from bot.market.state import (
@@ -169,9 +166,6 @@ def _evaluate(st: Record, tb: Record, levels: np.ndarray, head: Record, s: int, 
             st.old_weighted[side] = book_weight(levels, side, s, count, mid, st.decay)
     tb.bid_weighted_units, tb.ask_weighted_units = st.old_weighted[BID], st.old_weighted[ASK]
     tb.depth_distance = st.distance
-    tb.bid_depth_units = depth_within(levels, BID, s, bids, mid, st.distance)
-    tb.ask_depth_units = depth_within(levels, ASK, s, asks, mid, st.distance)
-    tb.bid_slope, tb.ask_slope = slope(levels, BID, s, bids, mid), slope(levels, ASK, s, asks, mid)
     total = tb.bid_weighted_units + tb.ask_weighted_units
     tb.obi = (tb.bid_weighted_units - tb.ask_weighted_units) / total if total > 0 else math.nan
     if best_bid > best_ask:
@@ -227,24 +221,23 @@ def _evaluate_cost(
     st: Record, tb: Record, levels: np.ndarray, s: int, bids: int, asks: int, mid: float, now_ns: int
 ) -> None:
     share = 1.0 if math.isnan(st.reach_frac) else st.reach_frac
-    cap = st.exit_cost_cap_bps
-    tb.sell_capacity_units = capacity_units(levels, BID, s, bids, mid, cap, share)
-    tb.buy_capacity_units = capacity_units(levels, ASK, s, asks, mid, cap, share)
-    units = tb.reference_units
-    if units > 0:
-        tb.buy_cost_bps = walk_cost_bps(levels, ASK, s, asks, units, mid)
-        tb.sell_cost_bps = walk_cost_bps(levels, BID, s, bids, units, mid)
+    cap_bps, reference, impact = st.exit_cost_cap_bps, tb.reference_units, tb.impact_units
+    tb.bid_depth_units, tb.bid_slope, tb.sell_capacity_units, tb.sell_cost_bps, sell_bps = view_side(
+        levels, BID, s, bids, mid, st.distance, cap_bps, share, reference, impact
+    )
+    tb.ask_depth_units, tb.ask_slope, tb.buy_capacity_units, tb.buy_cost_bps, buy_bps = view_side(
+        levels, ASK, s, asks, mid, st.distance, cap_bps, share, reference, impact
+    )
+    if reference > 0:
         tb.round_trip_bps = tb.buy_cost_bps + tb.sell_cost_bps + 2 * st.commission_bps
-        # A locked or crossed book costs nothing to cross; a tenth of a tick (taken as 0.1 of 1/100000) keeps the log.
-        _compare(st, tb, -math.log(max(tb.round_trip_bps, BPS * 0.1 / E5 / mid)), -st.usual[U_COST], now_ns)
+        _compare(st, tb, -log_cost(st, tb.round_trip_bps, mid), -st.usual[U_COST], now_ns)
     else:
-        tb.buy_cost_bps = tb.sell_cost_bps = tb.round_trip_bps = tb.liquidity_ratio = math.nan
-    units = tb.impact_units
-    if units > 0:
+        tb.round_trip_bps = tb.liquidity_ratio = math.nan
+    if impact > 0:
         lambda_bps = tb.lambda_bps_per_unit
-        root = _square_root_term(st, tb, units, now_ns)
-        tb.buy_impact_bps = impact_bps(walk_cost_bps(levels, ASK, s, asks, units, mid), lambda_bps, units, root)
-        tb.sell_impact_bps = impact_bps(walk_cost_bps(levels, BID, s, bids, units, mid), lambda_bps, units, root)
+        root = _square_root_term(st, tb, impact, now_ns)
+        tb.buy_impact_bps = impact_bps(buy_bps, lambda_bps, impact, root)
+        tb.sell_impact_bps = impact_bps(sell_bps, lambda_bps, impact, root)
     else:
         tb.buy_impact_bps = tb.sell_impact_bps = math.nan
 
@@ -289,5 +282,5 @@ def _evaluate_without_depth(st: Record, tb: Record, now_ns: int) -> None:
     tb.buy_cost_bps = tb.sell_cost_bps = tb.buy_impact_bps = tb.sell_impact_bps = half
     tb.round_trip_bps = 2 * half + 2 * st.commission_bps
     # Compared is the spread alone: what a book usually costs is another quantity, and commission is not liquidity.
-    _compare(st, tb, -math.log(max(tb.spread_bps, BPS * 0.1 / E5 / tb.mid)), -st.usual[U_SPREAD], now_ns)
+    _compare(st, tb, -log_spread(st, tb), -st.usual[U_SPREAD], now_ns)
     tb.usual_round_trip_bps += 2 * st.commission_bps

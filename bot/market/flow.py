@@ -79,13 +79,17 @@ def end_of_message(st: Record, levels: np.ndarray, head: Record, s: int, now_ns:
     if two_sided and not crossed:
         # The new book against the old mid, then the same against its own: what the next message is compared with.
         can_compare = booked and math.isfinite(st.old_mid)
+        lengths_up = (mid - st.old_mid) / st.decay
         for side in range(2):
             n = head.level_count[side]
             if can_compare:
                 seen = weighted_depth(levels, side, s, n, st.old_mid, st.decay)
                 shift += (seen - st.old_weighted[side]) * (1.0 if side == BID else -1.0)
-            if can_compare and mid == st.old_mid:
-                st.old_weighted[side] = seen
+            best = abs(levels[side, s, n - 1].key) / E5
+            is_behind_both = best <= st.old_mid if side == BID else best >= st.old_mid
+            if can_compare and is_behind_both and abs(lengths_up) < 1.0:
+                # Every level is now so many lengths farther away, or nearer: one factor for all of them.
+                st.old_weighted[side] = seen * math.exp(-lengths_up if side == BID else lengths_up)
             else:
                 st.old_weighted[side] = weighted_depth(levels, side, s, n, mid, st.decay)
         st.old_mid = mid

@@ -1,9 +1,10 @@
-"""What a book can absorb: depth, distance weights, slope, cost of a size, capacity; one compiled pass over a side.
+"""What a book can absorb: depth, distance weights, slope, cost of a size, capacity; compiled, one pass over a side.
 
 The formulas are those of `features.py`, which the tests hold against these.
 """
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
@@ -41,75 +42,97 @@ def weighted_depth(levels: np.ndarray, side: int, s: int, count: int, mid: float
     return total / 100.0
 
 
+class SideView(NamedTuple):
+    """What one side of a book can absorb. Units: base units, bps of mid."""
+
+    depth_units: float
+    slope: float
+    capacity_units: float
+    cost_bps: float
+    other_cost_bps: float
+
+
 @njit(cache=True, error_model="numpy")
-def walk_cost_bps(levels: np.ndarray, side: int, s: int, count: int, units: float, mid: float) -> float:
-    """Return the cost in bps of taking `units` from one side; beyond the book it is extrapolated (models 8.1)."""
-    left, paid, away, held = units, 0.0, 0.0, 0.0
-    squares, products = 0.0, 0.0
+def view_side(
+    levels: np.ndarray,
+    side: int,
+    s: int,
+    count: int,
+    mid: float,
+    distance: float,
+    cap_bps: float,
+    best_share: float,
+    units: float,
+    other_units: float,
+) -> SideView:
+    """Return depth within `distance`, slope, capacity, and the costs of taking `units` and `other_units` at this side.
+
+    - depth: what rests within `distance` of mid, edge included, base units (models 3.1);
+    - slope: base units a bps, NaN where nothing rests away from mid (models 3.3);
+    - capacity: the largest size that costs at most `cap_bps` against mid with half of every level there and
+      `best_share` of the best one beside that (what lives long enough to be reached), base units. What the book does
+      not hold counts as beyond reach (models 14.5, impact cap);
+    - the costs in bps of mid; beyond the book they are extrapolated by its slope (models 8.1).
+
+    Args: `levels[:count]` of this side, best last; units NaN or not above 0 cost NaN.
+    """
+    within = 0
+    held, squares, products, away = 0.0, 0.0, 0.0, 0.0
+    half_held, half_paid, capacity = 0.0, 0.0, -1.0
+    left, paid, other_left, other_paid = units, 0.0, other_units, 0.0
+    sign = 1.0 if side == ASK else -1.0
+    bps = BPS / mid
+    share = best_share
     for i in range(count - 1, -1, -1):
-        price = abs(levels[side, s, i].key) / E5
-        size = levels[side, s, i].size / 100.0
-        away = BPS * (price - mid) / mid if side == ASK else BPS * (mid - price) / mid
-        take = min(size, left)
-        paid += take * away
-        left -= take
-        if left <= 0:
-            return paid / units
+        cents = levels[side, s, i].size
+        size = cents / 100.0
+        beyond = sign * (abs(levels[side, s, i].key) / E5 - mid)
+        away = bps * beyond
+        if abs(beyond) <= distance + 1e-9:
+            within += cents
         held += size
         squares += held * held
         products += held * abs(away)  # the slope is about distance: levels of a crossed book are away too
+        if left > 0:
+            take = min(size, left)
+            paid += take * away
+            left -= take
+        if other_left > 0:
+            take = min(size, other_left)
+            other_paid += take * away
+            other_left -= take
+        if capacity < 0:
+            half = size * 0.5 * share
+            share = 1.0
+            if half_paid + half * away > cap_bps * (half_held + half):
+                # Part of this level: paid + x away = cap (held + x); a level farther than the cap, so away > cap,
+                # but for the last bit of it.
+                part = max(cap_bps * half_held - half_paid, 0.0) / (away - cap_bps) if away > cap_bps else half
+                capacity = half_held + part
+            else:
+                half_held += half
+                half_paid += half * away
+    if capacity < 0:
+        capacity = half_held
+    return SideView(
+        within / 100.0,
+        squares / products if products > 0 else math.nan,
+        capacity,
+        _cost_bps(units, left, paid, away, squares, products),
+        _cost_bps(other_units, other_left, other_paid, away, squares, products),
+    )
+
+
+@njit(cache=True, error_model="numpy")
+def _cost_bps(units: float, left: float, paid: float, away: float, squares: float, products: float) -> float:
+    """Return what `units` cost a unit, when `paid` is for all but what is `left` behind a last level `away`."""
+    if not units > 0:
+        return math.nan
+    if left <= 0:
+        return paid / units
     if products <= 0:
         return math.inf
     return (paid + left * (away + left * products / squares)) / units
-
-
-@njit(cache=True, error_model="numpy")
-def slope(levels: np.ndarray, side: int, s: int, count: int, mid: float) -> float:
-    """Return the book's slope in base units per bps, NaN where nothing rests away from mid (models 3.3)."""
-    held, squares, products = 0.0, 0.0, 0.0
-    for i in range(count - 1, -1, -1):
-        held += levels[side, s, i].size / 100.0
-        squares += held * held
-        products += held * BPS * abs(abs(levels[side, s, i].key) / E5 - mid) / mid
-    return squares / products if products > 0 else math.nan
-
-
-@njit(cache=True, error_model="numpy")
-def depth_within(levels: np.ndarray, side: int, s: int, count: int, mid: float, distance: float) -> float:
-    """Return the size resting within `distance` of mid, edge included, base units (models 3.1)."""
-    total = 0
-    for i in range(count - 1, -1, -1):
-        price = abs(levels[side, s, i].key) / E5
-        if abs(price - mid) <= distance + 1e-9:
-            total += levels[side, s, i].size
-        elif price > mid + distance if side == ASK else price < mid - distance:
-            break  # the levels behind are farther still
-    return total / 100.0
-
-
-@njit(cache=True, error_model="numpy")
-def capacity_units(
-    levels: np.ndarray, side: int, s: int, count: int, mid: float, cap_bps: float, best_share: float
-) -> float:
-    """Return the largest size that costs at most `cap_bps` against mid with half of every level there, base units.
-
-    Args: `best_share` of the best level that counts beside that (what lives long enough to be reached).
-    What the book does not hold counts as beyond reach.   Source: models 14.5, impact cap.
-    """
-    held, paid = 0.0, 0.0
-    for i in range(count - 1, -1, -1):
-        price = abs(levels[side, s, i].key) / E5
-        size = levels[side, s, i].size / 200.0
-        if i == count - 1:
-            size *= best_share
-        away = BPS * (price - mid) / mid if side == ASK else BPS * (mid - price) / mid
-        if paid + size * away > cap_bps * (held + size):
-            # Part of this level: paid + x away = cap (held + x); a level farther than the cap, so away > cap,
-            # but for the last bit of it.
-            return held + (max(cap_bps * held - paid, 0.0) / (away - cap_bps) if away > cap_bps else size)
-        held += size
-        paid += size * away
-    return held
 
 
 @njit(cache=True, error_model="numpy")

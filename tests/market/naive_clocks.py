@@ -247,7 +247,8 @@ class TickingSymbol(NaiveSymbol):
             away = abs(_log(weighted) - self.usual["depth"].in_use)
             self.depth_mad = _next_mad(self.depth_mad, away)
         if not out["is_spot_only"]:
-            self._learn("cost", _log(out["round_trip_bps"]))
+            floor = 1e4 * 0.2 * self.pip / ((out["depth_bid"] + out["depth_ask"]) / 2)
+            self._learn("cost", _log(max(out["round_trip_bps"], floor) if out["round_trip_bps"] > 0 else NAN))
         self._learn("impact", _log((out["buy_impact_bps"] + out["sell_impact_bps"]) / 2))
         self._learn("lambda", _log(own_lambda))
         self._learn("volatility", _log(out["volatility_bps"]))

@@ -324,7 +324,7 @@ class NaiveSymbol:
 
     def _compare(self, cost_bps: float, mid: float, usual_log_cost: float, now_ns: int) -> None:
         out = self.features
-        cost_bps = max(cost_bps, 1e4 * 0.1 / 1e5 / mid)  # a tenth of a tick
+        cost_bps = max(cost_bps, 1e4 * 0.2 * self.pip / mid)
         if not math.isfinite(cost_bps):
             out["liquidity_ratio"] = NAN
             return

@@ -12,7 +12,7 @@ from test_evaluator import IMPACT, PIPS, REFERENCE, SETTINGS, Pair
 from bot.market.delta import CLEAR_BOOK, DEPTH_ASK, DEPTH_BID, DEPTH_DELETE, delta_rows
 from bot.market.evaluator import Evaluator, EvaluatorSettings
 from bot.market.feature_table import FIELDS
-from bot.market.liquidity import capacity_units
+from bot.market.liquidity import view_side
 
 NAMES = [name for name, _ in FIELDS]
 
@@ -302,7 +302,10 @@ def test_capacity_grows_with_the_cap(
     levels = [(BASE[0] + int(a) if side else BASE[0] - int(a), size) for a, (_, size) in zip(away, gaps, strict=True)]
     evaluator.receive(delta_rows(quotes(0, *([], levels) if side else (levels, []))), S)
     n = len(levels)
-    small, large = (capacity_units(evaluator.books.levels, side, 0, n, 1.1, cap, share) for cap in sorted((one, other)))
+    small, large = (
+        view_side(evaluator.books.levels, side, 0, n, 1.1, 0.0, cap, share, math.nan, math.nan).capacity_units
+        for cap in sorted((one, other))
+    )
     assert 0.0 <= small <= large <= sum(size for _, size in gaps) / 2 + 1e-9
 
 

@@ -79,12 +79,29 @@ def test_2_1_quoted_spread() -> None:
     assert exact == pytest.approx(0.18182, abs=5e-6)
 
 
+def view(
+    levels: np.ndarray,
+    side: int,
+    n: int,
+    *,
+    distance: float = 0.0,
+    cap_bps: float = 0.0,
+    share: float = 1.0,
+    units: float = math.nan,
+) -> liquidity.SideView:
+    """Look at a side of the first book, with the size in question in either place."""
+    found = liquidity.view_side(levels, side, 0, n, MID, distance, cap_bps, share, units, math.nan)
+    swapped = liquidity.view_side(levels, side, 0, n, MID, distance, cap_bps, share, math.nan, units)
+    assert swapped == pytest.approx((*found[:3], math.nan, found.cost_bps), rel=0, abs=0, nan_ok=True)
+    return found
+
+
 def test_3_1_depth_within_a_distance() -> None:
     levels, n = sides(with_b0())
     for side, prices, sizes, expected in ((0, BIDS, BID_SIZES, 3.0e6), (1, ASKS, ASK_SIZES, 2.0e6)):
-        assert liquidity.depth_within(levels, side, 0, n, MID, 0.3 * PIP) == expected
+        assert view(levels, side, n, distance=0.3 * PIP).depth_units == expected
         assert f.depth_within(prices, sizes, MID, 0.3 * PIP) == expected
-        assert liquidity.depth_within(levels, side, 0, n, MID, 10 * PIP) == 6.0e6
+        assert view(levels, side, n, distance=10 * PIP).depth_units == 6.0e6
 
 
 def test_3_2_distance_weighted_depth() -> None:
@@ -235,7 +252,7 @@ def test_8_1_walking_the_book(units: float, side: int, vwap: float, cost: float)
     assert f.walk(prices, sizes, units) == (close(vwap), units, 0.0)
     plain = f.walk_cost_bps(prices, sizes, MID, units, sign)
     assert plain == pytest.approx(cost, abs=5e-7)
-    assert plain == close(liquidity.walk_cost_bps(levels, side, 0, n, units, MID))
+    assert plain == close(view(levels, side, n, units=units).cost_bps)
     assert plain == close(with_b0(units).features._asdict()[("sell_cost_bps", "buy_cost_bps")[side]][0])
 
 
@@ -247,7 +264,7 @@ def test_8_1_a_book_too_shallow() -> None:
     slope = (0.25 + 4 + 36) / (0.5 * 1 + 2 * 2 + 6 * 5) / TICK_BPS * 1e6
     by_hand = (6.0e6 * 1e4 * (vwap - MID) / MID + 1.0e6 * (5 * TICK_BPS + 1.0e6 / slope)) / 7.0e6
     assert f.walk_cost_bps(ASKS, ASK_SIZES, MID, 7.0e6, 1) == close(by_hand)
-    assert liquidity.walk_cost_bps(levels, 1, 0, n, 7.0e6, MID) == close(by_hand)
+    assert view(levels, 1, n, units=7.0e6).cost_bps == close(by_hand)
 
 
 def test_8_2_square_root_law() -> None:
@@ -298,7 +315,7 @@ def test_14_5_capacity_takes_half_of_every_level() -> None:
         for cap in (0.0, 0.05, 0.1, 0.15, 0.3, 5.0):
             for share in (0.0, 0.4, 1.0):
                 plain = f.capacity_units(prices, sizes, MID, cap, sign, share)
-                assert liquidity.capacity_units(levels, side, 0, n, MID, cap, share) == close(plain, abs=1e-6)
+                assert view(levels, side, n, cap_bps=cap, share=share).capacity_units == close(plain, abs=1e-6)
     # Half of 1M and 2M cost (0.5 + 2) ticks over 1.5M; the third level, four ticks away, up to a cap of two ticks.
     by_hand = 1.5e6 + (2 * 1.5e6 - 2.5e6) / (4 - 2)
     assert f.capacity_units(BIDS, BID_SIZES, MID, 2 * TICK_BPS, -1) == close(by_hand)
