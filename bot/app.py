@@ -12,6 +12,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
+
 import strategies
 from bot import __version__
 from bot.assembly import (
@@ -29,13 +31,14 @@ from bot.config import Config, check_live, check_supported, check_together, clie
 from bot.config.loading import OF_THE_PLACE
 from bot.config.secrets import ClientSecrets, Token
 from bot.config.token_file import write_token_file
-from bot.ctrader.hotpath import HotPath
+from bot.ctrader.hotpath import HotPath, pour_frame
 from bot.engine.decision import Decision
 from bot.engine.rehearsal import rehearse
 from bot.engine.settings import EngineSettings
 from bot.journal.format import JournalError
 from bot.journal.reader import JournalReader
 from bot.journal.replay import ReplayResult, replay
+from bot.market.evaluator import Evaluator, EvaluatorSettings
 
 
 def warm_up(*settings: EngineSettings) -> None:
@@ -45,7 +48,8 @@ def warm_up(*settings: EngineSettings) -> None:
     """
     hot_path = HotPath()
     hot_path.read(*hot_path.join([b""]), 0, 0, 1)
-    hot_path.read_one(b"", 1)
+    sink = Evaluator(np.ones(1), EvaluatorSettings()).sink
+    pour_frame(b"", 1, 0, hot_path.lane, sink.function, sink.context)
     hot_path.accounts([b""])
     for each in settings or map(_plainest, sorted(strategies.BUILT_IN)):
         rehearse(each)

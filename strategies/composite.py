@@ -8,12 +8,15 @@ both would count it twice. Each factor is clipped and kept by name. Caps and the
 Source: models 14.4, with 14.1, 14.2, 14.3, 10.4 and 9 for the factors.
 """
 
+from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import numpy as np
 from numba import njit
 
+from bot.market.symbols import SymbolSpec
 from bot.sizing.factors import fill, imbalance, imbalance_directions, impact, liquidity, volatility
 from bot.sizing.strategy import Parametrised, StrategyError, check_clips
 from strategies.order_book_imbalance import check_imbalance
@@ -66,6 +69,7 @@ class Composite(Parametrised):
     dead_zone: float = 0.2
 
     _weights: np.ndarray = field(init=False, repr=False, compare=False)
+    _factors: np.ndarray = field(init=False, repr=False, compare=False)
 
     name: ClassVar[str] = "composite"
     has_direction: ClassVar[bool] = True
@@ -77,11 +81,22 @@ class Composite(Parametrised):
         check_imbalance(self.name, self.kappa, self.dead_zone)
         weights = np.array([self.alpha, self.beta, self.kappa, self.floor, self.cap], np.float64)
         object.__setattr__(self, "_weights", weights)
+        object.__setattr__(self, "_factors", np.empty((5, 0)))
+
+    def bound(self, specs: Sequence[SymbolSpec], base: np.ndarray) -> Self:  # noqa: ARG002
+        """Return the strategy with room for the factors of these symbols."""
+        new = copy(self)
+        object.__setattr__(new, "_factors", np.empty((5, len(specs))))
+        return new
 
     def directions(self, table: np.ndarray) -> np.ndarray:
         """Return the sign of the slow imbalance beyond the dead zone, else 0; NaN where it is unknown."""
         return np.asarray(imbalance_directions(table, float(self.dead_zone)))
 
     def factors(self, table: np.ndarray, side: np.ndarray) -> np.ndarray:
-        """Return the five factors, (5, S); NaN where one is unknown."""
-        return microstructure_factors(table, side, self._weights)
+        """Return the five factors, (5, S); NaN where one is unknown. Once bound, in the same array each time."""
+        factors = self._factors
+        if factors.shape[1] != len(table):
+            return microstructure_factors(table, side, self._weights)
+        _fill(factors, table, side, self._weights)
+        return factors

@@ -145,7 +145,9 @@ class SizingConfig(Section):
         "auto",
         description="No trade while the target is this near, as a fraction of the base leverage; `auto` weighs costs.",
     )
-    calendar: StrictBool = Field(True, description="No growth around the roll-over and the weekend; a holiday halves the base.")
+    calendar: StrictBool = Field(
+        True, description="No growth around the roll-over and the weekend; a holiday halves the base."
+    )
     time_of_day: StrictBool = Field(True, description="Compare liquidity with what is usual at this time of day.")
     crisis: StrictBool = Field(True, description="The guard that reduces when liquidity vanishes.")
 

@@ -8,6 +8,7 @@ import struct
 
 MAX_FRAME_BYTES = 15_000_000
 _LENGTH = struct.Struct("!I")
+_length_at = _LENGTH.unpack_from
 
 
 class FrameTooLong(ValueError):
@@ -43,12 +44,12 @@ class FrameReader:
                 return []  # a long frame comes in many reads: it is copied once, when it is whole
             data = bytes(self._buffer)
             self._buffer.clear()
-        start, end, wanted = 0, len(data), 4
-        if end > 4 and _LENGTH.unpack_from(data)[0] == end - 4 <= self._max_frame_bytes:
+        end = len(data)
+        if end > 4 and _length_at(data)[0] == end - 4 <= self._max_frame_bytes:
             return [data[4:]]  # one frame and nothing else, as most reads are
-        frames = []
+        frames, start, wanted = [], 0, 4
         while end - start >= 4:
-            (length,) = _LENGTH.unpack_from(data, start)
+            (length,) = _length_at(data, start)
             if length > self._max_frame_bytes:
                 raise FrameTooLong(
                     f"the venue announced a frame of {length} bytes; the limit is {self._max_frame_bytes}"

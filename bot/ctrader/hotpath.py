@@ -4,7 +4,8 @@ How it works: `HotPath.read` scans the frames of a batch in order. A frame is *p
 serializer writes for a spot or depth event of our account and of a symbol we know: its fields once, in the order of
 their numbers, each number in its shortest form, nothing else in it. Its rows go to a buffer that is used again and
 again. At the first frame that is not plain the scan stops, and that frame is read the general way, with all of its
-cases; so the two ways cannot disagree about a frame that only one of them reads.
+cases; so the two ways cannot disagree about a frame that only one of them reads. `pour_frame` takes a frame that is a
+batch by itself, as most are, and hands its rows on to a sink in the same call.
 
 Invariants: no object is made for a frame or a quote; nothing of a frame that is not plain is kept; a plain frame holds
 numbers only, and no text; it never makes more rows than it has bytes.
@@ -17,7 +18,7 @@ from typing import Any
 
 import numpy as np
 from google.protobuf.descriptor import FieldDescriptor
-from numba import njit
+from numba import carray, njit
 
 from bot.ctrader.schema import message, payload_type
 from bot.market.delta import (
@@ -30,11 +31,15 @@ from bot.market.delta import (
     SPOT_ASK,
     SPOT_BID,
 )
+from bot.market.delta_sink import DeltaSink, pour
+from bot.market.memory import address, pointer
 
 ROOM_ROWS = 1 << 15
 """Rows that the buffer holds; a frame of so many bytes is not plain."""
 
 _ROW_BYTES = DELTA.itemsize
+_LANE = np.dtype([(name, np.int64) for name in ("known", "known_count", "rows", "used")], align=True)
+"""Where a hot path's known symbols and its buffer lie, and how many rows the last frame took."""
 _VARINT, _LENGTH = 0, 2
 _WIRE_TYPES = dict.fromkeys((FieldDescriptor.TYPE_INT64, FieldDescriptor.TYPE_UINT64), _VARINT)
 _WIRE_TYPES |= dict.fromkeys((FieldDescriptor.TYPE_UINT32, FieldDescriptor.TYPE_ENUM), _VARINT)
@@ -72,25 +77,25 @@ class HotPath:
     """The compiled reader, the symbols it knows, and its buffer."""
 
     def __init__(self) -> None:
-        self._known = np.zeros(0, np.int64)
         self._buffer = np.zeros(ROOM_ROWS * _ROW_BYTES, np.uint8)
         self._written = self._buffer.data
-        self._one_size = np.zeros(1, np.int64)
+        self._lane = np.zeros(1, _LANE)
+        self.lane = address(self._lane)
+        """Where it lies what `pour_frame` needs to know."""
+        self.learn({})
 
     def learn(self, index: Mapping[int, int]) -> None:
         """Know these symbols from now on: the venue's id -> the index in the engine's arrays."""
         # An id below 1 is none. On the wire it could be taken for a very large one, which is another symbol.
         known = sorted((symbol_id, i) for symbol_id, i in index.items() if symbol_id > 0)
         self._known = np.array([symbol_id for symbol_id, _ in known] + [i for _, i in known], np.int64)
+        self._lane[0] = (address(self._known), len(self._known), address(self._buffer), 0)
 
     def join(self, frames: Sequence[bytes]) -> tuple[bytes, np.ndarray]:
         """Return the frames of a batch as `read` takes them: in one piece, and their lengths.
 
-        Shapes: the lengths (N,), good until the next call.   Units: bytes.
+        Shapes: the lengths (N,).   Units: bytes.
         """
-        if len(frames) == 1:
-            self._one_size[0] = len(frames[0])
-            return frames[0], self._one_size
         return b"".join(frames), np.fromiter(map(len, frames), np.int64, len(frames))
 
     def read(
@@ -106,10 +111,10 @@ class HotPath:
         at, start, used, bad, is_plain = _scan(wire, sizes, first, start, account_id, self._known, self._buffer)
         return at, start, self._written[: used * _ROW_BYTES].tobytes(), bad, not is_plain
 
-    def read_one(self, frame: bytes, account_id: int) -> tuple[bytes, int] | None:
-        """Read a frame that is a batch by itself, as `read` would; return rows and bad quotes, None if not plain."""
-        used, bad = _scan_one(frame, account_id, self._known, self._buffer)
-        return None if used < 0 else (self._written[: used * _ROW_BYTES].tobytes(), bad)
+    def left_over(self, count: int) -> bytes:
+        """Return the last rows of the frame that was poured last, as bytes of `DELTA`."""
+        used = int(self._lane["used"][0])
+        return self._written[(used - count) * _ROW_BYTES : used * _ROW_BYTES].tobytes()
 
     def accounts(self, frames: Sequence[bytes]) -> list[int]:
         """Return the account of each frame that would be plain to it, whatever its symbol; 0 for every other frame."""
@@ -137,11 +142,22 @@ def _scan(
 
 
 @njit(cache=True)
-def _scan_one(wire: bytes, account_id: int, known: np.ndarray, buffer: np.ndarray) -> tuple[int, int]:
-    rows = buffer.view(DELTA)
-    if len(wire) > len(rows):
-        return -1, 0
-    return _plain(wire, 0, len(wire), account_id, known, rows, 0)
+def pour_frame(wire: bytes, account_id: int, now_ns: int, lane_at: int, function: int, context: int) -> int:
+    """Hand the rows of a frame to a sink, if it is plain and each of its quotes can be one.
+
+    Args: `lane_at` the `lane` of a hot path; `function` and `context` of a `DeltaSink`.
+    Returns: how many rows the sink had no room for (`HotPath.left_over`); -1, with nothing done, if it is not plain.
+    """
+    lane = carray(pointer(lane_at), (1,), _LANE)[0]
+    if len(wire) > ROOM_ROWS:
+        return -1
+    rows = carray(pointer(lane.rows), (ROOM_ROWS,), DELTA)
+    known = carray(pointer(lane.known), (lane.known_count,), np.int64)
+    used, bad = _plain(wire, 0, len(wire), account_id, known, rows, 0)
+    if used < 0 or bad > 0:
+        return -1
+    lane.used = used
+    return used - pour(function, context, lane.rows, used, now_ns)
 
 
 @njit(cache=True)

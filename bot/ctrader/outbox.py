@@ -24,20 +24,16 @@ class Outbox:
         self._budget = Budget(sharers)
         self._holds: list[KindHeld] = []
         self._queue = SendQueue(self._budget)
-        self._heard_ns = 0
+        self.heard_ns = 0
         self._sent_ns: int | None = None  # until the first request has left: not even a heartbeat precedes it
 
     def start(self, now_ns: int) -> None:
         """Begin a connection: it counts as alive now."""
-        self._heard_ns, self._sent_ns = now_ns, None
-
-    def heard(self, now_ns: int) -> None:
-        """Note that something was received."""
-        self._heard_ns = now_ns
+        self.heard_ns, self._sent_ns = now_ns, None
 
     def is_silent(self, now_ns: int) -> bool:
         """Return whether nothing was received for so long that the link must be dead."""
-        return now_ns - self._heard_ns >= INBOUND_LIMIT_NS
+        return now_ns - self.heard_ns >= INBOUND_LIMIT_NS
 
     def send(self, purpose: Purpose, body: Message, key: object = None) -> str:
         """Queue a request of the session under a new message id, and return that."""
@@ -112,7 +108,7 @@ class Outbox:
         """Return when something is due: a send, a heartbeat, the end of a patience."""
         heartbeat_ns = None if self._sent_ns is None else self._sent_ns + HEARTBEAT_IDLE_NS
         times = (heartbeat_ns, self._queue.next_ns(), self.pending.next_deadline_ns())
-        return min([self._heard_ns + INBOUND_LIMIT_NS, *(t for t in times if t is not None)])
+        return min([self.heard_ns + INBOUND_LIMIT_NS, *(t for t in times if t is not None)])
 
     def forget(self, *, link_lives: bool) -> list[TradeRequest]:
         """Forget what waits and return the trading requests that never left.

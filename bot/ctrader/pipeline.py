@@ -18,6 +18,7 @@ from bot.ctrader.session import Session
 from bot.ctrader.token import TokenStep
 from bot.engine.events import Event
 from bot.execution.requests import Request, TradeRequest
+from bot.market.delta_sink import DeltaSink
 
 
 class Asks(Protocol):
@@ -34,6 +35,13 @@ D_co = TypeVar("D_co", bound=Asks, covariant=True)
 
 class Decider(Protocol[D_co]):
     """What a pipeline needs of the engine."""
+
+    @property
+    def sink(self) -> DeltaSink | None:
+        """Who takes delta rows without an event for them; None while nobody does."""
+
+    def poured(self, recv_ns: int) -> None:
+        """Take in that the sink has been given rows."""
 
     def receive(self, event: Event) -> None:
         """Take in one event."""
@@ -71,7 +79,11 @@ class Pipeline(Generic[D]):
 
     def batch(self, frames: Sequence[bytes], recv_ns: int) -> D:
         """Take the frames that one read of the connection completed."""
-        self._session.receive_frames(frames, recv_ns)
+        sink = self._engine.sink if len(frames) == 1 else None
+        if sink is not None and self._session.pour(frames[0], recv_ns, sink):
+            self._engine.poured(recv_ns)
+        else:
+            self._session.receive_frames(frames, recv_ns)
         return self._decide(recv_ns)
 
     def timer(self, now_ns: int) -> D:

@@ -30,6 +30,8 @@ ACCOUNT_LOSS_LIMIT, ACCOUNT_LOSS_WINDOW_NS = 3, 60 * _SECOND_NS
 LONGEST_MAINTENANCE_NS = 12 * 3600 * _SECOND_NS
 CONNECTIONS_LIMIT = "CONNECTIONS_LIMIT_EXCEEDED"
 CONNECTIONS_PAUSE_NS = 15 * _SECOND_NS
+# The phases in which both spots and depth are taken, the longest first: asked once a batch.
+_TAKES_ALL = tuple(phase for phase in reversed(Phase) if phase.has_spots and phase.has_depth)
 
 
 class Walk:
@@ -68,6 +70,13 @@ class Walk:
     def is_deaf(self) -> bool:
         """Whether there is no link, or none that counts."""
         return self.phase is Phase.CLOSED or self.is_over
+
+    @property
+    def market_account_id(self) -> int | None:
+        """The account whose spots and depth are both taken now; None while they are not."""
+        if self.phase in _TAKES_ALL and self.fatal is None and self.wants_disconnect is None:
+            return self.handshake.account_id
+        return None
 
     # Forward.
 

@@ -41,6 +41,7 @@ from bot.engine.trader import Trader
 from bot.engine.watched_sizes import WatchedSizes
 from bot.execution.fill_quality import FillQuality
 from bot.market.book import BookArrays
+from bot.market.delta_sink import DeltaSink
 from bot.market.evaluator import Evaluator, Features
 from bot.market.symbols import SymbolSpec
 from bot.sizing.bound import Bound
@@ -171,6 +172,11 @@ class Engine:
     def _is_closing(self) -> bool:
         return self._guard.is_flattening or (self._stopping and self._settings.flatten_on_stop)
 
+    @property
+    def sink(self) -> DeltaSink | None:
+        """The books, as a taker of delta rows; None before the symbols are known. Then call `poured`."""
+        return self._evaluator.sink if self._evaluator else None
+
     # -- events -------------------------------------------------------------------------------------------------
 
     def receive(self, event: ev.Event) -> None:
@@ -203,6 +209,11 @@ class Engine:
                     self._stopping = True
             case ev.UsualRestored():
                 self._usual = event.contents
+
+    def poured(self, recv_ns: int) -> None:
+        """Take in that `sink` was given rows, as if an event had brought them."""
+        assert self._evaluator is not None
+        self._evaluator.looked_ns = recv_ns
 
     def _session_changed(self, event: ev.ReadinessChanged) -> None:
         self._readiness.session = event.reasons

@@ -1,52 +1,62 @@
-"""One batch into the evaluator's tables, as a call that costs little: two blocks of bytes in place of five tables.
+"""A batch for the evaluator with one argument instead of arrays: the place of a context that says where they lie.
 
-A compiled call pays for every array it is given, most of all for structured ones; of a batch of one message that would
-be a third of the time. So the tables that belong together lie in one block each, and are cut out of it behind the call.
+How it works: `CONTEXT` is one record with the addresses and sizes of what an evaluator owns; the compiled functions lay
+the structured arrays over it and call the loop. The evaluator renews the record when its tables grow.
 """
 
-import numpy as np
-from numba import njit
+from functools import cache
+from typing import Any
 
-from bot.market.book import HEAD, LEVEL, QUOTE
+import numpy as np
+from numba import carray, cfunc, njit
+
+from bot.market.book import HEAD, LEVEL, QUOTE, BookArrays
+from bot.market.delta import DELTA
+from bot.market.delta_sink import SINK_SIGNATURE
 from bot.market.estimators import receive
 from bot.market.feature_table import FEATURES
+from bot.market.memory import address, pointer
 from bot.market.state import STATE
 
-_HEAD_BYTES, _QUOTE_BYTES, _STATE_BYTES = HEAD.itemsize, QUOTE.itemsize, STATE.itemsize
+_PLACES = ("heads", "quotes", "levels", "state", "table")
+_SIZES = ("symbol_count", "slots", "room")
+CONTEXT = np.dtype([(name, np.int64) for name in (*_PLACES, *_SIZES)], align=True)
+"""Addresses of the arrays, and the sizes that they do not have in common: quotes and levels a symbol."""
 
 
-def evaluator_memory(symbol_count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return a block of bytes, and in it the state, (S,) of `STATE`, and the features, (S,) of `FEATURES`; all zero."""
-    state_bytes = symbol_count * _STATE_BYTES
-    memory = np.zeros(state_bytes + symbol_count * FEATURES.itemsize, np.uint8)
-    return memory, memory[:state_bytes].view(STATE), memory[state_bytes:].view(FEATURES)
+def new_context(books: BookArrays, state: np.ndarray, table: np.ndarray) -> np.ndarray:
+    """Return the context of these arrays, (1,) of `CONTEXT`; it is good while they are alive."""
+    places = map(address, (books.heads, books.quotes, books.levels, state, table))
+    return np.array([(*places, *books.quotes.shape, books.levels.shape[2])], CONTEXT)
 
 
 @njit(cache=True, error_model="numpy")
-def receive_batch(
-    books: np.ndarray,
-    memory: np.ndarray,
-    rows: np.ndarray,
-    start: int,
-    now_ns: int,
-    symbol_count: int,
-    slots: int,
-    room: int,
-) -> int:
-    """Do what `estimators.receive` does. Return what it returns.
-
-    Args: `books` the memory of books with room for `slots` quotes and `room` levels; `memory` as of `evaluator_memory`.
-    """
-    quotes_at = symbol_count * _HEAD_BYTES
-    levels_at = quotes_at + symbol_count * slots * _QUOTE_BYTES
-    state_bytes = symbol_count * _STATE_BYTES
+def _receive(context: int, rows: int, count: int, start: int, now_ns: int) -> int:
+    c = carray(pointer(context), (1,), CONTEXT)[0]
+    symbols = c.symbol_count
     return receive(
-        books[quotes_at:levels_at].view(QUOTE).reshape((symbol_count, slots)),
-        books[levels_at:].view(LEVEL).reshape((2, symbol_count, room)),
-        books[:quotes_at].view(HEAD),
-        memory[:state_bytes].view(STATE),
-        memory[state_bytes:].view(FEATURES),
-        rows,
+        carray(pointer(c.quotes), (symbols, c.slots), QUOTE),
+        carray(pointer(c.levels), (2, symbols, c.room), LEVEL),
+        carray(pointer(c.heads), (symbols,), HEAD),
+        carray(pointer(c.state), (symbols,), STATE),
+        carray(pointer(c.table), (symbols,), FEATURES),
+        carray(pointer(rows), (count,), DELTA),
         start,
         now_ns,
     )
+
+
+@njit(cache=True, error_model="numpy")
+def receive_batch(context: int, rows: np.ndarray, start: int, now_ns: int) -> int:
+    """Do what `estimators.receive` does. Return what it returns. Args: `context` the address of one."""
+    return _receive(context, rows.ctypes.data, rows.shape[0], start, now_ns)
+
+
+@cache
+def batch_function() -> Any:
+    """Return the same as a C function of `SINK_SIGNATURE`; compiled, or loaded, when it is first asked for."""
+    return cfunc(SINK_SIGNATURE, cache=True)(_take)
+
+
+def _take(context: int, rows: int, count: int, now_ns: int) -> int:
+    return _receive(context, rows, count, 0, now_ns)

@@ -50,7 +50,7 @@ class BookArrays(NamedTuple):
     """The state of S books.
 
     Shapes: `quotes` (S, H) of `QUOTE`, H a power of two; `levels` (2, S, L) of `LEVEL` with side first; `heads` (S,) of
-        `HEAD`; all of them are views of `memory`, (B,) bytes, heads first, then quotes, then levels.
+        `HEAD`.
     Units: prices in 1/100000, sizes in 0.01 base unit, `born_ns` when the id came up at its present price. A level's
         `key` is the price for bids and minus the price for asks, ascending, so that the best level of either side is
         the last.
@@ -60,26 +60,15 @@ class BookArrays(NamedTuple):
     quotes: np.ndarray
     levels: np.ndarray
     heads: np.ndarray
-    memory: np.ndarray
 
 
 def empty_books(symbol_count: int, quotes: int = 256, levels: int = 128) -> BookArrays:
     """Return empty books for `symbol_count` symbols with room for `quotes` / 2 quotes (a power of two) and `levels`."""
-    quotes_at, levels_at, end = _places(symbol_count, quotes, levels)
-    memory = np.zeros(end, np.uint8)
     return BookArrays(
-        memory[quotes_at:levels_at].view(QUOTE).reshape(symbol_count, quotes),
-        memory[levels_at:].view(LEVEL).reshape(2, symbol_count, levels),
-        memory[:quotes_at].view(HEAD),
-        memory,
+        np.zeros((symbol_count, quotes), QUOTE),
+        np.zeros((2, symbol_count, levels), LEVEL),
+        np.zeros(symbol_count, HEAD),
     )
-
-
-def _places(symbol_count: int, quotes: int, levels: int) -> tuple[int, int, int]:
-    """Return where in the memory of books the quotes begin, where the levels do, and where it ends."""
-    quotes_at = symbol_count * HEAD.itemsize
-    levels_at = quotes_at + symbol_count * quotes * QUOTE.itemsize
-    return quotes_at, levels_at, levels_at + 2 * symbol_count * levels * LEVEL.itemsize
 
 
 def grown(books: BookArrays) -> BookArrays:

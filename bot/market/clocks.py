@@ -61,7 +61,7 @@ def _judge(st: Record, tb: Record, now_ns: int) -> None:
         st.pending_ns = -1
         st.closed_ns = now_ns  # silence and a lopsided book count from the opening on
         return
-    found = np.empty(9)
+    found = st.signs
     signs(st, tb, now_ns, found)
     move_level(st, tb, score_of(found), level_for(found[JUMP]), now_ns)
 

@@ -56,10 +56,11 @@ def signs(st: Record, tb: Record, now_ns: int, out: np.ndarray) -> None:
     """Write the nine signs of a symbol, each 0 (calm) to 1, in the order of `SIGNS`. Shapes: `out` (9,)."""
     out[:] = 0.0
     log_ratio = log_spread(st, tb) - st.usual[U_SPREAD]
+    times_usual = math.exp(log_ratio) if log_ratio > 0 else 1.0  # below 2 nothing shows; NaN shows nothing either
     if st.overall_n[U_SPREAD] >= _LEAST_TICKS_Z or st.usual_days > 0:
         out[0] = ramp(log_ratio / st.usual_deviation, 3.0, 6.0)
     if st.overall_n[U_SPREAD] >= _LEAST_TICKS or st.usual_days > 0:
-        out[1] = ramp(math.exp(log_ratio), 3.0, 8.0)
+        out[1] = ramp(times_usual, 3.0, 8.0)
     if st.overall_n[U_DEPTH] >= _LEAST_TICKS or st.usual_days > 0:
         out[2] = lost_depth(st, (tb.bid_weighted_units + tb.ask_weighted_units) / 2)
     if st.lopsided_ns >= 0:
@@ -67,16 +68,17 @@ def signs(st: Record, tb: Record, now_ns: int, out: np.ndarray) -> None:
     # A jump, and many quotes, are bad signs as far as liquidity is strained: by themselves they are news, or a busy
     # morning. Only a jump beyond all measure needs no company.
     jumped = jump(st, tb)
-    strain = max(ramp(math.exp(log_ratio), _STRAIN_LOW, _STRAIN_HIGH), out[2])
+    strain = max(ramp(times_usual, _STRAIN_LOW, _STRAIN_HIGH), out[2])
     out[JUMP] = max(min(ramp(jumped, 5.0, 10.0), strain), ramp(jumped, 15.0, 30.0))
     out[5] = min(ramp(st.rate_z, 4.0, 8.0), strain)
     newest_ns = max(st.spot_ns, st.depth_ns)
-    if newest_ns >= 0:
+    silent_s = (now_ns - max(newest_ns, st.closed_ns)) / 1e9
+    if newest_ns >= 0 and silent_s > _STALE_LOW_S:
         gap_s = math.exp(st.usual[U_GAP]) if math.isfinite(st.usual[U_GAP]) else 0.0
         if st.overall_n[U_GAP] < _LEAST_GAPS and st.usual_days == 0:
             gap_s = max(gap_s, _UNKNOWN_GAP_S)
         low, high = max(2.0 * gap_s, _STALE_LOW_S), max(6.0 * gap_s, _STALE_HIGH_S)
-        out[6] = ramp((now_ns - max(newest_ns, st.closed_ns)) / 1e9, low, high)
+        out[6] = ramp(silent_s, low, high)
     if math.isfinite(st.fill_q10):
         out[7] = 1.0 - ramp(st.fill_q10, 0.3, 0.6)
     if st.crossed_ns >= 0:

@@ -10,10 +10,12 @@ from collections.abc import Mapping
 import numpy as np
 
 from bot.market import book
-from bot.market.batch import evaluator_memory, receive_batch
+from bot.market.batch import batch_function, new_context, receive_batch
 from bot.market.book import BookArrays
 from bot.market.delta import DELTA
-from bot.market.feature_table import Features, forget, views
+from bot.market.delta_sink import DeltaSink
+from bot.market.feature_table import Features, forget, unknown_features, views
+from bot.market.memory import address
 from bot.market.seasonality import Seasonality
 from bot.market.state import EvaluatorSettings, forget_link, new_state
 
@@ -35,10 +37,12 @@ class Evaluator:
 
     def __init__(self, pips: np.ndarray, settings: EvaluatorSettings) -> None:
         count = len(pips)
-        self._keep(book.empty_books(count))
-        self._memory, self._state, self._table = evaluator_memory(count)
-        self._state[:] = new_state(np.asarray(pips, np.float64), settings)
-        forget(self._table)
+        self._state, self._table = new_state(np.asarray(pips, np.float64), settings), unknown_features(count)
+        self._books = book.empty_books(count)
+        self._context = new_context(self._books, self._state, self._table)
+        self._context_at = address(self._context)
+        self.sink = DeltaSink.of(batch_function(), self._context)
+        """Takes delta rows as `apply` does; who has used it says so in `looked_ns`."""
         self._views = views(self._table)
         self._changed = self._state["changed"]
         self._spot_ns, self._depth_ns = self._state["spot_ns"], self._state["depth_ns"]
@@ -84,14 +88,14 @@ class Evaluator:
             rows = rows.view()
             rows.flags.writeable = False  # one array type, so the loop is compiled once
         self.looked_ns = now_ns
-        start = receive_batch(self._books_memory, self._memory, rows, 0, now_ns, *self._room)
+        start = receive_batch(self._context_at, rows, 0, now_ns)
         while start < len(rows):
             self._keep(book.grown(self._books))
-            start = receive_batch(self._books_memory, self._memory, rows, start, now_ns, *self._room)
+            start = receive_batch(self._context_at, rows, start, now_ns)
 
     def _keep(self, books: BookArrays) -> None:
-        self._books, self._books_memory = books, books.memory
-        self._room = (*books.quotes.shape, books.levels.shape[2])
+        self._books = books
+        self._context[:] = new_context(books, self._state, self._table)
 
     def advance(self, now_ns: int) -> None:
         """Let time pass without news: what is due by the clock is done."""

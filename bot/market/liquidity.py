@@ -30,15 +30,24 @@ def weighted_depth(levels: np.ndarray, side: int, s: int, count: int, mid: float
     Levels on the wrong side of `mid` count in full, as order flow wants it (models 6.3); in a book that is not crossed
     this is models 3.2.
     """
-    total, farthest = 0.0, math.inf
+    total, weight, factor, gap_before, farthest = 0.0, 1.0, 1.0, 0, math.inf
     for i in range(count - 1, -1, -1):
-        price = abs(levels[side, s, i].key) / E5
+        key = levels[side, s, i].key
+        price = abs(key) / E5
         u = (price - mid) / length if side == ASK else (mid - price) / length
         if i == count - 1:
             farthest = max(u, 0.0) + _FAR  # of the best, not of mid: an exploding spread must not empty the book
         if u > farthest:
             break
-        total += levels[side, s, i].size * (math.exp(-u) if u > 0 else 1.0)
+        if weight < 1.0:
+            # The level before weighed less than 1, so this one weighs a factor less than that. Gaps repeat.
+            gap = levels[side, s, i + 1].key - key
+            if gap != gap_before:
+                factor, gap_before = math.exp(-gap / (E5 * length)), gap
+            weight *= factor
+        elif u > 0:
+            weight = math.exp(-u)
+        total += levels[side, s, i].size * weight
     return total / 100.0
 
 

@@ -20,6 +20,7 @@ U_SPREAD, U_DEPTH, U_COST, U_IMPACT, U_LAMBDA, U_VOLATILITY, U_GAP, U_SIZE = ran
 USUAL_NAMES = ("spread", "depth", "cost", "impact", "lambda", "volatility", "gap", "size")
 USUALS = len(USUAL_NAMES)
 
+SIGN_COUNT = 9  # of a crisis (models 12)
 LEVELS = 5  # of the multi-level order flow (models 6.2)
 
 
@@ -154,6 +155,7 @@ STATE = np.dtype(
         ("usual_deviation", _F),
         ("usual_days", _F),
         # Crisis (models 12).
+        ("signs", _F, (SIGN_COUNT,)),
         ("level_ns", _I),
         ("entered_ns", _I),
         ("pending_level", _I),

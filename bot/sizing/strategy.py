@@ -82,7 +82,8 @@ class Strategy(Protocol):
     def factors(self, table: np.ndarray, side: np.ndarray) -> np.ndarray:
         """Return the factors of leverage, (F, S) in the order of `factor_names`.
 
-        Shapes: `table` (S,) of `FEATURES`; `side` (S,) of -1, 0, 1, NaN where it is unknown.
+        Shapes: `table` (S,) of `FEATURES`; `side` (S,) of -1, 0, 1, NaN where it is unknown. The result may be good
+            until the next call only.
         Missing: NaN where a factor is unknown; such a symbol is held and may not grow.
         """
         ...

@@ -10,10 +10,9 @@ import platform
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numba import njit
+from numba import carray, cfunc, njit
 
 import strategies
 from bench_peers.latency import decision_rows, ledger_rows
@@ -25,7 +24,10 @@ from bot.ctrader.framing import FrameReader
 from bot.engine.events import MarketDataChanged
 from bot.market import book
 from bot.market.delta import DEPTH_ASK, DEPTH_BID, DEPTH_DELETE, END_DEPTH, delta_rows
+from bot.market.delta_sink import SINK_SIGNATURE, DeltaSink
 from bot.market.evaluator import Evaluator, EvaluatorSettings
+from bot.market.memory import address, pointer
+from bot.market.state import STATE
 from bot.sim.listing import default_symbols
 
 FRAMES_A_BATCH = (1, 16, 64)
@@ -36,14 +38,25 @@ _FRAME_NS = 1_000_000  # between two frames, however many come at once: the cloc
 _LEFT_OUT = ("malformed", "unknown_types", "unexpected", "market_data_ignored", "unknown_symbols", "bad_quotes")
 
 
+_PRODUCT = np.dtype(
+    [(name, np.int64) for name in ("factors", "factor_count", "wanted", "state", "leverage", "symbols")]
+)
+
+
 @njit
-def wish(factors: np.ndarray, wanted: np.ndarray, changed: np.ndarray, leverage: np.ndarray) -> None:
+def multiply(place: int) -> None:
     """Multiply the base with the factors of every symbol, and take the marks of what has changed off."""
-    for s in range(len(leverage)):
-        leverage[s] = wanted[s]
-        for f in range(len(factors)):
-            leverage[s] *= factors[f, s]
-        changed[s] = 0
+    c = carray(pointer(place), (1,), _PRODUCT)[0]
+    factors = carray(pointer(c.factors), (c.factor_count, c.symbols), np.float64)
+    wanted = carray(pointer(c.wanted), (c.symbols,), np.float64)
+    leverage = carray(pointer(c.leverage), (c.symbols,), np.float64)
+    state = carray(pointer(c.state), (c.symbols,), STATE)
+    for s in range(c.symbols):
+        product = wanted[s]
+        for f in range(c.factor_count):
+            product *= factors[f, s]
+        leverage[s] = product
+        state[s].changed = 0
 
 
 class Market:
@@ -60,12 +73,23 @@ class Market:
         self._strategy = strategies.load(STRATEGY, {}).bound(specs, self._wanted)
         self._side = np.ones(len(specs))
         self.leverage = self._wanted.copy()
+        factors = self._strategy.factors(self.evaluator.table, self._side)
+        self._product = np.array(
+            [
+                (
+                    *(address(factors), len(factors), address(self._wanted)),
+                    *(address(self.evaluator.state), address(self.leverage), len(specs)),
+                )
+            ],
+            _PRODUCT,
+        )
+        self._product_at, self._kept = address(self._product), factors
+        self._factors, self._table = self._strategy.factors, self.evaluator.table
 
-    def take(self, rows: np.ndarray, now_ns: int) -> None:
-        evaluator = self.evaluator
-        evaluator.apply(rows, now_ns)
-        factors = self._strategy.factors(evaluator.table, self._side)
-        wish(factors, self._wanted, evaluator.changed, self.leverage)
+    def weigh(self) -> None:
+        """Find the leverage of every symbol, by the strategy's factors: it writes them into the same array each time."""
+        self._factors(self._table, self._side)
+        multiply(self._product_at)
 
     def imbalance(self, symbol: int) -> float:
         """Return the imbalance of the five best levels of a symbol's book."""
@@ -73,18 +97,37 @@ class Market:
         return (bid - ask) / (bid + ask)
 
 
+@cfunc(SINK_SIGNATURE)
+def _drop(_context: int, _rows: int, count: int, _now_ns: int) -> int:
+    return count
+
+
+DROP = DeltaSink.of(_drop, np.empty(0))
+
+
 class Wire:
-    """A READY session and a frame reader: bytes of the stream to market data events."""
+    """A READY session and a frame reader: bytes of the stream to books, or to nothing."""
 
     def __init__(self) -> None:
         self._bot = ready_bot(trading_config())
         self._session, self._reader, self._now_ns = self._bot.run.session, FrameReader(), self._bot.now_ns
+        self._session.events()
 
-    def receive(self, data: bytes) -> list[Any]:
-        frames = self._reader.receive(data)
-        self._now_ns += len(frames) * _FRAME_NS
-        self._session.receive_frames(frames, self._now_ns)
-        return self._session.events()
+    def deliver(self, data: bytes, evaluator: Evaluator) -> int:
+        """Take a read of the socket as `Pipeline.batch` and the engine do; return the time of it."""
+        frames, session = self._reader.receive(data), self._session
+        self._now_ns = now_ns = self._now_ns + len(frames) * _FRAME_NS
+        if len(frames) > 1 or not session.pour(frames[0], now_ns, evaluator.sink):
+            session.receive_frames(frames, now_ns)
+            for event in session.events():
+                assert isinstance(event, MarketDataChanged)
+                evaluator.apply(event.rows, event.recv_ns)
+        return now_ns
+
+    def decode(self, data: bytes) -> None:
+        """Read frames for a sink that drops the rows."""
+        for frame in self._reader.receive(data):
+            self._session.pour(frame, self._now_ns, DROP)
 
     def check(self, frames: int) -> None:
         """Raise unless the session has understood all it was given."""
@@ -97,7 +140,7 @@ class Wire:
 def decoding(wire: Wire, deliveries: list[bytes]) -> Callable[[], None]:
     def run() -> None:
         for data in deliveries:
-            wire.receive(data)
+            wire.decode(data)
 
     return run
 
@@ -105,10 +148,12 @@ def decoding(wire: Wire, deliveries: list[bytes]) -> Callable[[], None]:
 def whole_path(wire: Wire, deliveries: list[bytes]) -> Callable[[], None]:
     market = Market()
 
+    deliver, weigh, evaluator = wire.deliver, market.weigh, market.evaluator
+
     def run() -> None:
         for data in deliveries:
-            for event in wire.receive(data):
-                market.take(event.rows, event.recv_ns)
+            deliver(data, evaluator)
+            weigh()
 
     return run
 
@@ -141,12 +186,11 @@ def books_only(batches: list[np.ndarray], events_each: int) -> Callable[[], None
 def imbalances(wire: Wire, deliveries: list[bytes]) -> Iterator[float]:
     """Yield the imbalance after each depth event, from the bytes on."""
     market = Market()
+    depth_ns = market.evaluator.state["depth_ns"]
     for data in deliveries:
-        for event in wire.receive(data):
-            assert isinstance(event, MarketDataChanged)
-            market.take(event.rows, event.recv_ns)
-            if event.rows["kind"][-1] == END_DEPTH:
-                yield market.imbalance(int(event.rows["symbol"][-1]))
+        now_ns = wire.deliver(data, market.evaluator)
+        for symbol in np.flatnonzero(depth_ns == now_ns):
+            yield market.imbalance(int(symbol))
 
 
 def main() -> None:

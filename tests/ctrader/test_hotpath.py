@@ -53,7 +53,7 @@ def standing(session: Session, now_ns: int) -> dict[str, Any]:
         "waiting": [r.message_id for r in session.requests._pending.values()],
         "outcomes": session.requests.outcomes,
         "token": session.token.need,
-        "heard_ns": session._outbox._heard_ns,
+        "heard_ns": session._outbox.heard_ns,
         "sent": session.data_to_send(now_ns),
         "due_ns": session.next_timeout_ns(),
     }

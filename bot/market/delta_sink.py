@@ -1,0 +1,51 @@
+"""Who takes delta rows as they are decoded: a compiled function, known by its address, and what it works on.
+
+How it works: the decoder and the books do not know each other, and yet a row need not become a Python object between
+them: the decoder's compiled loop calls whatever sink it is given.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numba import types
+from numba.core.cgutils import ir
+from numba.extending import intrinsic
+
+from bot.market.memory import address
+
+SINK_SIGNATURE = types.int64(types.int64, types.int64, types.int64, types.int64)
+"""(context, address of the first row, number of rows, receive time in ns) -> how many rows were taken.
+
+Rows are of `bot.market.delta.DELTA`, whole messages. Fewer are taken when there is no room for the next: nothing of the
+rest is applied, and the caller hands it over again by another way, once there is room.
+"""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DeltaSink:
+    """A taker of delta rows. Args: `function` the address of a C function of `SINK_SIGNATURE`; `context` what it needs.
+
+    Invariant: it holds what lies at either address, so both are good while it lives.
+    """
+
+    function: int
+    context: int
+    owners: tuple[Any, ...]
+
+    @classmethod
+    def of(cls, compiled: Any, context: np.ndarray) -> "DeltaSink":
+        """Return the sink of a `numba.cfunc` that works on a context array."""
+        return cls(compiled.address, address(context), (compiled, context))
+
+
+@intrinsic
+def pour(typing_context: Any, function: Any, context: Any, rows: Any, count: Any, now_ns: Any) -> Any:  # noqa: ARG001
+    """Call a sink's function. Compiled code only."""
+    word = ir.IntType(64)
+    kind = ir.FunctionType(word, [word] * 4)
+
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return builder.call(builder.inttoptr(arguments[0], kind.as_pointer()), list(arguments[1:]))
+
+    return types.int64(*[types.int64] * 5), generate
