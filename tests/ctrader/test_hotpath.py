@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import wire_reader as wire
+from collecting_sink import CollectingSink
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scripted_venue import ACCOUNT, START, account_list, build, error, plan, ready_venue
@@ -16,7 +17,7 @@ from test_session_meets_venue import Wire, of, order
 from test_translate import wire_deal, wire_order, wire_position
 
 from bot.ctrader import hotpath
-from bot.ctrader.hotpath import ROOM_ROWS, HotPath, field_tag
+from bot.ctrader.hotpath import ROOM_ROWS, HotPath, field_tag, pour_frame
 from bot.ctrader.inbound import read_frame
 from bot.ctrader.market_feed import MarketFeed
 from bot.ctrader.phases import Phase
@@ -25,12 +26,13 @@ from bot.ctrader.schema import envelope, message
 from bot.ctrader.session import Session
 from bot.ctrader.token import TokenStep
 from bot.engine.events import Event, ExecutionReported, MarketDataChanged
-from bot.market.delta import DELTA, DEPTH_DELETE, END_DEPTH
+from bot.market.delta import DELTA, DEPTH_DELETE, END_DEPTH, END_SPOT, SPOT_ASK, SPOT_BID
 
 KNOWN = [11, 12]  # the symbols of a ready session: EURUSD and USDJPY
 INDEX = {11: 0, 12: 1, 13: 2}
 HOT_PATH = HotPath()
 HOT_PATH.learn(INDEX)
+SINK = CollectingSink()
 
 
 # What is compared.
@@ -39,6 +41,18 @@ HOT_PATH.learn(INDEX)
 def told(events: Sequence[Event]) -> list[Any]:
     """Return events so that they can be compared; rows as bytes."""
     return [(e.recv_ns, e.rows.tobytes()) if isinstance(e, MarketDataChanged) else e for e in events]
+
+
+def whole(told_events: Sequence[Any]) -> list[Any]:
+    """Return the same with neighbouring rows of one time in one piece."""
+    joined: list[Any] = []
+    for event in told_events:
+        before = joined[-1] if joined else None
+        if isinstance(event, tuple) and isinstance(before, tuple) and before[0] == event[0]:
+            joined[-1] = (event[0], before[1] + event[1])
+        else:
+            joined.append(event)
+    return joined
 
 
 def standing(session: Session, now_ns: int) -> dict[str, Any]:
@@ -63,10 +77,18 @@ def agree(batched: Session, single: Session, batches: Sequence[Sequence[bytes]],
     """Give one session batches and the other their frames; they must stand at the same place after each of them."""
     for batch in batches:
         now_ns += 1
-        batched.receive_frames(batch, now_ns)
+        is_poured = len(batch) == 1 and batched.pour(batch[0], now_ns, SINK.sink)
+        if not is_poured:
+            batched.receive_frames(batch, now_ns)
         for body in batch:
             single.receive_frame(body, now_ns)
-        assert standing(batched, now_ns) == standing(single, now_ns), [body.hex() for body in batch]
+        found = standing(batched, now_ns)
+        poured = SINK.take()
+        assert poured == (0, b"") or is_poured
+        if is_poured:
+            assert found["events"] == [], "what was poured is not told once more"
+            found["events"] = [poured]
+        assert found == standing(single, now_ns), [body.hex() for body in batch]
         assert redact_frames(batch, batched.loud_frames) == [redact_frame(body) for body in batch]
 
 
@@ -75,7 +97,8 @@ def quick(body: bytes) -> tuple[np.ndarray, int] | None:
     at, start, rows, bad, is_loud = HOT_PATH.read(*HOT_PATH.join([body]), 0, 0, ACCOUNT)
     assert (at, start) == ((0, 0) if is_loud else (1, len(body)))
     assert rows == b"" or not is_loud
-    assert HOT_PATH.read_one(body, ACCOUNT) == (None if is_loud else (rows, bad))
+    left = pour_frame(body, ACCOUNT, 7, HOT_PATH.lane, SINK.sink.function, SINK.sink.context)
+    assert (left, SINK.take()) == ((-1, (0, b"")) if is_loud or bad else (0, (7, rows)))
     return None if is_loud else (np.frombuffer(rows, DELTA), bad)
 
 
@@ -409,6 +432,33 @@ def test_rows_that_were_handed_out_are_never_written_again() -> None:
     assert [(e.recv_ns - START, int(e.rows["price_e5"][0])) for e in kept] == [(1, 1), (2, 2), (3, 3)]
 
 
+def test_a_frame_is_poured_only_when_nothing_waits_to_be_told_and_what_is_left_over_is_told_next() -> None:
+    session, spot = ready_venue().session, envelope(build("SpotEvent", symbolId=11, bid=5, ask=6))
+    session.events()
+    session.receive_frames([spot], START)
+    assert not session.pour(spot, START + 1, SINK.sink), "the rows of the frame before have not been told"
+    session.events()
+    messages = session.counters["messages"]
+    small = CollectingSink(room=1)
+    assert session.pour(spot, START + 2, small.sink)
+    assert session.counters["messages"] == messages + 1 and session.loud_frames == ()
+    assert not session.pour(spot, START + 3, SINK.sink), "two rows found no room, and come first"
+    (event,) = session.events()
+    assert isinstance(event, MarketDataChanged) and event.recv_ns == START + 2
+    taken = np.frombuffer(small.take()[1], DELTA)
+    assert [*taken["kind"], *event.rows["kind"]] == [SPOT_BID, SPOT_ASK, END_SPOT]
+    assert session.pour(spot, START + 4, SINK.sink) and SINK.take()[0] == START + 4
+
+
+def test_a_link_that_is_given_up_pours_nothing() -> None:
+    session, spot = ready_venue().session, envelope(build("SpotEvent", symbolId=11, bid=5))
+    session.events()
+    session.connection_lost(START, "cut")
+    session.events()
+    assert not session.pour(spot, START + 1, SINK.sink)
+    assert SINK.take() == (0, b"")
+
+
 def test_nothing_received_is_a_batch_like_any_other() -> None:
     agree(ready_venue().session, ready_venue().session, [[], [envelope(build("SpotEvent", symbolId=11, bid=5))], []])
 
@@ -420,6 +470,7 @@ class TwinWire(Wire):
         self.twin = Session(plan(environment="simulator"))
         self.random = np.random.default_rng(seed)
         self.quiet_count = 0
+        self.poured: list[tuple[int, bytes]] = []
         super().__init__()
 
     def connect(self) -> None:
@@ -440,7 +491,10 @@ class TwinWire(Wire):
                 batch, waiting = waiting[:count], waiting[count:]
                 if self.random.random() < 0.2:
                     batch.insert(0, envelope(message("ProtoHeartbeatEvent")()))
-                self.session.receive_frames(batch, self.now_ns)
+                if len(batch) == 1 and self.session.pour(batch[0], self.now_ns, SINK.sink):
+                    self.poured.append(SINK.take())
+                else:
+                    self.session.receive_frames(batch, self.now_ns)
                 for body in batch:
                     self.twin.receive_frame(body, self.now_ns)
                 if self.session.ready:
@@ -458,7 +512,9 @@ class TwinWire(Wire):
     def compare(self) -> list[Event]:
         """Compare the two, and return what the first one told."""
         mine, other = self.session.events(), self.twin.events()
-        assert told(mine) == told(other)
+        # Whatever was poured came before what waits now.
+        poured, self.poured = self.poured, []
+        assert whole(poured + told(mine)) == whole(told(other))
         assert +self.session.counters == +self.twin.counters
         assert self.session.phase is self.twin.phase
         return mine
@@ -491,10 +547,10 @@ def test_one_compiled_form_reads_everything_so_that_none_is_compiled_while_price
     session.receive_frames([*whole_events(), b"\xff", *whole_events()], START)
     hot_path = HotPath()
     hot_path.read(*hot_path.join([b""]), 0, 0, 1)  # what `bot.app.warm_up` does
-    hot_path.read_one(b"", 1)
+    pour_frame(b"", 1, 0, hot_path.lane, SINK.sink.function, SINK.sink.context)
     hot_path.accounts([b""])
     hot_path.accounts([b"", *whole_events()])
-    for compiled in (hotpath._scan, hotpath._scan_one, hotpath._accounts):
+    for compiled in (hotpath._scan, hotpath.pour_frame, hotpath._accounts):
         assert len(compiled.signatures) == 1
 
 
