@@ -140,6 +140,27 @@ def test_compiled_code_that_says_something_else_is_not_used(written, monkeypatch
     assert factor(strategy, calm_market(1)) == [1.0]
 
 
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("return base * {}['k']", "mine.py:2: KeyError: 'k' (on made-up features; mine may fail in a run too)"),
+        ("return base[:1]", "mine.py: returned shape (1,), and one number a symbol is (8,) (on made-up features; "),
+        ("return -base", "mine.py: returned -5 for symbol 0; a leverage is not below 0 unless the file says DIRECTION"),
+    ],
+)
+def test_a_function_that_fails_on_made_up_features_is_kept_and_says_so(written, line: str, said: str) -> None:
+    strategy = bound(written(f"def leverage(features, base):\n    {line}\n"), [5.0])
+    assert said in str(strategy.note)
+    assert "\n" not in str(strategy.note)
+
+
+def test_a_function_that_fails_on_made_up_features_may_work_on_those_of_a_market(written) -> None:
+    text = "def leverage(features, base):\n    assert features.mid[-1] > 0\n    return base / 2\n"
+    strategy = bound(written(text), [5.0])
+    assert "mine.py:2: AssertionError" in str(strategy.note)
+    assert (factor(strategy, calm_market(1)), strategy.problem) == ([0.5], None)
+
+
 # -- a class, and packages -----------------------------------------------------------------------------------------
 
 
