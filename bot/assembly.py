@@ -33,7 +33,7 @@ from bot.journal.usual_file import FILE_NAME, UsualKeeper, read_usual
 from bot.journal.writer import JournalWriter
 from bot.market.evaluator import Evaluator, EvaluatorSettings
 from bot.sizing.leverage import LeverageLimits, Pace
-from bot.sizing.strategy import Strategy, StrategyError
+from bot.sizing.strategy import Strategy, StrategyError, UnknownParameter
 
 # Parameters of the evaluator that a strategy's `parameters` may set beside its own.
 _EVALUATOR_PARAMETERS = {
@@ -79,6 +79,8 @@ def engine_settings(config: Config, run_id: str) -> EngineSettings:
     try:
         own, shared = _split_parameters(config.strategy.parameters)
         strategy = strategies.load(config.strategy.name, own, on_error=config.strategy.on_error)
+    except UnknownParameter as error:
+        raise config.error_at("strategy.parameters", str(error.beside(_EVALUATOR_PARAMETERS))) from None
     except StrategyError as error:
         key = "parameters" if config.strategy.name in strategies.BUILT_IN else "name"
         raise config.error_at(f"strategy.{key}", str(error)) from None

@@ -71,7 +71,13 @@ def test_parameters_go_to_the_strategy_and_to_the_evaluator() -> None:
 @pytest.mark.parametrize(
     ("parameters", "says"),
     [
-        ("{alhpa: 1}", "no parameter 'alhpa'; it has: alpha, floor, cap"),
+        (
+            "{alhpa: 1}",
+            "no parameter 'alhpa' (did you mean alpha?); it has: alpha, floor, cap; every strategy takes: liquidity_b",
+        ),
+        ("{exit_cost_bps: 5}", "no parameter 'exit_cost_bps' (did you mean exit_cost_cap_bps?); it has: alpha"),
+        ("{spread: 5}", "(did you mean spread_s?)"),
+        ("{qqq: 5}", "no parameter 'qqq'; it has: alpha, floor, cap; every strategy takes: "),
         ("{alpha: yes}", "must be a number"),
         ("{alpha: -1}", "alpha > 0"),
         ("{liquidity_base_s: 0}", "number above 0"),
@@ -83,6 +89,19 @@ def test_a_wrong_parameter_is_one_line_that_names_it(parameters: str, says: str)
         engine_settings(config(strategy=f"{{name: liquidity-weighted, parameters: {parameters}}}"), "r")
     assert says in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_an_unknown_parameter_of_a_strategy_file_names_the_file_and_what_every_strategy_takes(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(
+        "def leverage(features, base, *, share=1.0):\n    return base\n", encoding="utf-8"
+    )
+    given = f"{{name: {tmp_path / 'mine.py'}, parameters: {{flow: 5}}}}"
+    with pytest.raises(ConfigError) as caught:
+        engine_settings(config(strategy=given), "r")
+    assert str(caught.value).startswith("test.yaml:3: strategy.parameters: ")
+    said = f"{tmp_path / 'mine.py'}: strategy mine has no parameter 'flow' (did you mean flow_s?); it has: share; every"
+    assert said in str(caught.value)
+    assert str(caught.value).endswith("exit_cost_cap_bps")
 
 
 def test_the_cost_aware_band_and_the_crisis_guard_are_what_the_config_says() -> None:

@@ -20,7 +20,7 @@ from numba import njit
 
 from bot.market.feature_table import FIELDS, unknown_features, views
 from bot.market.symbols import SymbolSpec
-from bot.sizing.strategy import StrategyError, check_parameter
+from bot.sizing.strategy import StrategyError, UnknownParameter, check_parameter
 from bot.sizing.strategy_fault import StrategyFault, place, said
 
 _PROBE_SYMBOLS = 8
@@ -139,7 +139,7 @@ def _settled(name: str, function: Callable[..., Any], given: Mapping[str, object
         raise StrategyError(f"strategy {name} needs `def leverage(features, base, *, my_parameter=0.5)`")
     for key, number in given.items():
         if key not in own:
-            raise StrategyError(f"strategy {name} has no parameter {key!r}; it has: {', '.join(own) or 'none'}")
+            raise UnknownParameter(name, key, own)
         check_parameter(name, key, number, own[key])
         own[key] = float(number) if isinstance(own[key], float) else number  # type: ignore[arg-type]
     return own

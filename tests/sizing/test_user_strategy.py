@@ -169,7 +169,7 @@ def test_a_class_is_a_strategy_with_its_own_factors_and_parameters(written) -> N
     assert (strategy.name, strategy.factor_names) == ("half", ("share",))
     assert factor(strategy, calm_market(2)) == [0.25, 0.25]
     assert strategy.expected_returns(calm_market(2)) is None
-    with pytest.raises(StrategyError, match="no parameter 'shear'; it has: share"):
+    with pytest.raises(StrategyError, match=r"no parameter 'shear' \(did you mean share\?\); it has: share"):
         bound(written(CLASS), [5.0], shear=1)
 
 
@@ -269,7 +269,7 @@ def test_a_file_that_cannot_be_used_is_one_line_with_file_and_line_number(writte
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"slop": 1}, "strategy mine has no parameter 'slop'; it has: slope"),
+        ({"slop": 1}, r"strategy mine has no parameter 'slop' \(did you mean slope\?\); it has: slope"),
         ({"slope": "steep"}, "parameter 'slope' of strategy mine must be a number, not 'steep'"),
         ({"slope": True}, "must be a number, not True"),
     ],
