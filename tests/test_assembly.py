@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from bot.assembly import (
+    Run,
     assemble,
     engine_settings,
     journal_header,
@@ -18,7 +19,9 @@ from bot.assembly import (
 )
 from bot.config import Config, ConfigError, parse_config
 from bot.config.secrets import ClientSecrets, Token
+from bot.engine.events import UsualRestored
 from bot.journal.reader import JournalReader
+from bot.market.evaluator import Evaluator, EvaluatorSettings
 
 CLIENT = ClientSecrets("the-client", "the-client-secret")
 TOKEN = Token("the-access-token", "the-refresh-token")
@@ -216,11 +219,26 @@ def test_without_a_file_of_usual_values_a_run_begins_to_learn(tmp_path: Path) ->
     assert usual_of(tmp_path, None, more="sizing: {time_of_day: false}\n") == ([], [], False)
 
 
+def test_accounts_that_share_a_state_folder_keep_their_usual_values_apart(tmp_path: Path) -> None:
+    def run(account_id: int) -> Run:
+        given = f"account: {{id: {account_id}}}\nstate: {{directory: '{tmp_path}'}}"
+        return assemble(config(given), CLIENT, TOKEN, "r")
+
+    learnt = Evaluator(np.ones(1), EvaluatorSettings()).usual_content(0)
+    for account_id, symbol in ((5, "EURUSD"), (6, "USDJPY")):
+        ended = run(account_id)
+        _, keeper = keep_usual(ended, lambda line: None)
+        assert keeper is not None
+        ended.engine.receive(UsualRestored(0, {symbol: learnt}))
+        keeper.write()
+    for account_id, symbol in ((5, "EURUSD"), (6, "USDJPY")):
+        ((event,), _) = keep_usual(run(account_id), lambda line: None)
+        assert isinstance(event, UsualRestored) and list(event.contents) == [symbol]
+
+
 def test_a_symbol_whose_usual_values_cannot_be_used_is_named_and_the_others_are_told(tmp_path: Path) -> None:
     known = assemble(config(), CLIENT, TOKEN, "r").engine
     assert known.usual() == {}
-    from bot.market.evaluator import Evaluator, EvaluatorSettings
-
     good = Evaluator(np.ones(1), EvaluatorSettings()).usual_content(0)
     symbols = {"EURUSD": good, "USDJPY": {"overall": "soon"}}
     text = json.dumps({"kind": "microlev usual values", "version": 1, "symbols": symbols})
