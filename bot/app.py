@@ -27,7 +27,7 @@ from bot.assembly import (
     open_ledger,
     user_state_folder,
 )
-from bot.config import Config, check_live, check_supported, check_together, client_secrets, load_token
+from bot.config import Config, check_live, check_together, client_secrets, load_token
 from bot.config.loading import OF_THE_PLACE
 from bot.config.secrets import ClientSecrets, Token
 from bot.config.token_file import write_token_file
@@ -86,7 +86,6 @@ def run_live(
     """
     configs = (config, *others)
     for each in configs:
-        check_supported(each)
         check_live(each, live)
     check_together(configs)
     client = client or client_secrets(config)

@@ -29,11 +29,11 @@ from bot.execution.paper import PaperVenue
 from bot.execution.plan import OrderStyle
 from bot.journal.format import JournalError
 from bot.journal.ledger import Ledger, LedgerError
-from bot.journal.usual_file import FILE_NAME, UsualKeeper, read_usual
+from bot.journal.usual_file import UsualKeeper, path_to_read, read_usual, usual_path
 from bot.journal.writer import JournalWriter
 from bot.market.evaluator import Evaluator, EvaluatorSettings
 from bot.sizing.leverage import LeverageLimits, Pace
-from bot.sizing.strategy import Strategy, StrategyError
+from bot.sizing.strategy import Strategy, StrategyError, UnknownParameter
 
 # Parameters of the evaluator that a strategy's `parameters` may set beside its own.
 _EVALUATOR_PARAMETERS = {
@@ -79,6 +79,8 @@ def engine_settings(config: Config, run_id: str) -> EngineSettings:
     try:
         own, shared = _split_parameters(config.strategy.parameters)
         strategy = strategies.load(config.strategy.name, own, on_error=config.strategy.on_error)
+    except UnknownParameter as error:
+        raise config.error_at("strategy.parameters", str(error.beside(_EVALUATOR_PARAMETERS))) from None
     except StrategyError as error:
         key = "parameters" if config.strategy.name in strategies.BUILT_IN else "name"
         raise config.error_at(f"strategy.{key}", str(error)) from None
@@ -256,20 +258,21 @@ def keep_usual(run: Run, tell: Callable[[str], None]) -> tuple[list[Event], Usua
     """
     if not run.config.effective_sizing().time_of_day:
         return [], None
-    path = state_directory(run.config) / FILE_NAME
+    path = usual_path(state_directory(run.config), run.config.account.id)
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
         tell(f"{path.parent}: usual values cannot be kept: {error.strerror}")
         return [], None
-    contents, trouble = read_usual(path)
+    source = path_to_read(path)
+    contents, trouble = read_usual(source)
     if trouble is not None:
         tell(trouble)
     for name in list(contents):
         try:
             Evaluator(np.ones(1), EvaluatorSettings()).restore_usual(0, contents[name])
         except ValueError as error:
-            tell(f"{path}: what it says of {name} cannot be used ({error}); that is learnt anew")
+            tell(f"{source}: what it says of {name} cannot be used ({error}); that is learnt anew")
             del contents[name]
     events: list[Event] = [UsualRestored(0, contents)] if contents else []
     return events, UsualKeeper(path, run.engine.usual, tell)

@@ -14,7 +14,7 @@ import numpy as np
 from numba import njit
 
 from bot.sizing.factors import liquidity
-from bot.sizing.strategy import Parametrised, StrategyError
+from bot.sizing.strategy import Parametrised, StrategyError, check_clips
 
 
 @njit(cache=True, error_model="numpy")
@@ -40,11 +40,9 @@ class LiquidityWeighted(Parametrised):
     factor_names: ClassVar[tuple[str, ...]] = ("liquidity",)
 
     def __post_init__(self) -> None:
-        if not (self.alpha > 0 and 0 < self.floor <= 1 <= self.cap):
-            raise StrategyError(
-                f"strategy liquidity-weighted needs alpha > 0 and 0 < floor <= 1 <= cap; "
-                f"it has alpha {self.alpha}, floor {self.floor}, cap {self.cap}"
-            )
+        check_clips(self.name, self.floor, self.cap)
+        if not self.alpha > 0:
+            raise StrategyError(f"strategy {self.name} needs alpha > 0; it has alpha {self.alpha}")
 
     def factors(self, table: np.ndarray, side: np.ndarray) -> np.ndarray:  # noqa: ARG002
         """Return the liquidity factor, (1, S); NaN where the liquidity ratio is unknown."""

@@ -13,8 +13,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from bot.sizing.guard import GuardedStrategy, OnError, place, said
-from bot.sizing.strategy import Strategy, StrategyError, check_parameter
+from bot.sizing.guard import GuardedStrategy, OnError
+from bot.sizing.strategy import Strategy, StrategyError, UnknownParameter, check_parameter
+from bot.sizing.strategy_fault import place, said
 from bot.sizing.user_function import FunctionStrategy
 
 GROUP = "microlev.strategies"
@@ -79,7 +80,10 @@ def _made(found: Any, name: str, source: str, parameters: Mapping[str, object], 
             return GuardedStrategy(_built(found, name, parameters), source, on_error)
         if inspect.isfunction(found):
             signed = bool(getattr(module, "DIRECTION", False))
-            return GuardedStrategy(FunctionStrategy(name, found, parameters, signed=signed), source, on_error)
+            made = FunctionStrategy(name, found, parameters, signed=signed, source=source)
+            return GuardedStrategy(made, source, on_error)
+    except UnknownParameter as error:
+        raise error.of_file(source) from error
     except StrategyError as error:
         where = place(error.__cause__, source) if error.__cause__ else source
         text = str(error)
@@ -99,7 +103,7 @@ def _built(user_class: Callable[..., Any], name: str, parameters: Mapping[str, o
     }
     for key, given in parameters.items():
         if key not in own:
-            raise StrategyError(f"strategy {name} has no parameter {key!r}; it has: {', '.join(own) or 'none'}")
+            raise UnknownParameter(name, key, own)
         check_parameter(name, key, given, own[key])
     return user_class(**parameters)
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from bot.assembly import (
+    Run,
     assemble,
     engine_settings,
     journal_header,
@@ -18,7 +19,9 @@ from bot.assembly import (
 )
 from bot.config import Config, ConfigError, parse_config
 from bot.config.secrets import ClientSecrets, Token
+from bot.engine.events import UsualRestored
 from bot.journal.reader import JournalReader
+from bot.market.evaluator import Evaluator, EvaluatorSettings
 
 CLIENT = ClientSecrets("the-client", "the-client-secret")
 TOKEN = Token("the-access-token", "the-refresh-token")
@@ -71,7 +74,13 @@ def test_parameters_go_to_the_strategy_and_to_the_evaluator() -> None:
 @pytest.mark.parametrize(
     ("parameters", "says"),
     [
-        ("{alhpa: 1}", "no parameter 'alhpa'; it has: alpha, floor, cap"),
+        (
+            "{alhpa: 1}",
+            "no parameter 'alhpa' (did you mean alpha?); it has: alpha, floor, cap; every strategy takes: liquidity_b",
+        ),
+        ("{exit_cost_bps: 5}", "no parameter 'exit_cost_bps' (did you mean exit_cost_cap_bps?); it has: alpha"),
+        ("{spread: 5}", "(did you mean spread_s?)"),
+        ("{qqq: 5}", "no parameter 'qqq'; it has: alpha, floor, cap; every strategy takes: "),
         ("{alpha: yes}", "must be a number"),
         ("{alpha: -1}", "alpha > 0"),
         ("{liquidity_base_s: 0}", "number above 0"),
@@ -83,6 +92,19 @@ def test_a_wrong_parameter_is_one_line_that_names_it(parameters: str, says: str)
         engine_settings(config(strategy=f"{{name: liquidity-weighted, parameters: {parameters}}}"), "r")
     assert says in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_an_unknown_parameter_of_a_strategy_file_names_the_file_and_what_every_strategy_takes(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(
+        "def leverage(features, base, *, share=1.0):\n    return base\n", encoding="utf-8"
+    )
+    given = f"{{name: {tmp_path / 'mine.py'}, parameters: {{flow: 5}}}}"
+    with pytest.raises(ConfigError) as caught:
+        engine_settings(config(strategy=given), "r")
+    assert str(caught.value).startswith("test.yaml:3: strategy.parameters: ")
+    said = f"{tmp_path / 'mine.py'}: strategy mine has no parameter 'flow' (did you mean flow_s?); it has: share; every"
+    assert said in str(caught.value)
+    assert str(caught.value).endswith("exit_cost_cap_bps")
 
 
 def test_the_cost_aware_band_and_the_crisis_guard_are_what_the_config_says() -> None:
@@ -197,11 +219,26 @@ def test_without_a_file_of_usual_values_a_run_begins_to_learn(tmp_path: Path) ->
     assert usual_of(tmp_path, None, more="sizing: {time_of_day: false}\n") == ([], [], False)
 
 
+def test_accounts_that_share_a_state_folder_keep_their_usual_values_apart(tmp_path: Path) -> None:
+    def run(account_id: int) -> Run:
+        given = f"account: {{id: {account_id}}}\nstate: {{directory: '{tmp_path}'}}"
+        return assemble(config(given), CLIENT, TOKEN, "r")
+
+    learnt = Evaluator(np.ones(1), EvaluatorSettings()).usual_content(0)
+    for account_id, symbol in ((5, "EURUSD"), (6, "USDJPY")):
+        ended = run(account_id)
+        _, keeper = keep_usual(ended, lambda line: None)
+        assert keeper is not None
+        ended.engine.receive(UsualRestored(0, {symbol: learnt}))
+        keeper.write()
+    for account_id, symbol in ((5, "EURUSD"), (6, "USDJPY")):
+        ((event,), _) = keep_usual(run(account_id), lambda line: None)
+        assert isinstance(event, UsualRestored) and list(event.contents) == [symbol]
+
+
 def test_a_symbol_whose_usual_values_cannot_be_used_is_named_and_the_others_are_told(tmp_path: Path) -> None:
     known = assemble(config(), CLIENT, TOKEN, "r").engine
     assert known.usual() == {}
-    from bot.market.evaluator import Evaluator, EvaluatorSettings
-
     good = Evaluator(np.ones(1), EvaluatorSettings()).usual_content(0)
     symbols = {"EURUSD": good, "USDJPY": {"overall": "soon"}}
     text = json.dumps({"kind": "microlev usual values", "version": 1, "symbols": symbols})

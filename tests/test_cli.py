@@ -121,6 +121,17 @@ def test_check_refuses_a_parameter_that_the_strategy_does_not_have(
     assert ":3: strategy.parameters: " in capsys.readouterr().err
 
 
+def test_check_warns_of_a_strategy_that_fails_on_made_up_features_and_refuses_nothing(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mine = tmp_path / "mine.py"
+    mine.write_text("def leverage(features, base):\n    return base * {}['k']\n", encoding="utf-8")
+    config.write_text(MINIMAL.replace("constant", str(mine)), encoding="utf-8")
+    assert main(["check", str(config)]) == 0
+    told = f"warning: strategy: {mine}:2: KeyError: 'k' (on made-up features; mine may fail in a run too)"
+    assert told in capsys.readouterr().err.splitlines()
+
+
 def test_the_schema_is_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["schema"]) == 0
     schema = json.loads(capsys.readouterr().out)

@@ -43,10 +43,6 @@ class Conversions:
             rate = rate / price if step.invert else rate * price
         return rate
 
-    def rates(self, assets: Sequence[str], mids: np.ndarray) -> np.ndarray:
-        """Return the rate of each asset, as `rate`. Shapes: result (len(assets),)."""
-        return np.array([self.rate(asset, mids) for asset in assets])
-
     def packed(self, assets: Sequence[str]) -> np.ndarray:
         """Return the chains of `assets` for `packed_rates`, (A, K): i + 1 multiplies by the mid of symbol i, its
         negative divides, 0 ends a chain, and a chain that is missing is marked in its first place."""

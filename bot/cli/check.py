@@ -17,7 +17,10 @@ def check(config: Annotated[Path, typer.Argument(metavar="CONFIG", help="YAML fi
 
     loaded = load_config(config, os.environ)
     warnings = check_supported(loaded)
-    engine_settings(loaded, run_id="check")  # a parameter no strategy has is found here, not when the market is open
+    # A parameter no strategy has is found here, not when the market is open; and a function that cannot work.
+    note = engine_settings(loaded, run_id="check").strategy.note
+    if note is not None:
+        warnings.append(f"strategy: {note}")
     typer.echo(yaml.safe_dump(redacted(loaded), sort_keys=False, allow_unicode=True, width=120), nl=False)
     for warning in warnings:
         typer.echo(f"warning: {warning}", err=True)

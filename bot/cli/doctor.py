@@ -171,13 +171,9 @@ class _Visit:
     # -- what needs no venue ----------------------------------------------------------------------------------------
 
     def _check_config(self) -> None:
-        from bot.config import ConfigError, check_supported
+        from bot.config import check_supported
 
-        try:
-            warnings = check_supported(self._config)
-        except ConfigError as error:
-            self._findings.check("config", "fail", str(error), exit_code=2)
-            return
+        warnings = check_supported(self._config)
         if warnings:
             self._findings.check("config", "warn", "; ".join(warnings), len(warnings))
         else:

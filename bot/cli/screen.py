@@ -34,17 +34,20 @@ class Screen:
     def watch(self, run: Run) -> Sequence[Callable[[Decision], None]]:
         """Return what is to see every Decision of a run; each raises BrokenPipeError when nobody reads."""
         self.has_begun = True
+        return [_until_nobody_reads(self._shown(run)), StrategyNote(self._account, run)]
+
+    def _shown(self, run: Run) -> Callable[[Decision], None]:
         if self._json:
             self._lines = JsonLines(run, sys.stdout, self._account)
-            return [_until_nobody_reads(self._lines)]
+            return self._lines
         if sys.stdout.isatty() and self._account is None:
             from rich.console import Console
 
             from bot.cli.table import LiveTable
 
             self._table = LiveTable(run, Console())
-            return [_until_nobody_reads(self._table)]
-        return [_until_nobody_reads(PlainLines(self._account, run))]
+            return self._table  # type: ignore[no-any-return]
+        return PlainLines(self._account, run)
 
     def summarise(self, run: Run, driver: Any) -> dict[str, Any]:
         """Return the run's summary and keep it for `finish`."""
@@ -129,6 +132,24 @@ class PlainLines:
 
     def _write(self, decision: Decision, text: str) -> None:
         print(f"{iso_time(decision.now_ns)[11:23]} {self._prefix}{text}", flush=True)
+
+
+class StrategyNote:
+    """Writes what a strategy has to tell on standard error, once, when it has been bound to its symbols."""
+
+    def __init__(self, account: int | None, run: Run) -> None:
+        self._prefix = "" if account is None else f"account {account}: "
+        self._run = run
+        self._told: str | None = None
+
+    def __call__(self, decision: Decision) -> None:
+        """See a Decision; its symbols are bound, or bound anew, before one that is about readiness."""
+        if decision.state is None:
+            return
+        note = self._run.engine.strategy.note
+        if note is not None and note != self._told:
+            self._told = note
+            print(f"warning: {self._prefix}strategy: {note}", file=sys.stderr, flush=True)
 
 
 def log_to_stderr() -> None:

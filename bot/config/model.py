@@ -134,7 +134,10 @@ class StrategyConfig(Section):
 
 
 class SizingConfig(Section):
-    """How the leverage is calmed down before it becomes a target. All but `crisis` is off for `constant`, unless a key is given."""
+    """How the leverage is calmed down before it becomes a target.
+
+    All but `crisis` is off for `constant`, unless a key is given.
+    """
 
     warm_up_s: NotNegative = Field(60.0, description="Seconds of market data before the first increase.")
     persistence_s: NotNegative = Field(30.0, description="Seconds that a higher leverage must last to be followed.")
@@ -203,7 +206,8 @@ class StateConfig(Section):
     """Where the bot keeps what it must remember."""
 
     directory: UserPath | None = Field(
-        None, description="Ledger, control socket and stop file; null means the user's state folder, one per account."
+        None,
+        description="Ledger, usual values, control socket, stop file; null: the user's state folder, one per account.",
     )
 
 

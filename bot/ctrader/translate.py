@@ -278,7 +278,6 @@ def execution_reported(event: Any, client_order_id: str | None, recv_ns: int) ->
         balance_version=balance_version,
         balance_change=change,
         error_code=text(event.errorCode) or None,
-        server_event=event.isServerEvent,
     )
 
 

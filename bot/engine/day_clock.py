@@ -19,16 +19,15 @@ class DayClock:
 
     Args: `calendar` whether its windows are heeded; `time_of_day` whether usual values are kept by the quarter of an
     hour.
-    `window` is which of them it is now, None outside; `barred` (S,) bool says for which symbols that counts: those that
-    follow the FX week. `holiday_factor` (S,) of the base leverage.
+    `barred` (S,) bool says which symbols may not grow now: inside a window, those that follow the FX week.
+    `holiday_factor` (S,) of the base leverage.
     """
 
-    def __init__(self, *, calendar: bool, time_of_day: bool, event_times_ns: tuple[int, ...] = ()) -> None:
-        self.window: str | None = None
+    def __init__(self, *, calendar: bool, time_of_day: bool) -> None:
         self.barred = np.zeros(0, np.bool_)
         self.holiday_factor = np.ones(0)
         self._rests = np.zeros(0, np.bool_)
-        self._windows = CalendarWindows(event_times_ns) if calendar else None
+        self._windows = CalendarWindows() if calendar else None
         self._has_bins = time_of_day
         self._specs: Sequence[SymbolSpec] = ()
         self._calendar_due_ns = 0
@@ -52,7 +51,6 @@ class DayClock:
             # Holidays change with the New York day, which ends with a quarter of an hour.
             self._calendar_due_ns = self._bin_due_ns
             if self._windows is not None:
-                self.window = self._windows.no_increase(now_ns)
-                self.barred = self._rests & (self.window is not None)
+                self.barred = self._rests & (self._windows.no_increase(now_ns) is not None)
                 self._calendar_due_ns = min(self._bin_due_ns, self._windows.next_change_ns(now_ns))
                 self.holiday_factor[:] = [_HOLIDAY_FACTOR if holiday(s, now_ns) else 1.0 for s in self._specs]

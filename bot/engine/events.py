@@ -99,7 +99,6 @@ class ExecutionReported:
     balance_version: int | None = None
     balance_change: Decimal | None = None
     error_code: str | None = None
-    server_event: bool = False
     paper: bool = False
 
 

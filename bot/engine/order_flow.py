@@ -98,10 +98,6 @@ class OrderFlow:
         self._sent[intended.client_order_id] = _Sent(intended, request)
         self._report(order, "sent", None, None, paper=False)
 
-    def open_orders(self) -> list[OwnOrder]:
-        """Return our orders without a final state."""
-        return self._in_flight.all()
-
     def busy(self, symbol_index: int, now_ns: int) -> bool:
         """Return whether a symbol has an order on its way, settles after an unknown one, or was just refused one."""
         if self._pause_until_ns.get(symbol_index, 0) > now_ns:

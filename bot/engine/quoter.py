@@ -109,8 +109,12 @@ class Quoter:
     ) -> bool:
         """Return whether there is anything to look at: a price or crisis level, an order or rule, or the time.
 
+        At the end of a run that keeps its orders there is nothing.
+
         Args: as of `moment`; `changed` (T,) the symbols with news in this batch.
         """
+        if bar == ENDING and self._settings.keep_on_stop:
+            return False  # what rests is left as it is
         is_time = self._looked_ns is None or now_ns - self._looked_ns >= _LOOK_NS
         if is_time or self._rules_now(bar) != self._rules_seen or len(specs) != len(self._seen_price):
             self._due = np.ones(len(specs), np.bool_)
@@ -157,8 +161,6 @@ class Quoter:
         self, moment: Moment, intended: list[IntendedOrder], requests: list[Request], refused: list[Refused]
     ) -> None:
         """Add what the quotes call for to the three lists."""
-        if moment.bar == ENDING and self._settings.keep_on_stop:
-            return
         now_ns, n = moment.now_ns, len(moment.specs)
         if self._due.all():
             self._looked_ns = now_ns

@@ -4,18 +4,14 @@ How it works: the caller tells the life of each order (`sent`, `accepted`, `fill
 end that comes with it) and shows the mids at least every 250 ms (`observe`), which fills wait for. The arrays handed
 out are kept, and made anew for the first reader after something has happened. An order that was never
 `sent` here (of an earlier run, of somebody else) is not looked at, and neither is what follows an order's end.
-
-Orders on their way and fills that wait for a mark-out are not part of what `save` returns: the moments that they wait
-for pass while nobody looks.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from bot.execution.fill_ratio import ACCOUNT_PRIOR, FillRatio
 from bot.execution.latency import AGE_OUT_NS, ENOUGH_SAMPLES
 from bot.execution.mark_outs import Fill, MarkOut, MarkOuts, relative_bps
 from bot.execution.symbol_fills import SymbolFills
@@ -44,7 +40,6 @@ class FillQuality:
     def __init__(self, symbols: Sequence[str]) -> None:
         self._symbols = tuple(symbols)
         self._fills = [SymbolFills() for _ in self._symbols]
-        self._account = FillRatio(ACCOUNT_PRIOR)
         self._orders: dict[str, _OnItsWay] = {}
         self._mark_outs = MarkOuts()
         self._age_ns: int | None = None
@@ -118,8 +113,7 @@ class FillQuality:
             executed = order.volume_cents
         fills = self._fills[order.symbol_index]
         if state in COUNTED_STATES and not by_us:
-            for ratio in (fills.ratio, self._account):
-                ratio.ended(executed / order.volume_cents)
+            fills.ratio.ended(executed / order.volume_cents)
         # The prediction was made for the whole: a part of it takes the best levels only.
         if order.predicted_bps is not None and order.executed_cents >= order.volume_cents:
             average = order.paid / order.executed_cents
@@ -187,47 +181,10 @@ class FillQuality:
         """Return the figures of every symbol for a report, by name; None where one is not known."""
         return {name: fills.summary() for name, fills in zip(self._symbols, self._fills, strict=True)}
 
-    def account_ratio(self) -> FillRatio:
-        """Return the fill ratio over all symbols, from its own prior; read it only."""
-        return self._account
-
-    @property
-    def missed_mark_outs(self) -> int:
-        """How many mark-outs found no mid in time."""
-        return self._mark_outs.missed_count
-
     def _current(self) -> "_Arrays":
         if self._arrays is None:
             self._arrays = _Arrays(self._fills)
         return self._arrays
-
-    # -- over a restart -----------------------------------------------------------------------------------------
-
-    def save(self) -> dict[str, Any]:
-        """Return the state in plain objects that JSON can hold."""
-        symbols = {name: fills.save() for name, fills in zip(self._symbols, self._fills, strict=True)}
-        return {"version": 1, "account": self._account.save(), "symbols": symbols}
-
-    def restore(self, saved: Mapping[str, Any]) -> None:
-        """Take a state that `save` returned; symbols it does not know start anew.
-
-        Raises: ValueError where it is not such a state; nothing has changed then.
-        """
-        account = FillRatio(ACCOUNT_PRIOR)
-        restored = [SymbolFills() for _ in self._symbols]
-        try:
-            if saved["version"] != 1:
-                raise ValueError(f"version {saved['version']}, not 1")
-            account.restore(saved["account"])
-            for name, fills in zip(self._symbols, restored, strict=True):
-                known = saved["symbols"].get(name)
-                if known is not None:
-                    fills.restore(known)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise ValueError(f"not a saved state of fill quality: {error!r}") from error
-        self._account, self._fills = account, restored
-        self._find_age()
-        self._arrays = None
 
 
 class _Arrays:

@@ -1,16 +1,13 @@
 """How much of what we ask for the venue fills: a Beta distribution that forgets old orders."""
 
-from collections.abc import Sequence
-
 from bot.execution.beta import beta_quantile
 
-ACCOUNT_PRIOR = (8.0, 2.0)
 SYMBOL_PRIOR = (4.0, 1.0)
 HALF_LIFE_ORDERS = 50.0
 
 
 class FillRatio:
-    """The fill ratio of one symbol, or of the whole account.
+    """The fill ratio of one symbol.
 
     Before each order what is known fades towards the prior; the order then adds the share that was filled to one side
     and the rest to the other. Units: `prior` pseudo-orders (filled, not filled); `half_life_orders` orders, infinite
@@ -49,15 +46,3 @@ class FillRatio:
         if self._q10 is None:
             self._q10 = beta_quantile(0.1, self.filled, self.missed)
         return self._q10
-
-    def save(self) -> list[float]:
-        """Return the state in plain objects."""
-        return [self.filled, self.missed, self.order_count]
-
-    def restore(self, saved: Sequence[float]) -> None:
-        """Take a state that `save` returned.   Raises: ValueError where it is not one."""
-        filled, missed, order_count = saved
-        if not (filled >= self._prior[0] and missed >= self._prior[1] and order_count >= 0):
-            raise ValueError(f"not the state of a fill ratio with the prior {self._prior}: {saved}")
-        self.filled, self.missed, self.order_count = float(filled), float(missed), int(order_count)
-        self._q10 = None

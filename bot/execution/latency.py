@@ -7,8 +7,6 @@ nothing is known of the present, and it begins anew; what is usual stays.
 """
 
 import math
-from collections.abc import Mapping
-from typing import Any
 
 _SECOND = 1_000_000_000
 _STEP = 0.05  # of a logarithm (models 1.3)
@@ -43,15 +41,6 @@ class RunningQuantile:
     def quantile(self) -> float:
         """The quantile as it stands."""
         return math.exp(self._log)
-
-    def save(self) -> dict[str, Any]:
-        """Return the state in plain objects."""
-        return {"first": list(self._first), "log": None if math.isnan(self._log) else self._log}
-
-    def restore(self, saved: Mapping[str, Any]) -> None:
-        """Take a state that `save` returned."""
-        self._first = [float(log) for log in saved["first"]]
-        self._log = math.nan if saved["log"] is None else float(saved["log"])
 
 
 class StageLatency:
@@ -111,24 +100,6 @@ class StageLatency:
         if self.sample_count < ENOUGH_SAMPLES:
             return 1.0
         return min(max(self.usual_p95_s / self.p95_s, 0.5), 1.0)
-
-    def save(self) -> dict[str, Any]:
-        """Return the state in plain objects."""
-        return {
-            "median": self._median.save(),
-            "tail": self._tail.save(),
-            "sample_count": self.sample_count,
-            "last_ns": self.last_ns,
-            "usual_log": None if math.isnan(self._usual_log) else self._usual_log,
-        }
-
-    def restore(self, saved: Mapping[str, Any]) -> None:
-        """Take a state that `save` returned."""
-        self._median.restore(saved["median"])
-        self._tail.restore(saved["tail"])
-        self.sample_count = int(saved["sample_count"])
-        self.last_ns = None if saved["last_ns"] is None else int(saved["last_ns"])
-        self._usual_log = math.nan if saved["usual_log"] is None else float(saved["usual_log"])
 
 
 def _sample_quantile(ordered: list[float], probability: float) -> float:

@@ -61,11 +61,6 @@ class MarkOut:
         """The realised half spread: what whoever took the other side has kept so far."""
         return self.fill.effective_bps - self.impact_bps
 
-    @property
-    def mark_out_bps(self) -> float:
-        """What the fill has gained us against the mid of now."""
-        return -self.realised_bps
-
 
 @dataclass(frozen=True, slots=True)
 class _Waiting:
@@ -85,7 +80,6 @@ class MarkOuts:
         self._waiting: list[tuple[int, int, _Waiting]] = []
         self._added_count = 0
         self._looked_ns: int | None = None
-        self.missed_count = 0
 
     def add(self, fill: Fill) -> None:
         """Let a fill wait."""
@@ -108,8 +102,8 @@ class MarkOuts:
             waiting = entry[2]
             mid = float(mids[waiting.fill.symbol_index])
             if now_ns > waiting.until_ns:
-                self.missed_count += 1
-            elif 0.0 < mid < math.inf:
+                continue
+            if 0.0 < mid < math.inf:
                 seen.append(MarkOut(waiting.fill, waiting.delay_s, mid, now_ns))
             else:
                 left.append(entry)

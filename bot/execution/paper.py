@@ -142,10 +142,6 @@ class PaperVenue:
 
     # -- orders that rest ---------------------------------------------------------------------------------------
 
-    def resting_ids(self) -> list[int]:
-        """Return the ids of the orders in the paper book, oldest first."""
-        return list(self._resting)
-
     def match(self, books: BookArrays, index: Mapping[int, int], now_ns: int) -> list[PaperReport]:
         """Fill what the books of this moment reach, oldest order first.
 

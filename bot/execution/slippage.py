@@ -6,7 +6,6 @@ own direction are filled late more often than early.
 """
 
 import math
-from typing import Any
 
 from bot.execution.beta import beta_quantile
 from bot.execution.weighted_mean import HALF_LIFE_FILLS, WeightedMean
@@ -34,11 +33,6 @@ class Slippage:
         self._favourable_count = decay * self._favourable_count + (slippage_bps < -_SAME_BPS)
 
     @property
-    def mean_bps(self) -> float:
-        """The average slippage, by notional: adverse less favourable; NaN before the first."""
-        return self.adverse.mean - self.favourable.mean
-
-    @property
     def is_adverse_only(self) -> bool:
         """Whether orders that missed the reference did so against us more than chance would have it.
 
@@ -49,19 +43,3 @@ class Slippage:
         if adverse + favourable < _FEWEST_ORDERS:
             return False
         return beta_quantile(_DOUBT, 1.0 + adverse, 1.0 + favourable) > _FAIR_SHARE
-
-    def save(self) -> dict[str, Any]:
-        """Return the state in plain objects."""
-        return {
-            "adverse": self.adverse.save(),
-            "favourable": self.favourable.save(),
-            "adverse_count": self._adverse_count,
-            "favourable_count": self._favourable_count,
-        }
-
-    def restore(self, saved: dict[str, Any]) -> None:
-        """Take a state that `save` returned."""
-        self.adverse.restore(saved["adverse"])
-        self.favourable.restore(saved["favourable"])
-        self._adverse_count = float(saved["adverse_count"])
-        self._favourable_count = float(saved["favourable_count"])

@@ -1,13 +1,12 @@
 """What is known of our fills in one symbol: how much, how fast, at what cost."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from bot.execution.fill_ratio import FillRatio
 from bot.execution.latency import ENOUGH_SAMPLES, StageLatency
 from bot.execution.mark_outs import DELAYS_S, Fill, MarkOut, relative_bps
 from bot.execution.slippage import Slippage
-from bot.execution.weighted_mean import WeightedMean, restore_means, save_means
+from bot.execution.weighted_mean import WeightedMean
 
 STAGES = ("accepted", "filled", "total")  # sent to accepted, accepted to filled, sent to filled; first fills
 _COSTS = ("effective_bps", *(f"{name}_{s}s_bps" for name in ("realised", "impact") for s in DELAYS_S))
@@ -68,24 +67,6 @@ class SymbolFills:
         told["is_adverse_only"] = self.slippage["predicted"].is_adverse_only
         told["factor"] = self.factor
         return told
-
-    def save(self) -> dict[str, Any]:
-        """Return the state in plain objects."""
-        return {
-            "ratio": self.ratio.save(),
-            "latency": {stage: latency.save() for stage, latency in self.latency.items()},
-            "costs": save_means(self.costs),
-            "slippage": {reference: slippage.save() for reference, slippage in self.slippage.items()},
-        }
-
-    def restore(self, saved: Mapping[str, Any]) -> None:
-        """Take a state that `save` returned."""
-        self.ratio.restore(saved["ratio"])
-        for stage, latency in self.latency.items():
-            latency.restore(saved["latency"][stage])
-        restore_means(self.costs, saved["costs"])
-        for reference, slippage in self.slippage.items():
-            slippage.restore(saved["slippage"][reference])
 
 
 def _known(number: float) -> float | None:

@@ -1,8 +1,6 @@
 """A mean that forgets by the number of samples, each with a weight of its own."""
 
 import math
-from collections.abc import Mapping
-from typing import Any
 
 HALF_LIFE_FILLS = 50.0
 
@@ -31,23 +29,3 @@ class WeightedMean:
     def mean(self) -> float:
         """The average."""
         return self._sum / self._weight if self._weight > 0.0 else math.nan
-
-    def save(self) -> list[float]:
-        """Return the state in plain objects."""
-        return [self._sum, self._weight, self.count]
-
-    def restore(self, saved: list[float] | tuple[float, ...]) -> None:
-        """Take a state that `save` returned."""
-        total, weight, count = saved
-        self._sum, self._weight, self.count = float(total), float(weight), int(count)
-
-
-def save_means(means: Mapping[str, WeightedMean]) -> dict[str, Any]:
-    """Return the state of several averages in plain objects."""
-    return {name: mean.save() for name, mean in means.items()}
-
-
-def restore_means(means: Mapping[str, WeightedMean], saved: Mapping[str, Any]) -> None:
-    """Bring several averages to a state that `save_means` returned."""
-    for name, mean in means.items():
-        mean.restore(saved[name])

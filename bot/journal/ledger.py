@@ -1,11 +1,11 @@
-"""The intent ledger: what we meant to do, on disk before its bytes are on the wire, and every deal seen.
+"""The intent ledger: what we meant to do, on disk before its bytes are on the wire.
 
 How it works: one SQLite file per account, in WAL mode. `record_intent` returns after the disk has confirmed the write;
-states and deals are handed to the operating system at once and reach the disk with the next intent. They can be lost
-to a power cut, not to a killed process, and the loss is harmless: an intent is then found open and is asked about.
+states are handed to the operating system at once and reach the disk with the next intent. They can be lost to a power
+cut, not to a killed process, and the loss is harmless: an intent is then found open and is asked about.
 
-Invariants: a client order id is used once, restarts included; a deal is new once per account; one process at a time has
-the file (an exclusive lock of the operating system, which ends with the process, kill -9 included).
+Invariants: a client order id is used once, restarts included; one process at a time has the file (an exclusive lock of
+the operating system, which ends with the process, kill -9 included).
 """
 
 import json
@@ -14,11 +14,8 @@ import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
-
-from bot.account.position import Deal
 
 OPEN_STATES = frozenset({"planned", "sent", "accepted", "partially_filled", "unknown"})
 FINAL_STATES = frozenset({"filled", "cancelled", "expired", "rejected", "resolved"})
@@ -26,20 +23,13 @@ STATES = OPEN_STATES | FINAL_STATES | {"replaced"}
 
 _APPLICATION_ID = 0x4D4C4C47  # "MLLG", marks the file as ours
 _SCHEMA_VERSION = 1
-# One tree a table, no further index: each would be one more page to write while an order waits.
+# One tree, no further index: each would be one more page to write while an order waits.
 _SCHEMA = f"""
 BEGIN;
 CREATE TABLE intents (
     client_order_id TEXT PRIMARY KEY, run_id TEXT NOT NULL, symbol_id INTEGER NOT NULL, action TEXT NOT NULL,
     volume_cents INTEGER NOT NULL, position_id INTEGER, order_type TEXT NOT NULL, created_ns INTEGER NOT NULL,
     state TEXT NOT NULL, updated_ns INTEGER NOT NULL, error_code TEXT, detail TEXT NOT NULL
-) STRICT, WITHOUT ROWID;
-CREATE TABLE deals (
-    account_id INTEGER NOT NULL, deal_id INTEGER NOT NULL, client_order_id TEXT, order_id INTEGER NOT NULL,
-    position_id INTEGER NOT NULL, symbol_id INTEGER NOT NULL, volume_cents INTEGER NOT NULL, price REAL NOT NULL,
-    commission TEXT NOT NULL, executed_ns INTEGER NOT NULL, closed_volume_cents INTEGER NOT NULL, gross_profit TEXT,
-    swap TEXT, close_commission TEXT, balance TEXT, balance_version INTEGER, paper INTEGER NOT NULL,
-    PRIMARY KEY (account_id, deal_id)
 ) STRICT, WITHOUT ROWID;
 PRAGMA application_id = {_APPLICATION_ID};
 PRAGMA user_version = {_SCHEMA_VERSION};
@@ -160,38 +150,6 @@ class Ledger:
         if not changed:
             raise LedgerError(f"cannot record state {state} of {client_order_id}: no such intent in {self._path}")
 
-    def record_deal(self, account_id: int, deal: Deal, client_order_id: str | None = None) -> bool:
-        """Record a deal once; return False when this account's deal of that id is known already.
-
-        `client_order_id` is ours where known. Paper deals have ids that start anew in each run: give a dry-run a
-        ledger file of its own for each run.
-        Raises: LedgerError when the write failed.
-        """
-        row = (
-            account_id,
-            deal.deal_id,
-            client_order_id,
-            deal.order_id,
-            deal.position_id,
-            deal.symbol_id,
-            deal.volume_cents,
-            deal.price,
-            str(deal.commission),
-            deal.executed_ns,
-            deal.closed_volume_cents,
-            _money(deal.gross_profit),
-            _money(deal.swap),
-            _money(deal.close_commission),
-            _money(deal.balance),
-            deal.balance_version,
-            int(deal.paper),
-        )
-        with self._writing(f"deal {deal.deal_id}", full_sync=False):
-            added = self._connection.execute(
-                f"INSERT INTO deals VALUES ({_marks(row)}) ON CONFLICT (account_id, deal_id) DO NOTHING", row
-            ).rowcount
-        return bool(added)
-
     def intent(self, client_order_id: str) -> Intent | None:
         """Return the intent of that id as it stands, or None: then the order is not one of this ledger's."""
         found = self._intents("client_order_id = ?", (client_order_id,))
@@ -288,10 +246,6 @@ def _intent(row: tuple[Any, ...]) -> Intent:
 def _check_state(client_order_id: str, state: str) -> None:
     if state not in STATES:
         raise LedgerError(f"{client_order_id} cannot be in state {state!r}; states are {', '.join(sorted(STATES))}")
-
-
-def _money(amount: Decimal | None) -> str | None:
-    return None if amount is None else str(amount)
 
 
 def _marks(row: tuple[object, ...]) -> str:

@@ -51,7 +51,6 @@ def replay(
     waiting: Decision | None = None
     decisions = frames = inputs = records = 0
     difference: Difference | None = None
-    clean_stop = False
     for record in reader:
         records += 1
         if records % 1000 == 0:
@@ -87,15 +86,12 @@ def replay(
                 waiting = pipeline.timer(record.ns)
             case RecordKind.INPUT:
                 waiting = pipeline.inject(decode_inputs(record.payload), record.ns)
-            case RecordKind.END:
-                clean_stop = True
-                continue
             case _:
                 continue
         pipeline.data_to_send()  # nobody to send it to
         inputs += 1
         on_decision(waiting)
-    return ReplayResult(decisions, frames, inputs, difference, reader.truncated_at, clean_stop)
+    return ReplayResult(decisions, frames, inputs, difference, reader.truncated_at, reader.ended_cleanly)
 
 
 def _difference(recorded: bytes, replayed: bytes) -> str:

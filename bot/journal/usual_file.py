@@ -1,8 +1,8 @@
 """The file in which usual values are kept over runs: what is usual at each time of day takes days to learn.
 
-How it works: JSON, replaced atomically. A file that cannot be read is put aside, never overwritten, and the run begins
-to learn anew; it costs patience, not money, because until three days are known liquidity never counts as more than
-usual.
+How it works: JSON, replaced atomically; a file an account, since accounts may share a folder. A file that cannot be
+read is put aside, never overwritten, and the run begins to learn anew; it costs patience, not money, because until
+three days are known liquidity never counts as more than usual.
 """
 
 import json
@@ -12,11 +12,22 @@ from pathlib import Path
 
 from bot.engine.decision import Decision
 
-FILE_NAME = "usual.json"
+_OLD_NAME = "usual.json"
 _KIND, _VERSION = "microlev usual values", 1
 _EVERY_NS = 3_600_000_000_000
 
 Contents = dict[str, dict[str, object]]
+
+
+def usual_path(directory: Path, account_id: int | None) -> Path:
+    """Return the file of an account in its state folder. Args: `account_id` None: the first of a simulator's."""
+    return directory / f"usual-{'first-account' if account_id is None else account_id}.json"
+
+
+def path_to_read(path: Path) -> Path:
+    """Return the file to read for an account's `path`: `usual.json`, that of earlier versions, until it has its own."""
+    old = path.with_name(_OLD_NAME)
+    return old if old.exists() and not path.exists() else path
 
 
 def read_usual(path: Path) -> tuple[Contents, str | None]:

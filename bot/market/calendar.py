@@ -18,7 +18,6 @@ from bot.market.symbols import DAY_S, Holiday, SymbolSpec
 Reason = Literal["weekend", "event", "friday_close", "sunday_open", "rollover"]
 
 BIN_S = 900
-BIN_COUNT, DAY_TYPE_COUNT = 96, 3
 
 _SECOND = 1_000_000_000
 _NEW_YORK = ZoneInfo("America/New_York")

@@ -6,7 +6,6 @@ succeeds again.
 """
 
 import math
-import traceback
 from collections.abc import Callable, Sequence
 from copy import copy
 from typing import Any, Literal, Self
@@ -15,7 +14,7 @@ import numpy as np
 
 from bot.market.symbols import SymbolSpec
 from bot.sizing.strategy import MAX_FACTORS, StrategyError
-from bot.sizing.user_function import StrategyFault
+from bot.sizing.strategy_fault import StrategyFault, place, said
 
 OnError = Literal["hold", "flatten"]
 
@@ -132,22 +131,6 @@ class GuardedStrategy:
             return otherwise
         self._problems.pop(what, None)
         return found
-
-
-def place(error: BaseException, source: str) -> str:
-    """Return file:line of the last frame of an error that is in a file, or the file alone."""
-    if isinstance(error, SyntaxError) and error.lineno is not None:
-        return f"{error.filename or source}:{error.lineno}"
-    whole = (f"/{source}", f"\\{source}")  # the source may be written as a relative path; frames hold the whole one
-    frames = traceback.extract_tb(error.__traceback__)
-    lines = [frame.lineno for frame in frames if frame.filename == source or frame.filename.endswith(whole)]
-    return f"{source}:{lines[-1]}" if lines and lines[-1] else source
-
-
-def said(error: BaseException) -> str:
-    """Return an error in one line; a fault of the strategy's answer needs no name of its kind."""
-    text = error.msg if isinstance(error, SyntaxError) else " ".join(str(error).split())
-    return text if isinstance(error, StrategyFault | StrategyError) else f"{type(error).__name__}: {text}"
 
 
 def _unwritable(table: np.ndarray) -> np.ndarray:

@@ -7,8 +7,9 @@ so that a leverage can be explained.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import Field, fields
+from difflib import get_close_matches
 from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
@@ -21,6 +22,35 @@ MAX_FACTORS = 8
 
 class StrategyError(ValueError):
     """A strategy does not exist or cannot be loaded, or was given a parameter it does not know or cannot use."""
+
+
+class UnknownParameter(StrategyError):
+    """A strategy was given a parameter it does not have; the text has the nearest names, and all there are.
+
+    Args: `own` the names of its parameters; `shared` those that every strategy may be given beside its own; `source`
+        its file, where it has one.
+    """
+
+    def __init__(
+        self, strategy_name: str, key: str, own: Iterable[str], *, shared: Iterable[str] = (), source: str = ""
+    ) -> None:
+        names, also = tuple(own), tuple(shared)
+        self._given = strategy_name, key, names
+        self._shared, self._source = also, source
+        where = f"{source}: " if source else ""
+        close = get_close_matches(key, names + also, n=3)
+        hint = f" (did you mean {' or '.join(close)}?)" if close else ""
+        beside = f"; every strategy takes: {', '.join(also)}" if also else ""
+        allowed = f"it has: {', '.join(names) or 'none'}{beside}"
+        super().__init__(f"{where}strategy {strategy_name} has no parameter {key!r}{hint}; {allowed}")
+
+    def of_file(self, source: str) -> "UnknownParameter":
+        """Return the error of a strategy that is a file."""
+        return UnknownParameter(*self._given, shared=self._shared, source=source)
+
+    def beside(self, shared: Iterable[str]) -> "UnknownParameter":
+        """Return the error where every strategy takes more than its own."""
+        return UnknownParameter(*self._given, shared=shared, source=self._source)
 
 
 class Strategy(Protocol):
@@ -113,8 +143,7 @@ class Parametrised:
         known = {field.name: field for field in fields(cls) if field.init}  # type: ignore[arg-type]  # subclasses are dataclasses
         for key, given in parameters.items():
             if key not in known:
-                allowed = ", ".join(known) or "none"
-                raise StrategyError(f"strategy {name} has no parameter {key!r}; it has: {allowed}")
+                raise UnknownParameter(name, key, known)
             check_parameter(name, key, given, _default(known[key]))
         return cls(**parameters)
 

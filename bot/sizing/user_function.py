@@ -2,7 +2,8 @@
 
 How it works: the function is compiled by numba and tried beside the plain one on a table of made-up features. If it
 compiles and both say the same, the compiled one is used, which sees the feature table itself; else the plain one, which
-sees the fields as arrays. Either way `features.liquidity_ratio` is an (S,) array.
+sees the fields as arrays. Either way `features.liquidity_ratio` is an (S,) array. A function that fails on the made-up
+features is kept, because they may be to blame, and `note` says where it failed.
 """
 
 import inspect
@@ -19,19 +20,16 @@ from numba import njit
 
 from bot.market.feature_table import FIELDS, unknown_features, views
 from bot.market.symbols import SymbolSpec
-from bot.sizing.strategy import StrategyError, check_parameter
+from bot.sizing.strategy import StrategyError, UnknownParameter, check_parameter
+from bot.sizing.strategy_fault import StrategyFault, place, said
 
 _PROBE_SYMBOLS = 8
-
-
-class StrategyFault(Exception):
-    """A user's strategy answered something that cannot be a leverage."""
 
 
 class FunctionStrategy:
     """A strategy with one factor: the function's leverage over the base.
 
-    Args: `signed` whether the sign of the leverage is a direction.
+    Args: `signed` whether the sign of the leverage is a direction; `source` the function's file, for messages.
     Raises: StrategyError when the function cannot be called with a table and these parameters.
     """
 
@@ -40,7 +38,9 @@ class FunctionStrategy:
     symbols_needed: tuple[str, ...] = ()
     problem: str | None = None
 
-    def __init__(self, name: str, function: Callable[..., Any], parameters: Mapping[str, object], *, signed: bool):
+    def __init__(
+        self, name: str, function: Callable[..., Any], parameters: Mapping[str, object], *, signed: bool, source: str
+    ) -> None:
         self.name = name
         self.has_direction = signed
         self.note: str | None = None
@@ -48,7 +48,7 @@ class FunctionStrategy:
         self._parameters = _settled(name, function, parameters)
         self._base = np.empty(0)
         self._names: tuple[str, ...] = ()
-        self._compiled = self._try_compiled()
+        self._compiled = self._try_compiled(source)
 
     def bound(self, specs: Sequence[SymbolSpec], base: np.ndarray) -> Self:
         """Return the strategy for these symbols."""
@@ -68,12 +68,6 @@ class FunctionStrategy:
         leverage = self._leverage(table)
         if self.has_direction:
             leverage = np.where(np.abs(side) > 0, np.maximum(side * leverage, 0.0), np.abs(leverage))
-        elif (leverage < 0).any():
-            s = int(np.argmax(leverage < 0))
-            where = self._names[s] if s < len(self._names) else f"symbol {s}"
-            raise StrategyFault(
-                f"returned {leverage[s]:g} for {where}; a leverage is not below 0 unless the file says DIRECTION = True"
-            )
         is_traded = self._base > 0
         return np.where(is_traded, leverage / np.where(is_traded, self._base, 1.0), 0.0)[np.newaxis, :]
 
@@ -82,10 +76,19 @@ class FunctionStrategy:
         return None
 
     def _leverage(self, table: np.ndarray) -> np.ndarray:
-        found = self._call(self._compiled, table, self._base)
-        if np.shape(found) != (len(table),):
-            raise StrategyFault(f"returned shape {np.shape(found)}, and one number a symbol is {(len(table),)}")
-        return np.asarray(found, float)
+        return self._checked(self._call(self._compiled, table, self._base), len(table))
+
+    def _checked(self, found: Any, count: int) -> np.ndarray:
+        if np.shape(found) != (count,):
+            raise StrategyFault(f"returned shape {np.shape(found)}, and one number a symbol is {(count,)}")
+        leverage = np.asarray(found, float)
+        if not self.has_direction and (leverage < 0).any():
+            s = int(np.argmax(leverage < 0))
+            where = self._names[s] if s < len(self._names) else f"symbol {s}"
+            raise StrategyFault(
+                f"returned {leverage[s]:g} for {where}; a leverage is not below 0 unless the file says DIRECTION = True"
+            )
+        return leverage
 
     def _call(self, compiled: Callable[..., Any] | None, table: np.ndarray, base: np.ndarray) -> Any:
         seen = table.view()
@@ -95,16 +98,18 @@ class FunctionStrategy:
                 return compiled(seen, base, *self._parameters.values())
             return self._function(views(seen), base, **self._parameters)
 
-    def _try_compiled(self) -> Callable[..., Any] | None:
+    def _try_compiled(self, source: str) -> Callable[..., Any] | None:
         table, base = _probe_table(), np.full(_PROBE_SYMBOLS, 5.0)
         try:
-            plain = self._call(None, table, base)
-        except AttributeError as error:
-            if isinstance(error.obj, type(views(table))):
+            plain = self._checked(self._call(None, table, base), _PROBE_SYMBOLS)
+        except Exception as error:
+            if isinstance(error, AttributeError) and isinstance(error.obj, type(views(table))):
                 raise _no_feature(error) from error
+            # Not refused: the features are made up, and what is wrong with them may never come from a market.
+            self.note = (
+                f"{place(error, source)}: {said(error)} (on made-up features; {self.name} may fail in a run too)"
+            )
             return None
-        except Exception:
-            return None  # it will say so when it is asked, and is told to a person then
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
@@ -134,7 +139,7 @@ def _settled(name: str, function: Callable[..., Any], given: Mapping[str, object
         raise StrategyError(f"strategy {name} needs `def leverage(features, base, *, my_parameter=0.5)`")
     for key, number in given.items():
         if key not in own:
-            raise StrategyError(f"strategy {name} has no parameter {key!r}; it has: {', '.join(own) or 'none'}")
+            raise UnknownParameter(name, key, own)
         check_parameter(name, key, number, own[key])
         own[key] = float(number) if isinstance(own[key], float) else number  # type: ignore[arg-type]
     return own

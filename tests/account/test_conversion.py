@@ -23,7 +23,8 @@ INTO_JPY = Conversions(
 
 
 def test_a_chain_multiplies_its_links_and_an_empty_one_is_one() -> None:
-    assert INTO_JPY.rates(["JPY", "USD", "GBP", "EUR"], MIDS).tolist() == pytest.approx([1.0, 150.0, 187.5, 150.0])
+    rates = [INTO_JPY.rate(asset, MIDS) for asset in ("JPY", "USD", "GBP", "EUR")]
+    assert rates == pytest.approx([1.0, 150.0, 187.5, 150.0])
 
 
 def test_without_a_chain_there_is_no_rate() -> None:
@@ -32,7 +33,7 @@ def test_without_a_chain_there_is_no_rate() -> None:
 
 def test_a_stale_link_makes_the_rates_through_it_unknown_and_no_others() -> None:
     mids = np.array([math.nan, 150.0, 0.8])
-    rates = INTO_JPY.rates(["JPY", "USD", "GBP", "EUR"], mids)
+    rates = [INTO_JPY.rate(asset, mids) for asset in ("JPY", "USD", "GBP", "EUR")]
     assert np.isnan(rates).tolist() == [False, False, True, True]
 
 

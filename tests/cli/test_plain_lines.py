@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from wired_bot import WiredBot, bot_config, virtual_venue
 
-from bot.cli.screen import PlainLines
+from bot.cli.screen import PlainLines, Screen
 
 GROWING = {"warm_up_s": 1, "persistence_s": 0, "max_increase_frac_per_min": 1, "band": 0.05, "time_of_day": False}
 
@@ -35,3 +35,16 @@ def test_a_leverage_that_stays_is_explained_once(tmp_path: Path, capsys: pytest.
     strategy = {"name": "liquidity-weighted", "base_leverage": 3}
     (line,) = explained(tmp_path, capsys, 45, strategy=strategy, sizing={"warm_up_s": 600})
     assert " of 3x" in line and "liquidity" in line
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_what_a_strategy_has_to_tell_is_told_once_when_it_knows_its_symbols(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], as_json: bool
+) -> None:
+    symbols = {"XAUUSD": {"direction": "signal"}}
+    config = bot_config(tmp_path, symbols=symbols, strategy={"name": "mispricing", "base_leverage": 3})
+    screen = Screen(json=as_json, account=7)
+    bot = WiredBot(tmp_path, config, virtual_venue(), seconds=5, watch=screen.watch)
+    bot.start().let(7)
+    told = "mispricing: no triangle of the loaded symbols holds XAUUSD; nothing is traded there"
+    assert capsys.readouterr().err.splitlines().count(f"warning: account 7: strategy: {told}") == 1

@@ -46,7 +46,7 @@ def at_venue(venue: Any) -> dict[str, tuple[int, float, int]]:
 def as_believed(bot: WiredBot) -> dict[str, tuple[int, float | None, int]]:
     return {
         order.client_order_id: (order.volume_cents, order.limit_price, order.executed_cents)
-        for order in bot.run.engine._orders.open_orders()
+        for order in bot.run.engine._orders._in_flight.all()
     }
 
 
@@ -81,7 +81,7 @@ def test_the_bot_and_the_venue_agree_on_every_quote_and_every_fill(account_type:
     bot = quoting_bot(tmp_path, trade=True, venue=venue)
     for _ in range(35):
         bot.let(1)
-        quiet = all(order.is_working for order in bot.run.engine._orders.open_orders())
+        quiet = all(order.is_working for order in bot.run.engine._orders._in_flight.all())
         if quiet and not bot.run.engine._orders.resting._alterations.all():
             assert as_believed(bot) == at_venue(venue)
     assert {a for o in planned(bot) for a in [o.action]} >= {"place", "amend"}
@@ -127,7 +127,7 @@ def test_a_dry_run_fills_on_paper_and_is_replayed_bit_for_bit(tmp_path: Path) ->
     assert at_venue(venue) == {} and positions(venue) == {}, "nothing has reached the venue"
     assert {c.paper for d in bot.decisions for c in d.order_changes if c.state not in ("sent", "unknown")} == {True}
     assert "filled" in [state for _, state in bot.states]
-    assert bot.run.paper is not None and bot.run.paper.resting_ids() == []
+    assert bot.run.paper is not None and bot.run.paper._resting == {}
     assert never_doubled(bot)
     assert replay_journal(bot.journal_path).difference is None
 

@@ -37,11 +37,11 @@ def clock(*, calendar: bool = True, time_of_day: bool = True, **holidays: object
 def test_nothing_grows_around_the_roll_over_but_what_trades_round_the_clock() -> None:
     day, evaluator = clock(), Watched()
     day.turn(evaluator, at("2026-11-25T21:44:59"))
-    assert (day.window, day.barred.tolist()) == (None, [False, False])
+    assert day.barred.tolist() == [False, False]
     day.turn(evaluator, at("2026-11-25T21:45:00"))  # 16:45 in New York
-    assert (day.window, day.barred.tolist()) == ("rollover", [True, False])
+    assert day.barred.tolist() == [True, False]
     day.turn(evaluator, at("2026-11-25T23:15:00"))
-    assert (day.window, day.barred.tolist()) == (None, [False, False])
+    assert day.barred.tolist() == [False, False]
 
 
 def test_each_quarter_of_an_hour_is_told_once() -> None:
@@ -63,7 +63,7 @@ def test_a_holiday_halves_the_base_of_its_symbol_for_the_day() -> None:
 def test_without_calendar_and_time_of_day_nothing_is_barred_and_no_bin_told() -> None:
     day, evaluator = clock(calendar=False, time_of_day=False), Watched()
     day.turn(evaluator, at("2026-11-25T22:00:00"))
-    assert (day.window, day.barred.tolist(), evaluator.bins) == (None, [False, False], [])
+    assert (day.barred.tolist(), evaluator.bins) == ([False, False], [])
 
 
 def test_symbols_that_are_loaded_anew_are_looked_at_at_once() -> None:

@@ -84,4 +84,4 @@ def test_mark_outs_fall_due_by_the_clock() -> None:
         desk.now_ns += SECOND
         desk.quote()
     assert quality(desk).next_due_ns() is None
-    assert quality(desk).missed_mark_outs == 0
+    assert quality(desk).summary()["EURUSD"]["realised_60s_bps"] is not None

@@ -540,6 +540,21 @@ def test_a_stop_that_keeps_leaves_what_rests() -> None:
     assert desk.sides == [-1, 1]
 
 
+def test_a_stop_that_keeps_looks_at_no_quote_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = QuoteDesk(keep_on_stop=True).quoting()
+    looked: list[int] = []
+    quote = desk.engine._quoter.quote
+    monkeypatch.setattr(desk.engine._quoter, "quote", lambda m, *lists: looked.append(m.now_ns) or quote(m, *lists))
+    desk.later()
+    assert looked, "until then it does"
+    looked.clear()
+    desk.hear(ev.CommandGiven(desk.now_ns, "stop"))
+    for mid_e5 in (110_050, 110_000):
+        assert not desk.later(mid_e5=mid_e5).requests
+    assert looked == []
+    assert desk.sides == [-1, 1]
+
+
 def test_a_stop_that_keeps_waits_for_what_has_no_answer() -> None:
     desk = QuoteDesk(keep_on_stop=True)
     begun = desk.begin()

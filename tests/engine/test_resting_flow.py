@@ -43,7 +43,7 @@ class Flow:
         self.changes: list[Any] = []
         request = PlaceOrder("q-1", 1, 300_000, "limit", "microlev", limit_price=1.1)
         self.flow.sent(intended("q-1", "place"), 0, 1, request, START, grows=True)
-        (self.order,) = self.flow.open_orders()
+        (self.order,) = self.flow._in_flight.all()
         self.request: Any = None
         if state != "sent":
             self.hear(self.said("accepted"))
@@ -139,17 +139,17 @@ def test_whatever_happens_an_order_moves_as_its_table_says_and_takes_its_change_
         assert after in TRANSITIONS[before], path
     assert flow.order.state == path[-1]
     if flow.order.state in FINAL:
-        assert flow.alteration is None and flow.flow.open_orders() == []
+        assert flow.alteration is None and flow.flow._in_flight.all() == []
         assert flow.flow.resting.of_symbol(0) == []
     else:
-        assert flow.flow.open_orders() == [flow.order]
+        assert flow.flow._in_flight.all() == [flow.order]
         assert flow.flow.busy(0, flow.now_ns) == (flow.order.state == "unknown")
     if kind is not None:
         assert (flow.alteration is None) == (bool(flow.altered) and flow.altered[-1] in ALTERATION_FINAL)
         if flow.alteration is not None and flow.alteration.state == "unknown":
             assert flow.order.state == "unknown", "what may have been changed is not known to be as it was"
     assert flow.flow.resting.is_waiting(keeping=True) == bool(
-        flow.alteration is not None or (flow.flow.open_orders() and flow.order.state not in WORKING)
+        flow.alteration is not None or (flow.flow._in_flight.all() and flow.order.state not in WORKING)
     )
 
 
@@ -256,7 +256,7 @@ def test_a_late_refusal_of_a_change_that_has_ended_does_not_end_its_order() -> N
     EVENTS["replaced"](flow)
     EVENTS["change too late"](flow)
     assert flow.order.state == "unknown"
-    assert flow.flow.open_orders() == [flow.order]
+    assert flow.flow._in_flight.all() == [flow.order]
 
 
 @pytest.mark.parametrize(

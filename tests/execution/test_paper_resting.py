@@ -48,7 +48,7 @@ def test_an_order_away_from_the_market_rests() -> None:
     (accepted,) = bench.place(1000, 1.1)
     assert accepted.order is not None
     assert (accepted.kind, accepted.order.limit_price, accepted.order.label) == ("accepted", 1.1, "microlev")
-    assert bench.venue.resting_ids() == [accepted.order.order_id]
+    assert list(bench.venue._resting) == [accepted.order.order_id]
     assert bench.match([(110_000, 5_000)], [(110_001, 5_000)]) == []
 
 
@@ -70,7 +70,7 @@ def test_it_fills_at_its_own_price_when_the_other_side_reaches_it(side: int) -> 
     assert (end.kind, end.deal and end.deal.volume_cents) == ("filled", side * 10_000), "it was gone, so all is new"
     assert end.deal is not None
     assert end.deal.position_id == part.deal.position_id, "one order opens one position"
-    assert bench.venue.resting_ids() == []
+    assert list(bench.venue._resting) == []
 
 
 @given(
@@ -89,7 +89,7 @@ def test_never_more_than_ordered_nor_than_reaches_the_price_at_once(
         assert now % 10 == 0
         done += now
     assert done <= 10 * steps
-    assert (done == 10 * steps) == (bench.venue.resting_ids() == [])
+    assert (done == 10 * steps) == (list(bench.venue._resting) == [])
 
 
 def test_a_symbol_whose_book_has_not_changed_is_not_matched() -> None:
@@ -159,7 +159,7 @@ def test_a_tied_order_closes_its_position_and_goes_with_it() -> None:
     assert part.deal.gross_profit == Decimal("10.05")
     del bench.held[7]
     (gone,) = bench.match([(110_005, 9_000)], [])
-    assert (gone.kind, bench.venue.resting_ids()) == ("cancelled", [])
+    assert (gone.kind, list(bench.venue._resting)) == ("cancelled", [])
 
 
 def test_a_position_that_is_not_there_cannot_be_tied_to() -> None:

@@ -1,16 +1,14 @@
-"""The intent ledger: ids used once, intents that survive a kill, deals counted once, one process at a time."""
+"""The intent ledger: ids used once, intents that survive a kill, one process at a time."""
 
 import sqlite3
 import stat
 import subprocess
 import sys
 from dataclasses import replace
-from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
-from bot.account.position import Deal
 from bot.journal.ledger import FINAL_STATES, OPEN_STATES, Intent, Ledger, LedgerError
 
 ROOT = Path(__file__).parents[2]
@@ -26,10 +24,6 @@ def ledger(tmp_path):
 def an_intent(client_order_id="m-r1-1", **changes):
     intent = Intent(client_order_id, "r1", 1, "open", -100_000, "market_range", 1_000, detail={"reason": "band"})
     return replace(intent, **changes)
-
-
-def a_deal(deal_id=7, **changes):
-    return replace(Deal(deal_id, 3, 4, 1, -100_000, 1.08765, Decimal("-0.070"), 2_000), **changes)
 
 
 def test_an_intent_comes_back_as_recorded(ledger):
@@ -112,29 +106,6 @@ def test_what_cannot_be_recorded_is_refused_and_the_ledger_goes_on(ledger, inten
     assert len(ledger.open_intents()) == 1
 
 
-def test_a_deal_is_new_once_for_each_account_restarts_included(tmp_path):
-    path = tmp_path / "ledger.sqlite"
-    ledger = Ledger(path)
-    assert ledger.record_deal(100, a_deal(), "m-r1-1")
-    assert not ledger.record_deal(100, a_deal(price=9.9))
-    assert ledger.record_deal(101, a_deal())
-    assert ledger.record_deal(100, a_deal(8))
-    ledger.close()
-    ledger = Ledger(path)
-    assert not ledger.record_deal(100, a_deal())
-    ledger.close()
-
-
-def test_the_money_of_a_deal_is_kept_exactly(tmp_path):
-    ledger = Ledger(tmp_path / "ledger.sqlite")
-    ledger.record_deal(100, a_deal(balance=Decimal("10000000000000000.01"), gross_profit=Decimal("0.10")), "m-r1-1")
-    ledger.close()
-    connection = sqlite3.connect(tmp_path / "ledger.sqlite")
-    row = connection.execute("SELECT commission, gross_profit, balance, swap, client_order_id FROM deals").fetchone()
-    connection.close()
-    assert row == ("-0.070", "0.10", "10000000000000000.01", None, "m-r1-1")
-
-
 def test_the_files_are_readable_by_their_owner_only(tmp_path):
     path = tmp_path / "ledger.sqlite"
     Ledger(path).close()
@@ -177,7 +148,7 @@ def make_newer(path):
 def make_damaged(path):
     ledger = Ledger(path)
     for number in range(200):
-        ledger.record_deal(1, a_deal(number))
+        ledger.record_intent(an_intent(f"m-r1-{number}"))
     ledger.close()
     content = bytearray(path.read_bytes())
     content[4_096:] = b"\xaa" * (len(content) - 4_096)

@@ -8,7 +8,7 @@ import pytest
 
 from bot.engine.decision import Decision
 from bot.engine.rows import NO_ROWS
-from bot.journal.usual_file import UsualKeeper, read_usual, write_usual
+from bot.journal.usual_file import UsualKeeper, path_to_read, read_usual, usual_path, write_usual
 
 HOUR_NS = 3_600_000_000_000
 CONTENTS = {"EURUSD": {"overall": [1.0, None]}}
@@ -86,3 +86,11 @@ def test_a_run_that_knows_nothing_overwrites_nothing(tmp_path: Path) -> None:
 def test_no_number_that_json_cannot_hold_is_written(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="JSON"):
         write_usual(tmp_path / "usual.json", {"EURUSD": {"overall": [float(np.nan)]}})
+
+
+def test_the_file_of_earlier_versions_is_read_until_the_account_has_its_own(tmp_path: Path) -> None:
+    own, other, old = usual_path(tmp_path, 5), usual_path(tmp_path, 6), tmp_path / "usual.json"
+    assert path_to_read(own) == own
+    write_usual(old, CONTENTS)
+    write_usual(own, {})
+    assert (path_to_read(own), path_to_read(other)) == (own, old)

@@ -140,6 +140,27 @@ def test_compiled_code_that_says_something_else_is_not_used(written, monkeypatch
     assert factor(strategy, calm_market(1)) == [1.0]
 
 
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("return base * {}['k']", "mine.py:2: KeyError: 'k' (on made-up features; mine may fail in a run too)"),
+        ("return base[:1]", "mine.py: returned shape (1,), and one number a symbol is (8,) (on made-up features; "),
+        ("return -base", "mine.py: returned -5 for symbol 0; a leverage is not below 0 unless the file says DIRECTION"),
+    ],
+)
+def test_a_function_that_fails_on_made_up_features_is_kept_and_says_so(written, line: str, said: str) -> None:
+    strategy = bound(written(f"def leverage(features, base):\n    {line}\n"), [5.0])
+    assert said in str(strategy.note)
+    assert "\n" not in str(strategy.note)
+
+
+def test_a_function_that_fails_on_made_up_features_may_work_on_those_of_a_market(written) -> None:
+    text = "def leverage(features, base):\n    assert features.mid[-1] > 0\n    return base / 2\n"
+    strategy = bound(written(text), [5.0])
+    assert "mine.py:2: AssertionError" in str(strategy.note)
+    assert (factor(strategy, calm_market(1)), strategy.problem) == ([0.5], None)
+
+
 # -- a class, and packages -----------------------------------------------------------------------------------------
 
 
@@ -148,7 +169,7 @@ def test_a_class_is_a_strategy_with_its_own_factors_and_parameters(written) -> N
     assert (strategy.name, strategy.factor_names) == ("half", ("share",))
     assert factor(strategy, calm_market(2)) == [0.25, 0.25]
     assert strategy.expected_returns(calm_market(2)) is None
-    with pytest.raises(StrategyError, match="no parameter 'shear'; it has: share"):
+    with pytest.raises(StrategyError, match=r"no parameter 'shear' \(did you mean share\?\); it has: share"):
         bound(written(CLASS), [5.0], shear=1)
 
 
@@ -248,7 +269,7 @@ def test_a_file_that_cannot_be_used_is_one_line_with_file_and_line_number(writte
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"slop": 1}, "strategy mine has no parameter 'slop'; it has: slope"),
+        ({"slop": 1}, r"strategy mine has no parameter 'slop' \(did you mean slope\?\); it has: slope"),
         ({"slope": "steep"}, "parameter 'slope' of strategy mine must be a number, not 'steep'"),
         ({"slope": True}, "must be a number, not True"),
     ],

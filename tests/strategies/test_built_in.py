@@ -206,10 +206,10 @@ def test_a_volatility_that_is_unknown_or_stands_still_is_not_low() -> None:
 @pytest.mark.parametrize(
     ("name", "parameters", "said"),
     [
-        ("liquidity-weighted", {"alpha": 0}, "needs alpha > 0 and 0 < floor <= 1 <= cap"),
-        ("liquidity-weighted", {"floor": 0}, "needs alpha > 0 and 0 < floor <= 1 <= cap"),
-        ("liquidity-weighted", {"floor": 1.1}, "needs alpha > 0 and 0 < floor <= 1 <= cap"),
-        ("liquidity-weighted", {"cap": 0.9}, "needs alpha > 0 and 0 < floor <= 1 <= cap"),
+        ("liquidity-weighted", {"alpha": 0}, "liquidity-weighted needs alpha > 0; it has alpha 0"),
+        ("liquidity-weighted", {"floor": 0}, "needs 0 < floor <= 1 <= cap"),
+        ("liquidity-weighted", {"floor": 1.1}, "needs 0 < floor <= 1 <= cap"),
+        ("liquidity-weighted", {"cap": 0.9}, "needs 0 < floor <= 1 <= cap"),
         ("impact-minimizing", {"beta": 0}, "needs beta > 0"),
         ("impact-minimizing", {"cap": 0.5}, "needs 0 < floor <= 1 <= cap"),
         ("order-book-imbalance", {"kappa": 0.4}, "needs 0 <= kappa <= 0.3"),
