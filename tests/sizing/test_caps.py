@@ -161,8 +161,41 @@ def test_a_broken_cap_is_cut_at_once_whatever_the_band() -> None:
 
 
 def test_a_book_that_has_gone_is_no_reason_to_sell_into_it() -> None:
-    found = wish(5.0, held=5.0, table=calm_market(1, sell_capacity_units=0.0), exit_open=False)
-    assert (found.target[0], found.urgent[0], found.bound[0]) == (5.0, False, Bound.EXIT_EMPTY)
+    found = wish(5.0, held=5.0, table=calm_market(1, sell_capacity_units=0.0), exit_leverage=0.0)
+    assert (found.target[0], found.forced[0], found.bound[0]) == (5.0, False, Bound.EXIT_EMPTY)
+
+
+@pytest.mark.parametrize(
+    ("exit_leverage", "target", "urgent", "bound"),
+    [
+        (5.0, 0.099, True, Bound.EXIT_COST),
+        (1.5, 3.5, False, Bound.EXIT_COST),
+        (0.25, 4.75, False, Bound.EXIT_COST),
+        (0.2, 5.0, False, Bound.EXIT_EMPTY),
+    ],
+)
+def test_a_broken_cap_is_cut_by_no_more_at_once_than_the_book_pays_for(
+    exit_leverage: float, target: float, urgent: bool, bound: Bound
+) -> None:
+    found = wish(5.0, held=5.0, table=calm_market(1, sell_capacity_units=1e3), exit_leverage=exit_leverage)
+    assert found.target[0] == pytest.approx(target)
+    assert (found.urgent[0], found.forced[0], found.bound[0]) == (urgent, target < 5, bound)
+
+
+def test_the_stop_out_cap_does_not_sell_into_an_empty_book_either() -> None:
+    found = wish(15.0, held=15.0, table=calm_market(1, volatility_bps=4.0), exit_leverage=2.0)
+    assert (found.target[0], found.urgent[0], found.bound[0]) == (13.0, False, Bound.STOP_OUT)
+
+
+@pytest.mark.parametrize(
+    ("exit_leverage", "target", "bound"),
+    [(0.1, 99.0, Bound.MAX_SYMBOL), (0.0, 99.0, Bound.MAX_SYMBOL), (50.0, 60.0, Bound.EXIT_COST)],
+)
+def test_a_configured_limit_is_kept_at_once_whatever_it_costs_and_no_more_than_that(
+    exit_leverage: float, target: float, bound: Bound
+) -> None:
+    found = wish(50.0, held=110.0, table=calm_market(1, sell_capacity_units=1e3), exit_leverage=exit_leverage)
+    assert (found.target[0], found.urgent[0], found.bound[0]) == (pytest.approx(target), True, bound)
 
 
 def test_the_exit_cost_cap_falls_at_once_and_rises_with_a_half_life_of_a_minute() -> None:
