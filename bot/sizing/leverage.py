@@ -26,6 +26,7 @@ __all__ = ["LeverageLimits", "LeverageRules", "Pace", "Targets"]
 # Wishes end, and broken caps are cut to, a little below the cap: at the cap itself the next tick, or the spread just
 # paid, would break it, and the cut would be grown back and cut again.
 _SHARE_OF_LIMIT = 0.99
+_LEAST_STEP_FRAC = 0.01  # of the base: growth below it is not worth a trade, however narrow the band
 # So long after a slice the book may still be the one that was sold into: what is left is not urgent until then.
 _REFILL_S = 1.0
 
@@ -45,7 +46,8 @@ class Pace:
     """How fast leverage may follow the goal.
 
     Units: `band_frac` half-width of the no-trade band as a share of the base leverage, None for the cost-aware one,
-        which takes `risk_aversion`; `max_increase_frac_per_min` share of the base leverage a minute, None for no limit.
+        which takes `risk_aversion`; `max_increase_frac_per_min` share of the base leverage a minute, None for no limit:
+        no window sees more growth than that rate times its length, and one step of a minute's worth (a band, if more).
         `heeds_crisis` False leaves the crisis level of the feature table out.
     Source: models 14.7 (asymmetric hysteresis; increases persist and are rate-limited).
     """
@@ -256,11 +258,14 @@ def _move(
             step, row.bound = 0.5 * step, _TOUCH
         if math.isfinite(rule.rate_frac_per_min):
             since_ns = max(was.grown_ns, was.wish_ns)
-            room = rule.rate_frac_per_min * base * (now_ns - since_ns) / 60e9
+            a_minute, least_step = rule.rate_frac_per_min * base, max(band, _LEAST_STEP_FRAC * base)
+            # Saved up is a minute's worth, so that hours of waiting are no leave to leap; or, where that is more, what
+            # is worth a trade, or a slow rate would never come to one.
+            room = min(a_minute * (now_ns - since_ns) / 60e9, max(a_minute, least_step))
             if room < step:
                 row.bound = _RATE
-            # Small change is saved up until it is worth a trade: a band, or all that is left to go.
-            step = min(step, room) if room >= min(step, max(band, 0.01 * base)) else 0.0
+            # Small change waits until it is worth a trade: a band, or all that is left to go.
+            step = min(step, room) if room >= min(step, least_step) else 0.0
         row.target = (1.0 if wanted > 0 else -1.0) * (size + step)
 
 

@@ -272,6 +272,7 @@ class PlainRules:
         rate = self.pace.max_increase_frac_per_min
         if rate is not None:
             room = rate * base * (now_ns - max(wish_ns, memory.grown_ns)) / 60e9
+            room = min(room, max(rate * base, band, base / 100))
             if room < growth:
                 why = Bound.RATE
             if room < min(growth, max(band, base / 100)):

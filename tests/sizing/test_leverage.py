@@ -236,17 +236,51 @@ def test_a_flip_closes_first_and_the_other_side_is_opened_from_flat(held: float)
     assert step(rules, [-held], [0.0]).target[0] == -held
 
 
-@given(st.lists(st.tuples(st.integers(1, 40), st.floats(-6, 8)), min_size=5, max_size=80), st.floats(0.05, 1.0))
-def test_leverage_never_grows_faster_than_its_rate_allows(ticks: list[tuple[int, float]], rate: float) -> None:
-    rules, held, now_ns, grown = LeverageRules(1, Pace(0, 0, rate, 0.1), WIDE), 0.0, 0, 0.0
-    for seconds, goal in ticks:
+@given(
+    st.lists(
+        st.tuples(st.integers(1, 40) | st.sampled_from([600, 36_000]), st.floats(-6, 8), st.booleans()),
+        min_size=5,
+        max_size=80,
+    ),
+    st.floats(0.005, 1.0),
+    st.sampled_from([0.0, 0.1, 0.3]),
+)
+def test_over_no_window_does_leverage_grow_faster_than_its_rate_and_one_step(
+    ticks: list[tuple[int, float, bool]], rate: float, band: float
+) -> None:
+    rules, held, now_ns = LeverageRules(1, Pace(0, 0, rate, band), WIDE), 0.0, 0
+    grown: list[tuple[int, float]] = []
+    for seconds, goal, is_sent in ticks:
         now_ns += seconds * S
         target = float(step(rules, [goal], [held], now_ns=now_ns).target[0])
         if abs(target) > abs(held):
-            grown += abs(target) - abs(held)
+            if not is_sent:
+                continue
+            grown.append((now_ns, abs(target) - abs(held)))
             rules.note_growth(0, now_ns)
         held = target
-        assert grown <= rate * 5.0 * now_ns / 60e9 + 1e-9
+    for first, (from_ns, _) in enumerate(grown):
+        total = 0.0
+        for until_ns, growth in grown[first:]:
+            total += growth
+            assert total <= 5.0 * (rate * (until_ns - from_ns) / 60e9 + max(rate, band, 0.01)) + 1e-9
+
+
+@pytest.mark.parametrize(("rate", "band"), [(0.25, 0.1), (0.05, 0.2), (0.002, 0.0)])
+def test_hours_of_waiting_are_no_leave_to_leap_and_a_slow_rate_arrives_all_the_same(rate: float, band: float) -> None:
+    rules, most = LeverageRules(1, Pace(0, 0, rate, band), WIDE), 5.0 * max(rate, band, 0.01)
+    step(rules, [5.0], [0.0], now_ns=0)
+    late = 8 * 3600 * S
+    held = float(step(rules, [5.0], [0.0], now_ns=late).target[0])
+    assert held == pytest.approx(most)
+    rules.note_growth(0, late)
+    for minute in range(1, 600):
+        target = float(step(rules, [5.0], [held], now_ns=late + minute * 60 * S).target[0])
+        if target > held:
+            assert target - held <= most + 1e-9
+            rules.note_growth(0, late + minute * 60 * S)
+        held = target
+    assert held >= 5.0 * (1 - band) - max(0.05, 5 * band)
 
 
 def test_the_rate_limit_lets_a_steady_wish_arrive() -> None:
@@ -267,7 +301,8 @@ def test_growth_that_could_not_be_sent_is_not_lost() -> None:
     rules = LeverageRules(1, Pace(0, 0, 0.25, 0.1), WIDE)
     step(rules, [5.0], [0.0], now_ns=0)
     assert step(rules, [5.0], [0.0], now_ns=48 * S).target[0] == pytest.approx(1.0)
-    assert step(rules, [5.0], [0.0], now_ns=96 * S).target[0] == pytest.approx(2.0)
+    assert step(rules, [5.0], [0.0], now_ns=60 * S).target[0] == pytest.approx(1.25)
+    assert step(rules, [5.0], [0.0], now_ns=96 * S).target[0] == pytest.approx(1.25), "but for more than a minute of it"
 
 
 def test_a_symbol_above_its_cap_is_cut_below_it_at_once() -> None:
