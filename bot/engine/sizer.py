@@ -75,6 +75,7 @@ def _fill(
         row, price = inputs[s], prices[s]
         row.side, row.held, row.unit_notional = side[s], held[s], price.unit_notional
         row.watched_s = 0.0 if state[s].first_ns < 0 else (now_ns - state[s].first_ns) / 1e9
+        row.minutes_s = state[s].minutes_s
         row.touch_leverage = math.nan
         bids, asks = heads[s].level_count[BID], heads[s].level_count[ASK]
         if bids and asks and heeds_touch:

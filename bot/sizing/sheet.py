@@ -19,6 +19,7 @@ SIZING_INPUTS = np.dtype(
         ("base", np.float64),  # base leverage x weight
         ("held", np.float64),  # leverage of what is held; NaN unknown, infinite without equity
         ("watched_s", np.float64),  # how long the estimators have been fed
+        ("minutes_s", np.float64),  # how long the worst minute has been looked for, former runs included
         ("barred", np.int64),  # 0, or the `Bound` for which nothing may grow now: calendar, not ready, hands off
         ("holiday_factor", np.float64),  # of the base: 1, or 0.5 on a holiday
         ("exit_leverage", np.float64),  # what can be closed now within the bound on its cost; infinite: unknown

@@ -94,7 +94,11 @@ class PlainRules:
             formulas.kelly_cap(given["expected_return"], given["expected_error"], sigma, self.limits.kelly_frac)
         )
         required = formulas.required_distance_frac(
-            market["volatility_bps"], slow, market["worst_minute_bps"], market["usual_round_trip_bps"]
+            market["volatility_bps"],
+            slow,
+            market["worst_minute_bps"],
+            market["usual_round_trip_bps"],
+            given["minutes_s"],
         )
         stop_out = float(formulas.stop_out_cap(required, given["margin_rate"], self.limits.stop_out_level_frac))
         units = market["buy_capacity_units"] if side < 0 else market["sell_capacity_units"]

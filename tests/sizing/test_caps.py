@@ -34,6 +34,7 @@ def wish(
         "base": 5.0,
         "held": held,
         "watched_s": 1e9,
+        "minutes_s": 1e9,
         "margin_rate": 1 / 500,
         "unit_notional": 1.0,
     } | inputs
@@ -78,18 +79,27 @@ def test_at_the_stop_out_cap_the_stop_out_is_just_far_enough(
 FACT = st.one_of(st.floats(0, 1e3), st.just(NAN))
 
 
-@given(FACT, FACT, FACT, FACT)
+@given(FACT, FACT, FACT, FACT, st.sampled_from([0.0, 3599.0, 3600.0, NAN]))
 def test_the_required_distance_is_that_of_the_plain_formula(
-    fast: float, slow: float, worst: float, cost: float
+    fast: float, slow: float, worst: float, cost: float, minutes_s: float
 ) -> None:
-    found = caps.required_distance_frac(fast, slow, worst, cost)
-    assert found == pytest.approx(float(formulas.required_distance_frac(fast, slow, worst, cost)), nan_ok=True)
+    found = caps.required_distance_frac(fast, slow, worst, cost, minutes_s)
+    expected = float(formulas.required_distance_frac(fast, slow, worst, cost, minutes_s))
+    assert found == pytest.approx(expected, nan_ok=True)
+
+
+def test_a_calm_hour_must_have_been_seen_before_less_than_a_wild_market_is_survived() -> None:
+    found = [caps.required_distance_frac(0.2, 0.2, 5.0, 0.4, minutes_s) for minutes_s in (0.0, 3599.0, NAN, 3600.0)]
+    assert found == [0.05, 0.05, 0.05, pytest.approx(60.6e-4)]
+    assert caps.required_distance_frac(0.2, 0.2, 400.0, 0.4, 0.0) == pytest.approx(0.12006), "a wild one counts at once"
+    early = wish(50.0, margin_rate=0.02, minutes_s=3599.0).rows
+    assert early["stop_out"][0] == pytest.approx(1 / (0.05 + 0.5 * 0.02))
 
 
 def test_the_required_distance_is_the_larger_of_an_hour_and_the_worst_minute_and_half_the_stress() -> None:
-    assert formulas.required_distance_frac(0.2, NAN, 5.0, 0.4) == pytest.approx((5 * 12 + 0.6) / 1e4)
-    assert formulas.required_distance_frac(0.2, 0.4, 5.0, 0.4) == pytest.approx((5 * 24 + 0.6) / 1e4)
-    assert formulas.required_distance_frac(0.2, NAN, 50.0, 0.4) == pytest.approx((150 + 0.6) / 1e4)
+    assert formulas.required_distance_frac(0.2, NAN, 5.0, 0.4, 3600) == pytest.approx((5 * 12 + 0.6) / 1e4)
+    assert formulas.required_distance_frac(0.2, 0.4, 5.0, 0.4, 3600) == pytest.approx((5 * 24 + 0.6) / 1e4)
+    assert formulas.required_distance_frac(0.2, NAN, 50.0, 0.4, 3600) == pytest.approx((150 + 0.6) / 1e4)
 
 
 @pytest.mark.parametrize(

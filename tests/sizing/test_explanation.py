@@ -39,6 +39,7 @@ def line(
         "base": 5.0,
         "held": held,
         "watched_s": 1e9,
+        "minutes_s": 1e9,
         "margin_rate": 1 / 30,
         "unit_notional": 1.1,
     } | inputs

@@ -43,6 +43,7 @@ def step(
         "held": held,
         "barred": [0 if grows else Bound.NOT_READY for grows in may_grow or [True] * n],
         "watched_s": watched_s,
+        "minutes_s": 1e9,
         "margin_rate": 1 / 500,
         "unit_notional": 1.1,
     } | inputs
@@ -77,6 +78,7 @@ INPUTS = st.fixed_dictionaries(
     {
         "barred": three(st.sampled_from([0, 0, 0, Bound.CALENDAR, Bound.NOT_READY])),
         "watched_s": st.sampled_from([0.0, 59.0, 61.0, 61.0]),
+        "minutes_s": three(st.sampled_from([0.0, 3599.0, 3600.0, 1e6])),
         "holiday_factor": st.sampled_from([1.0, 1.0, 0.5]),
         "exit_leverage": three(st.sampled_from([INF, INF, 0.0, 0.2, 1.0, 3.0])),
         "touch_leverage": three(st.sampled_from([NAN, 1.0, 0.2])),
