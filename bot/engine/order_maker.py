@@ -43,9 +43,12 @@ class OrderMaker:
         self._refused_ns: dict[tuple[str, str], int] = {}
         self._schedule_told: dict[str, str] = {}
 
-    def may_act(self, s: int, symbol_id: int, now_ns: int, *, urgent: bool) -> bool:
-        """Return whether a symbol may get an order now. An `urgent` one, healing a broken limit, need not wait."""
-        if self._orders.busy(s, now_ns) or (symbol_id in self._hands_off and not urgent):
+    def may_act(self, s: int, symbol_id: int, now_ns: int, *, forced: bool, urgent: bool) -> bool:
+        """Return whether a symbol may get an order now.
+
+        Args: `forced` by a broken limit or a crisis: that acts on what others touched, too; `urgent` need not wait.
+        """
+        if self._orders.busy(s, now_ns) or (symbol_id in self._hands_off and not forced):
             return False
         last = self._last_order_ns.get(symbol_id)
         return urgent or last is None or now_ns - last >= self._settings.min_interval_s * _SECOND
@@ -154,10 +157,8 @@ class OrderMaker:
         why = ", ".join(f"{name} {factor:.2f}" for name, factor in named)
         reason = f"{self._settings.strategy.name}: {held:+.2f}x -> {target:+.2f}x"
         reason += f" ({why})" if why else ""
-        if targets.urgent[s]:
-            bound = Bound(int(targets.bound[s]))
-            level = int(evaluator.features.crisis_level[s])
-            reason += f"; crisis level {level}" if bound is Bound.CRISIS else f"; over the limit: {BOUND_WORDS[bound]}"
+        if targets.forced[s]:
+            reason += _cause(Bound(int(targets.bound[s])), int(evaluator.features.crisis_level[s]))
         if verdict.note:
             reason += f"; {verdict.note}"
         return IntendedOrder(
@@ -178,6 +179,13 @@ class OrderMaker:
             margin_after=verdict.margin_after,
             margin_level_after=verdict.margin_level_after,
         )
+
+
+def _cause(bound: Bound, crisis_level: int) -> str:
+    """Return what forces a reduction, as the end of an order's reason; empty where no limit has a name for it."""
+    if bound is Bound.CRISIS:
+        return f"; crisis level {crisis_level}"
+    return f"; over the limit: {BOUND_WORDS[bound]}" if bound is not Bound.NONE else ""
 
 
 @njit(cache=True, error_model="numpy")

@@ -13,6 +13,7 @@ from numba import njit
 from bot.engine.explained import Explanation, explained
 from bot.engine.settings import EngineSettings
 from bot.market.book import ASK, BID
+from bot.market.delta import Record
 from bot.market.evaluator import Evaluator
 from bot.market.symbols import SymbolSpec
 from bot.sizing.leverage import LeverageRules, Targets
@@ -21,6 +22,28 @@ from bot.sizing.strategy import Strategy
 
 _LONG, _SHORT, _FOLLOW, _SIGNAL = range(4)
 _DIRECTIONS = {"long": _LONG, "short": _SHORT, "follow": _FOLLOW, "signal": _SIGNAL}
+
+
+@njit(cache=True, error_model="numpy")
+def _exit_leverage(
+    tb: Record, st: Record, held: float, bids: int, asks: int, unit_notional: float, equity: float
+) -> float:
+    """Return the leverage that can be closed now within the bound on the cost of leaving; infinite where unknown.
+
+    A long is closed against bids. To sell at once what costs more than the bound is what the bound is there to prevent:
+    growth has ended, and the rest waits for a better price. What nobody knows is no reason to keep a risk.
+
+    Args: `tb` and `st` the records of the feature table and the estimators; `bids` and `asks` the number of levels.
+    Units: `held` leverage in equities; `unit_notional` and `equity` in deposit currency.   Source: models 14.5, 12.
+    """
+    if tb.is_spot_only > 0:
+        return 0.0 if tb.spread_bps / 2 > st.exit_cost_cap_bps else math.inf
+    is_long = held > 0
+    units = tb.sell_capacity_units if is_long else tb.buy_capacity_units
+    if units <= 0 or (bids if is_long else asks) == 0:
+        return 0.0
+    leverage = units * unit_notional / equity
+    return leverage if leverage >= 0 else math.inf  # not a number, or no equity left: unknown
 
 
 @njit(cache=True, error_model="numpy")
@@ -52,20 +75,13 @@ def _fill(
         row, price = inputs[s], prices[s]
         row.side, row.held, row.unit_notional = side[s], held[s], price.unit_notional
         row.watched_s = 0.0 if state[s].first_ns < 0 else (now_ns - state[s].first_ns) / 1e9
+        row.minutes_s = state[s].minutes_s
         row.touch_leverage = math.nan
         bids, asks = heads[s].level_count[BID], heads[s].level_count[ASK]
         if bids and asks and heeds_touch:
             least = min(levels[BID, s, bids - 1].size, levels[ASK, s, asks - 1].size) / 100.0
             row.touch_leverage = least * price.unit_notional / equity
-        # A long is closed against bids. Where nothing at all can be sold within the cap on the cost of leaving, selling
-        # now is what the cap is there to prevent: growth has ended, and the rest waits for a better price.
-        tb = table[s]
-        if tb.is_spot_only > 0:
-            row.exit_open = tb.spread_bps / 2 <= state[s].exit_cost_cap_bps
-        elif held[s] > 0:
-            row.exit_open = bids > 0 and not tb.sell_capacity_units <= 0
-        else:
-            row.exit_open = asks > 0 and not tb.buy_capacity_units <= 0
+        row.exit_leverage = _exit_leverage(table[s], state[s], held[s], bids, asks, price.unit_notional, equity)
 
 
 class Sizer:

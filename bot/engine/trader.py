@@ -76,8 +76,9 @@ class Trader:
             why_closed = self._hours.closings[s]
             if self._hours.awaiting[s] or (why_closed is not None and self._maker.has_told(spec.name, why_closed)):
                 continue
-            urgent = bool(targets.urgent[s]) or self._guard.is_flattening
-            if not self._maker.may_act(s, spec.symbol_id, now_ns, urgent=urgent):
+            is_flattening = self._guard.is_flattening
+            forced, urgent = bool(targets.forced[s]) or is_flattening, bool(targets.urgent[s]) or is_flattening
+            if not self._maker.may_act(s, spec.symbol_id, now_ns, forced=forced, urgent=urgent):
                 continue
             seen = seen or view()
             made = self._maker.make(s, spec, prices, seen, evaluator, factors, targets, equity, now_ns, closing=closing)

@@ -18,6 +18,7 @@ from bot.market.feature_table import Features, forget, unknown_features, views
 from bot.market.memory import address
 from bot.market.seasonality import Seasonality
 from bot.market.state import EvaluatorSettings, forget_link, new_state
+from bot.market.worst_minute import kept_worst_minute, read_worst_minute
 
 __all__ = ["Evaluator", "EvaluatorSettings", "Features"]
 
@@ -163,12 +164,16 @@ class Evaluator:
         self.usual.enter(self._state, bin_index, day_type)
 
     def usual_content(self, s: int) -> dict[str, object]:
-        """Return what is known of one symbol's usual values, as plain numbers (see `Seasonality.content`)."""
-        return self.usual.content(s, self._state)
+        """Return what is known of one symbol's usual values and worst minute, as plain numbers."""
+        worst_bps, watched_s = float(self._table["worst_minute_bps"][s]), float(self._state["minutes_s"][s])
+        return self.usual.content(s, self._state) | kept_worst_minute(worst_bps, watched_s)
 
     def restore_usual(self, s: int, content: Mapping[str, object]) -> None:
         """Take over what an earlier run has kept of one symbol. Raises: ValueError for content of another form."""
+        worst_bps, watched_s = read_worst_minute(content)
         self.usual.restore(s, self._state, content)
+        worst, minutes = self._table["worst_minute_bps"], self._state["minutes_s"]
+        worst[s], minutes[s] = np.fmax(worst[s], worst_bps), max(minutes[s], watched_s)
 
     # -- times --------------------------------------------------------------------------------------------------
 

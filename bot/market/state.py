@@ -139,6 +139,7 @@ STATE = np.dtype(
         ("minute_open", _F),
         ("minute_high", _F),
         ("minute_low", _F),
+        ("minutes_s", _F),  # whole minutes in which the worst one was looked for, former runs included
         ("second_mid", _F, (2,)),
         # Resilience (models 3.4).
         ("gap_log", _F),

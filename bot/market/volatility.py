@@ -52,7 +52,10 @@ def sample(st: Record, tb: Record, mid: float, now_ns: int) -> None:
 
 @njit(cache=True, error_model="numpy")
 def follow_minute(st: Record, tb: Record, mid: float, now_ns: int) -> None:
-    """Keep the largest move from the start of a minute, fading over twenty days (models 14.5)."""
+    """Keep the largest move from the start of a minute, fading over twenty days, and for how long it was looked for.
+
+    Source: models 14.5.
+    """
     if not mid > 0:
         return
     is_over = st.minute_ns < 0 or now_ns - st.minute_ns >= _MINUTE_NS
@@ -64,6 +67,8 @@ def follow_minute(st: Record, tb: Record, mid: float, now_ns: int) -> None:
         move = BPS * max(st.minute_high - st.minute_open, st.minute_open - st.minute_low) / st.minute_open
         if not tb.worst_minute_bps > move:
             tb.worst_minute_bps = move
+        if is_over:
+            st.minutes_s += (now_ns - st.minute_ns) / 1e9
     if is_over:
         st.minute_ns, st.minute_open = now_ns, mid
         st.minute_high = st.minute_low = mid

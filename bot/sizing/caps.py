@@ -18,7 +18,8 @@ _MAX_VOLUME, _MAX_SYMBOL = int(Bound.MAX_VOLUME), int(Bound.MAX_SYMBOL)
 _DAY = math.sqrt(86_400.0)
 _HOUR = math.sqrt(3600.0)
 ASSUMED_DISTANCE_FRAC = 0.05
-"""The move to survive while volatility has not been measured: more than what a day of a major brings."""
+"""The move to survive while risk has not been measured for long: more than what a day of a major brings."""
+_WATCHED_ENOUGH_S = 3600.0  # the worst of a few seconds, or of a few quiet minutes, is no worst minute
 _RECOVERY_S = 60.0  # half-life with which a higher exit-cost cap is believed
 
 
@@ -33,15 +34,20 @@ def kelly_cap(mean: float, error: float, sigma: float, fraction: float) -> float
 
 
 @njit(cache=True, error_model="numpy")
-def required_distance_frac(fast_bps: float, slow_bps: float, worst_bps: float, round_trip_bps: float) -> float:
-    """Return the adverse move that must be survived; `ASSUMED_DISTANCE_FRAC` until volatility is known.
+def required_distance_frac(
+    fast_bps: float, slow_bps: float, worst_bps: float, round_trip_bps: float, minutes_s: float
+) -> float:
+    """Return the adverse move that must be survived.
 
-    Source: models 14.5.
+    It is `ASSUMED_DISTANCE_FRAC` until volatility is known, and no less until the worst minute has been looked for, for
+    `minutes_s`, an hour.   Source: models 14.5.
     """
     hour = _HOUR * (slow_bps if slow_bps > fast_bps else fast_bps)
     if math.isnan(hour) or math.isnan(worst_bps):
         return ASSUMED_DISTANCE_FRAC
-    return (max(5.0 * hour, 3.0 * worst_bps) + 1.5 * round_trip_bps) / 1e4
+    measured = (max(5.0 * hour, 3.0 * worst_bps) + 1.5 * round_trip_bps) / 1e4
+    is_short = not minutes_s >= _WATCHED_ENOUGH_S and measured < ASSUMED_DISTANCE_FRAC
+    return ASSUMED_DISTANCE_FRAC if is_short else measured
 
 
 @njit(cache=True, error_model="numpy")
@@ -75,9 +81,8 @@ def find_caps(
     daily = market.slow_volatility_bps
     daily = _DAY / 1e4 * (market.volatility_bps if math.isnan(daily) else daily)
     row.kelly = kelly_cap(given.expected_return, given.expected_error, daily, rule.kelly_frac)
-    distance = required_distance_frac(
-        market.volatility_bps, market.slow_volatility_bps, market.worst_minute_bps, market.usual_round_trip_bps
-    )
+    fast, slow = market.volatility_bps, market.slow_volatility_bps
+    distance = required_distance_frac(fast, slow, market.worst_minute_bps, market.usual_round_trip_bps, given.minutes_s)
     needed = distance + rule.stop_out_level_frac * given.margin_rate
     row.stop_out = 1.0 / needed if 0 < needed < math.inf else math.nan
     in_leverage = given.unit_notional / equity if equity > 0 else math.nan

@@ -17,6 +17,7 @@ from bot.sizing.bound import BOUND_WORDS, Bound
 
 _NEAR = 0.01  # share of the base leverage; what differs by less is called the same
 _NOTHING = 0.005  # leverage; what is shown with two decimals does not differ by less
+_SLICED = "cut as the book takes it"
 
 
 def explain(
@@ -124,10 +125,14 @@ def _why(bound: Bound, crisis_level: int, row: np.void, base: float) -> str:
         return ""
     words = BOUND_WORDS[bound]
     if bound <= Bound.MARGIN:
-        return f"above {words}, cut at once" if row["urgent"] else f"limited by {words}"
+        if not row["forced"]:
+            return f"limited by {words}"
+        return f"above {words}, {'cut at once' if row['urgent'] else _SLICED}"
     if bound is Bound.CRISIS:
         kept = formulas.CRISIS_MULTIPLIERS[min(max(crisis_level, 0), 3)]
-        return f"crisis level {crisis_level}: {f'{kept:g} of it is left' if kept else 'closes'}, no increase"
+        left = f"{kept:g} of it is left" if kept else "closes"
+        is_sliced = row["forced"] and not row["urgent"]
+        return f"crisis level {crisis_level}: {left}{f', {_SLICED}' if is_sliced else ''}, no increase"
     if bound is Bound.BAND:
         if abs(float(row["goal"]) - float(row["target"])) < _near(base):
             return ""

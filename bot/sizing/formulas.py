@@ -126,19 +126,25 @@ def kelly_cap(mean: ArrayLike, error: ArrayLike, sigma: ArrayLike, fraction: flo
 
 
 def required_distance_frac(
-    volatility_bps: ArrayLike, slow_volatility_bps: ArrayLike, worst_minute_bps: ArrayLike, round_trip_bps: ArrayLike
+    volatility_bps: ArrayLike,
+    slow_volatility_bps: ArrayLike,
+    worst_minute_bps: ArrayLike,
+    round_trip_bps: ArrayLike,
+    minutes_s: ArrayLike,
 ) -> np.ndarray:
     """Return the adverse move to survive: max(5 sigma_1h, 3 x worst minute) + half the cost of getting out in stress.
 
     The larger of the fast and the slow volatility counts; the cost in stress is taken as three usual round trips.
-    Missing: while the fast volatility or the worst minute is unknown, 0.05 is assumed.
+    Until the worst minute has been looked for, for `minutes_s`, an hour, it is 0.05 at least.
+    Missing: while the fast volatility or the worst minute is unknown, 0.05 is assumed; without a cost it is unknown.
     Source: models 14.5, delta_req.
     """
-    fast, slow, worst, cost = (
-        np.asarray(x, float) for x in (volatility_bps, slow_volatility_bps, worst_minute_bps, round_trip_bps)
+    fast, slow, worst, cost, minutes = (
+        np.asarray(x, float) for x in (volatility_bps, slow_volatility_bps, worst_minute_bps, round_trip_bps, minutes_s)
     )
     hour = np.where(slow > fast, slow, fast) * math.sqrt(3600.0)
     measured = (np.maximum(5 * hour, 3 * worst) + 0.5 * 3 * cost) / 1e4
+    measured = np.where(minutes >= 3600, measured, np.maximum(measured, 0.05))
     return np.where(np.isnan(fast) | np.isnan(worst), 0.05, measured)
 
 

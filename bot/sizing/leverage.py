@@ -4,7 +4,7 @@ How it works: one compiled pass over the symbols. A symbol's *wish* is side x ba
 capped, and cut in a crisis; its *target* is what may be traded to at this moment. Reductions are quick and increases
 are slow: an increase needs a warm estimator, caps that are known, a wish that has held for a while, and room under the
 rate limit; a reduction only has to leave half a band. A cap that is broken and a crisis ignore the band, and are traded
-to the target, not to its edge.
+to the target, not to its edge: a configured limit at once, what the market asks for as fast as the book pays for it.
 
 Invariant: what is unknown (NaN) never makes a target larger in size than what is held.
 """
@@ -26,6 +26,9 @@ __all__ = ["LeverageLimits", "LeverageRules", "Pace", "Targets"]
 # Wishes end, and broken caps are cut to, a little below the cap: at the cap itself the next tick, or the spread just
 # paid, would break it, and the cut would be grown back and cut again.
 _SHARE_OF_LIMIT = 0.99
+_LEAST_STEP_FRAC = 0.01  # of the base: growth below it is not worth a trade, however narrow the band
+# So long after a slice the book may still be the one that was sold into: what is left is not urgent until then.
+_REFILL_S = 1.0
 
 _NONE, _MAX_SYMBOL, _MAX_TOTAL, _MARGIN = (
     int(b) for b in (Bound.NONE, Bound.MAX_SYMBOL, Bound.MAX_TOTAL, Bound.MARGIN)
@@ -43,7 +46,8 @@ class Pace:
     """How fast leverage may follow the goal.
 
     Units: `band_frac` half-width of the no-trade band as a share of the base leverage, None for the cost-aware one,
-        which takes `risk_aversion`; `max_increase_frac_per_min` share of the base leverage a minute, None for no limit.
+        which takes `risk_aversion`; `max_increase_frac_per_min` share of the base leverage a minute, None for no limit:
+        no window sees more growth than that rate times its length, and one step of a minute's worth (a band, if more).
         `heeds_crisis` False leaves the crisis level of the feature table out.
     Source: models 14.7 (asymmetric hysteresis; increases persist and are rate-limited).
     """
@@ -144,6 +148,28 @@ def decide(
 
 
 @njit(cache=True, error_model="numpy")
+def _affordable(size: float, aim: float, exit_leverage: float, base: float) -> float:
+    """Return how near to a smaller size a position may be brought at once within the bound on the cost of leaving.
+
+    A slice below `LEAST_FRAC` of the base is not worth an order: `size` is returned, until the book has filled up.
+    Units: leverage without a sign.   Source: models 14.5 (impact), 12 (an empty exit side).
+    """
+    if size - aim <= exit_leverage:
+        return aim
+    return size - exit_leverage if exit_leverage >= LEAST_FRAC * base else size
+
+
+@njit(cache=True, error_model="numpy")
+def _is_whole(was: Record, size: float, cut: float, aim: float, now_ns: int) -> bool:
+    """Return whether a forced reduction goes all the way, into a book that no slice has been sold into just now."""
+    if aim < cut < size:
+        was.sliced_ns = now_ns
+    if cut != aim:
+        return False
+    return was.sliced_ns < 0 or now_ns - was.sliced_ns >= _REFILL_S * 1e9
+
+
+@njit(cache=True, error_model="numpy")
 def _move(
     given: Record,
     was: Record,
@@ -155,13 +181,13 @@ def _move(
     broken: int,
     now_ns: int,
 ) -> None:
-    """Fill target, urgent and bound of a row whose caps, goal and band are known; `bound` holds whether caps are."""
-    caps_unknown, row.bound, row.urgent = row.bound != _NONE, capped, False
+    """Fill the rest of a row whose caps, goal and band are known; its `bound` says whether the caps all are."""
+    caps_unknown, row.bound, row.forced, row.urgent = row.bound != _NONE, capped, False, False
     now, wish_ns = given.held, was.wish_ns
     was.wish_ns = -1  # put back only while the wish to grow lasts
     if not math.isfinite(now):
         # Infinite: no equity is left, every cap is broken. Unknown: only what is unwanted altogether may change.
-        row.urgent = math.isinf(now)
+        row.forced = row.urgent = math.isinf(now)
         row.target = 0.0 if math.isinf(now) or row.goal == 0.0 else math.nan
         return
     wanted, size, side = row.goal, abs(now), 1.0 if now >= 0 else -1.0
@@ -170,28 +196,32 @@ def _move(
         # Unknown: hold, but in a crisis no more than it leaves of the base.
         wanted = side * min(size, crisis_multiplier(level) * base) if level >= 1 else now
         row.bound = _CRISIS if abs(wanted) < size else _UNKNOWN_FACTOR
-    limit = row.cap
+    kept, limit = abs(wanted) if wanted * side > 0 else 0.0, row.cap
     if size > limit or total_scale < 1.0:
-        if size <= rule.max_symbol and total_scale >= 1.0 and not given.exit_open:
-            row.target, row.bound = now, _EXIT_EMPTY  # a dear exit is no reason to pay for the dearest
-            return
-        cut = min(limit, size * total_scale) * _SHARE_OF_LIMIT
-        kept = abs(wanted) if wanted * side > 0 else 0.0
-        row.target = side * min(kept, cut)
-        row.urgent = size > 0
-        row.bound = row.cap_bound if size > limit else broken
+        aim = min(kept, min(limit, size * total_scale) * _SHARE_OF_LIMIT)
+        cut = _affordable(size, aim, given.exit_leverage, base)
+        row.bound, row.urgent = row.cap_bound if size > limit else broken, _is_whole(was, size, cut, aim, now_ns)
+        if size > rule.max_symbol or total_scale < 1.0:
+            # A configured limit holds whatever it costs; what the market asks for beyond it is what waits.
+            room = size * total_scale
+            healed = min(rule.max_symbol, room) * _SHARE_OF_LIMIT
+            if healed < cut:
+                cut, row.bound = healed, _MAX_SYMBOL if rule.max_symbol <= room else broken
+            row.urgent = size > 0
+        row.target, row.forced = side * cut, cut < size
+        row.urgent = row.urgent and row.forced
+        if cut == size and size > 0:
+            row.bound = _EXIT_EMPTY  # a dear exit is no reason to pay for the dearest
         return
     if level >= 1:
-        aim = abs(wanted) if wanted * side > 0 else 0.0
-        if size > 0 and not given.exit_open and aim < size:
-            row.target, row.bound = now, _EXIT_EMPTY
-            return
+        aim = min(kept, size)
         # What the factors flicker by is not worth a trade, least of all now; what a level asks for is far more.
         if 0.0 < aim < size and size - aim <= LEAST_FRAC * base:
             aim = size
-        row.target = side * min(aim, size)
-        row.urgent = aim < size
-        row.bound = _CRISIS
+        cut = _affordable(size, aim, given.exit_leverage, base)
+        row.target, row.forced = side * cut, cut < size
+        row.urgent = _is_whole(was, size, cut, aim, now_ns) and row.forced
+        row.bound = _EXIT_EMPTY if aim < size and cut == size else _CRISIS
         return
     if size > 0 and wanted * side <= 0:
         row.target = 0.0  # flat, or the other side: close first
@@ -228,11 +258,14 @@ def _move(
             step, row.bound = 0.5 * step, _TOUCH
         if math.isfinite(rule.rate_frac_per_min):
             since_ns = max(was.grown_ns, was.wish_ns)
-            room = rule.rate_frac_per_min * base * (now_ns - since_ns) / 60e9
+            a_minute, least_step = rule.rate_frac_per_min * base, max(band, _LEAST_STEP_FRAC * base)
+            # Saved up is a minute's worth, so that hours of waiting are no leave to leap; or, where that is more, what
+            # is worth a trade, or a slow rate would never come to one.
+            room = min(a_minute * (now_ns - since_ns) / 60e9, max(a_minute, least_step))
             if room < step:
                 row.bound = _RATE
-            # Small change is saved up until it is worth a trade: a band, or all that is left to go.
-            step = min(step, room) if room >= min(step, max(band, 0.01 * base)) else 0.0
+            # Small change waits until it is worth a trade: a band, or all that is left to go.
+            step = min(step, room) if room >= min(step, least_step) else 0.0
         row.target = (1.0 if wanted > 0 else -1.0) * (size + step)
 
 

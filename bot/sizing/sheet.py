@@ -19,9 +19,10 @@ SIZING_INPUTS = np.dtype(
         ("base", np.float64),  # base leverage x weight
         ("held", np.float64),  # leverage of what is held; NaN unknown, infinite without equity
         ("watched_s", np.float64),  # how long the estimators have been fed
+        ("minutes_s", np.float64),  # how long the worst minute has been looked for, former runs included
         ("barred", np.int64),  # 0, or the `Bound` for which nothing may grow now: calendar, not ready, hands off
         ("holiday_factor", np.float64),  # of the base: 1, or 0.5 on a holiday
-        ("exit_open", np.bool_),  # whether there is anything to close against
+        ("exit_leverage", np.float64),  # what can be closed now within the bound on its cost; infinite: unknown
         ("touch_leverage", np.float64),  # what the best level holds; NaN unknown
         ("margin_rate", np.float64),  # margin / notional of the next unit; NaN unknown
         ("unit_notional", np.float64),  # value of one base unit, deposit currency; NaN unknown
@@ -36,6 +37,7 @@ SIZING_STATE = np.dtype(
     [
         ("wish_ns", np.int64),  # since when an increase is wished for
         ("grown_ns", np.int64),  # when the last increase was sent
+        ("sliced_ns", np.int64),  # when a forced reduction was last more than the book could take
         ("low_cap", np.float64),  # what the exit-cost cap has fallen to of late
         ("low_cap_ns", np.int64),
         ("low_cap_side", np.float64),
@@ -52,7 +54,8 @@ TARGET_ROW = np.dtype(
     [
         ("goal", np.float64),  # the wish, capped and cut by a crisis
         ("target", np.float64),  # what may be traded to now
-        ("urgent", np.bool_),  # a reduction that ignores band and interval
+        ("forced", np.bool_),  # a reduction that a broken cap or a crisis asks for; it ignores the band
+        ("urgent", np.bool_),  # a forced one that ignores the interval between orders, too
         ("bound", np.int64),  # what holds the target back, a `Bound`
         ("wish", np.float64),  # side x base x factors, before any cap
         ("cap", np.float64),  # the tightest cap, and which it is
@@ -81,7 +84,7 @@ RULES = np.dtype(
 def sizing_inputs(symbol_count: int) -> np.ndarray:
     """Return inputs in which nothing is held, wanted or known, (S,) of `SIZING_INPUTS`."""
     inputs = np.zeros(symbol_count, SIZING_INPUTS)
-    inputs["holiday_factor"], inputs["exit_open"], inputs["max_units"] = 1.0, True, math.inf
+    inputs["holiday_factor"], inputs["exit_leverage"], inputs["max_units"] = 1.0, math.inf, math.inf
     for name in ("touch_leverage", "margin_rate", "unit_notional", "expected_return", "expected_error"):
         inputs[name] = math.nan
     return inputs
@@ -90,7 +93,7 @@ def sizing_inputs(symbol_count: int) -> np.ndarray:
 def sizing_state(symbol_count: int) -> np.ndarray:
     """Return the state before the first pass, (S,) of `SIZING_STATE`."""
     state = np.zeros(symbol_count, SIZING_STATE)
-    for name in ("wish_ns", "grown_ns", "low_cap_ns", "sampled_ns"):
+    for name in ("wish_ns", "grown_ns", "sliced_ns", "low_cap_ns", "sampled_ns"):
         state[name] = -1
     return state
 
@@ -112,8 +115,16 @@ class Targets:
         return self.rows["target"]
 
     @property
+    def forced(self) -> np.ndarray:
+        """Whether the target is a reduction that a broken cap or a crisis asks for, (S,) bool; `bound` says which."""
+        return self.rows["forced"]
+
+    @property
     def urgent(self) -> np.ndarray:
-        """Whether the target is a reduction that ignores band and interval, (S,) bool: a broken cap, a crisis."""
+        """Whether a forced reduction does not wait for the interval between orders, (S,) bool.
+
+        One that the book cannot take at once does, slice by slice: each goes by what the book holds then.
+        """
         return self.rows["urgent"]
 
     @property

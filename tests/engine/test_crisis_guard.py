@@ -1,12 +1,16 @@
 """The crisis guard at work: it cuts every strategy, never into an empty side, and lets go step by step."""
 
 from dataclasses import replace
+from decimal import Decimal
 
+import numpy as np
 import pytest
 from engine_desk import QUICK, SECOND, Desk
 
+from bot.account.position import Deal
 from bot.engine import events as ev
 from bot.engine.decision import Decision
+from bot.execution.orders import OrderSnapshot
 from bot.market.delta import DEPTH_DELETE, END_DEPTH, delta_rows
 
 
@@ -63,6 +67,53 @@ def test_with_nobody_to_sell_to_nothing_is_sent_and_the_position_goes_when_someb
     assert len(desk.lines("requests")) == orders, "a market order into an empty side is the worst act"
     desk.calm(1)
     assert desk.held == 0
+
+
+def test_a_book_that_thins_out_is_sold_no_more_at_once_than_it_takes_within_the_bound() -> None:
+    desk = calm_desk()
+    orders, held = len(desk.lines("intended")), desk.held
+    # Half of three levels of 3,000 units, all within the bound: about half of the equity.
+    desk.calm(0.25, bid_cents=300_000, ask_cents=300_000)
+    (order,) = desk.lines("intended")[orders:]
+    assert order.action == "reduce"
+    assert order.reason.endswith("; over the limit: exit cost")
+    assert 0.38 < held - desk.held <= 0.495, "4,500 units, rounded down"
+    before = desk.held
+    desk.calm(0.5, bid_cents=300_000, ask_cents=300_000)
+    assert desk.held == before, "the book that was just sold into is not sold into again at once"
+    desk.calm(5, bid_cents=30_000, ask_cents=30_000)
+    assert desk.held == before, "crumbs are not worth an order each"
+    desk.calm(10, bid_cents=300_000, ask_cents=300_000)
+    assert desk.held <= 0.495, "the rest goes as the book is filled again"
+
+
+def test_a_crisis_in_a_thin_book_is_left_slice_by_slice_and_says_why() -> None:
+    desk = calm_desk()
+    orders, held = len(desk.lines("intended")), desk.held
+    # The spread is a crisis; what can be sold within 5 bps of the mid, half of three levels, is 0.66 of the equity.
+    times_ns = []
+    for _ in range(20):
+        told = len(desk.lines("intended"))
+        desk.calm(0.25, half_e5=12, bid_cents=400_000, ask_cents=400_000)
+        times_ns += [desk.now_ns] * (len(desk.lines("intended")) - told)
+    found = desk.lines("intended")[orders:]
+    assert desk.held == 0
+    assert [(order.action, order.volume_cents) for order in found] == [("reduce", 600_000)] * 2 + [("close", 600_000)]
+    assert held == pytest.approx(1.98, abs=0.01)
+    assert found[-1].reason.endswith("; crisis level 3")
+    assert np.diff(times_ns).min() >= SECOND, "each slice sees a book of its own"
+
+
+def test_a_crisis_cuts_what_somebody_else_has_touched_slice_by_slice_too() -> None:
+    desk = calm_desk()
+    (ours,) = desk.engine.portfolio.positions()
+    by_hand = OrderSnapshot(99, 1, -200_000, 200_000, "market", "filled", closing=True)
+    deal = Deal(98, 99, ours.position_id, 1, -200_000, 1.1, Decimal(0), desk.now_ns)
+    desk.hear(ev.ExecutionReported(desk.now_ns, "filled", None, by_hand, deal))
+    assert desk.reasons() == ("closed_by_hand:EURUSD",)
+    held = desk.held
+    desk.calm(0.25, bid_cents=300_000, ask_cents=300_000)
+    assert 0.38 < held - desk.held <= 0.495
 
 
 def test_after_a_crisis_leverage_comes_back_one_level_at_a_time() -> None:

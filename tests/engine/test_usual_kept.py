@@ -44,6 +44,27 @@ def test_a_second_run_compares_with_what_the_first_has_learnt() -> None:
     assert ratios[1] < 0.5
 
 
+def test_the_stop_out_cap_goes_by_the_worst_minute_once_an_hour_has_been_seen_over_runs() -> None:
+    first = desk()
+    first.begin()
+    calm(first, 130)
+    kept = first.engine.usual()
+    assert kept["EURUSD"]["worst_minute_watched_s"] == pytest.approx(120, abs=2)
+    hour = {"EURUSD": kept["EURUSD"] | {"worst_minute_watched_s": 3600.0, "worst_minute_bps": 2.0}}
+    caps = []
+    for content in (kept, hour):
+        second = desk()
+        (restored,) = decode_inputs(encode_inputs([ev.UsualRestored(1, content)]))
+        second.hear(restored)
+        second.begin()
+        calm(second, 30)
+        (found,) = second.engine.explanations()
+        caps.append(found.caps["stop_out"])
+        assert second.engine.usual()["EURUSD"]["worst_minute_watched_s"] >= content["EURUSD"]["worst_minute_watched_s"]
+    assert caps[0] == pytest.approx(1 / (0.05 + 0.5 / 500), rel=1e-3), "two minutes are not trusted"
+    assert caps[1] > 100
+
+
 def test_what_is_known_of_symbols_that_are_not_loaded_is_not_lost() -> None:
     first = desk()
     first.begin()

@@ -81,6 +81,7 @@ class TickingSymbol(NaiveSymbol):
         self.sample: tuple[int, float] | None = None
         self.returns: list[tuple[float, float]] = []
         self.minute: tuple[int, list[float]] | None = None
+        self.minutes_s = 0.0
         self.ago = [NAN, NAN]
         self.rate_mean, self.rate_variance, self.rate_n, self.rate_z, self.counted = NAN, 0.0, 0, NAN, 0
         self.gap_log, self.rxx, self.rxy, self.rn = NAN, 0.0, 0.0, 0
@@ -282,6 +283,7 @@ class TickingSymbol(NaiveSymbol):
                 move = vol.worst_move_bps(self.minute[1])
                 worst = move if math.isnan(worst) else max(worst, move)
             if age_ns >= 60 * S:
+                self.minutes_s += age_ns / 1e9 if age_ns <= 62 * S else 0.0
                 self.minute = None
         if self.minute is None:
             self.minute = (now_ns, [mid])

@@ -115,6 +115,7 @@ class Pair:
         assert state["total_revisions"] == naive.total_revisions
         for name in ("crossed_ns", "apart_ns", "lopsided_ns", "first_ns", "entered_ns", "level_ns"):
             assert state[name] == getattr(naive, name), (name, s)
+        assert state["minutes_s"] == pytest.approx(naive.minutes_s, rel=1e-12)
         found_sums = [float(state[name]) for name in ("sxx", "sxy", "syy", "sn")]
         assert found_sums == pytest.approx(list(naive.sums), rel=1e-6, abs=1e-9)
         # The log of a cost of next to nothing, which is a difference of prices, has an error of many last bits.

@@ -223,6 +223,7 @@ def test_the_worst_minute_counts_the_move_that_ends_it() -> None:
     assert pair.evaluator.features.worst_minute_bps[0] == pytest.approx(9.09, abs=0.01)
     pair.receive(spot(0, 111_100, 111_102), START_NS + 600 * S)
     assert pair.evaluator.features.worst_minute_bps[0] == pytest.approx(9.09, abs=0.01), "nobody saw that minute"
+    assert pair.evaluator.state["minutes_s"].tolist() == [60.0, 0.0, 0.0, 0.0]
 
 
 def run(stream: list[Batch], order: list[int]) -> Evaluator:

@@ -11,12 +11,14 @@ from bot.sizing.bound import Bound
 from bot.sizing.leverage import LeverageLimits, Pace
 
 NAN, INF = math.nan, math.inf
+S = 1_000_000_000
 
 
 @dataclass
 class _Memory:
     wish_ns: int | None = None
     grown_ns: int = -1
+    sliced_ns: float = -INF
     low: tuple[float, int, float] | None = None
     sample: tuple[float, int] | None = None
     changes: list[tuple[float, float]] = field(default_factory=list)
@@ -41,8 +43,8 @@ class PlainRules:
         foreign: float,
         shrink: float,
         now_ns: int,
-    ) -> list[tuple[float, float, bool, Bound]]:
-        """Return (goal, target, urgent, bound) of each symbol."""
+    ) -> list[tuple[float, float, bool, bool, Bound]]:
+        """Return (goal, target, forced, urgent, bound) of each symbol."""
         count = len(inputs)
         wishes = [self._wish(table[s], inputs[s], factors[:, s]) for s in range(count)]
         caps = [self._caps(s, table[s], inputs[s], wishes[s], equity, now_ns) for s in range(count)]
@@ -64,10 +66,10 @@ class PlainRules:
             self._look(s, goals[s], now_ns)
             level = table[s]["crisis_level"] if self.pace.heeds_crisis else 0
             goal = 0.0 if level == 3 else goals[s] * formulas.CRISIS_MULTIPLIERS[int(level)]
-            target, urgent, bound = self._move(
+            target, forced, urgent, bound = self._move(
                 s, table[s], inputs[s], goal, caps[s], capped[s], min(share, shrink), broken, int(level), now_ns
             )
-            found.append((goal, target, urgent, bound))
+            found.append((goal, target, forced, urgent, bound))
         return found
 
     def _wish(self, market: np.void, given: np.void, factors: Sequence[float]) -> float:
@@ -92,7 +94,11 @@ class PlainRules:
             formulas.kelly_cap(given["expected_return"], given["expected_error"], sigma, self.limits.kelly_frac)
         )
         required = formulas.required_distance_frac(
-            market["volatility_bps"], slow, market["worst_minute_bps"], market["usual_round_trip_bps"]
+            market["volatility_bps"],
+            slow,
+            market["worst_minute_bps"],
+            market["usual_round_trip_bps"],
+            given["minutes_s"],
         )
         stop_out = float(formulas.stop_out_cap(required, given["margin_rate"], self.limits.stop_out_level_frac))
         units = market["buy_capacity_units"] if side < 0 else market["sell_capacity_units"]
@@ -166,15 +172,16 @@ class PlainRules:
         broken: Bound,
         level: int,
         now_ns: int,
-    ) -> tuple[float, bool, Bound]:
+    ) -> tuple[float, bool, bool, Bound]:
+        """Return (target, forced, urgent, bound)."""
         memory = self.memory[s]
         wish_ns, memory.wish_ns = memory.wish_ns, None  # put back only while the wish to grow lasts
         held, base = float(given["held"]), float(given["base"] * given["holiday_factor"])
         band = self.half_band(s, market, base)
         if math.isnan(held):
-            return (0.0 if goal == 0 else NAN), False, capped
+            return (0.0 if goal == 0 else NAN), False, False, capped
         if math.isinf(held):
-            return 0.0, True, capped
+            return 0.0, True, True, capped
         side, size = (1.0 if held >= 0 else -1.0), abs(held)
         why = capped
         if math.isnan(goal):
@@ -183,29 +190,74 @@ class PlainRules:
         along = goal * side  # negative is the other side
         cap, cap_bound, caps_unknown = caps
         if size > cap or share < 1.0:
-            if size <= self.limits.max_symbol_leverage and share >= 1.0 and not given["exit_open"]:
-                return held, False, Bound.EXIT_EMPTY
-            target = side * min(max(along, 0.0), 0.99 * min(cap, size * share))
-            return target, size > 0, cap_bound if size > cap else broken
+            aim = min(max(along, 0.0), 0.99 * min(cap, size * share))
+            cut = self._affordable(size, aim, given, base)
+            at_once = self._is_whole(memory, size, cut, aim, now_ns)
+            most = self.limits.max_symbol_leverage
+            if size <= most and share >= 1.0:  # the market's word alone
+                if cut == size:
+                    return held, False, False, Bound.EXIT_EMPTY
+                return side * cut, True, at_once, cap_bound
+            if size == 0:
+                return 0.0, False, False, broken
+            if cut > 0.99 * min(most, size * share):
+                return (
+                    side * 0.99 * min(most, size * share),
+                    True,
+                    True,
+                    Bound.MAX_SYMBOL if most <= size * share else broken,
+                )
+            return side * cut, True, True, cap_bound if size > cap else broken
         if level:
             aim = min(max(along, 0.0), size)
-            if aim < size and not given["exit_open"]:
-                return held, False, Bound.EXIT_EMPTY
             if 0 < aim < size and size - aim <= 0.05 * base:
                 aim = size
-            return side * aim, aim < size, Bound.CRISIS
+            cut = self._affordable(size, aim, given, base)
+            at_once = self._is_whole(memory, size, cut, aim, now_ns)
+            if aim < size and cut == size:
+                return held, False, False, Bound.EXIT_EMPTY
+            return side * cut, cut < size, at_once and cut < size, Bound.CRISIS
+        target, why = self._follow(memory, given, goal, band, why, capped, caps_unknown, wish_ns, now_ns)
+        return target, False, False, why
+
+    def _affordable(self, size: float, aim: float, given: np.void, base: float) -> float:
+        if size - aim <= given["exit_leverage"]:
+            return aim
+        return size if given["exit_leverage"] < 0.05 * base else float(size - given["exit_leverage"])
+
+    def _is_whole(self, memory: _Memory, size: float, cut: float, aim: float, now_ns: int) -> bool:
+        if aim < cut < size:
+            memory.sliced_ns = now_ns
+        return cut == aim and now_ns - memory.sliced_ns >= S
+
+    def _follow(
+        self,
+        memory: _Memory,
+        given: np.void,
+        goal: float,
+        band: float,
+        why: Bound,
+        capped: Bound,
+        caps_unknown: bool,
+        wish_ns: int | None,
+        now_ns: int,
+    ) -> tuple[float, Bound]:
+        """Return the target and the bound where no limit is broken and there is no crisis."""
+        held, base = float(given["held"]), float(given["base"] * given["holiday_factor"])
+        side, size = (1.0 if held >= 0 else -1.0), abs(held)
+        along = goal * side
         if size > 0 and along <= 0:
-            return 0.0, False, why
+            return 0.0, why
         if size == 0:
             side, along = math.copysign(1.0, goal), abs(goal)
         touch = given["touch_leverage"]
         if along <= size:
             target = formulas.traded_to_edge(size, along, band / 2)
             if target == size:
-                return held, False, Bound.BAND if along < size and not capped else why
+                return held, Bound.BAND if along < size and not capped else why
             if size - target > touch:
-                return side * (size + target) / 2, False, Bound.TOUCH
-            return side * target, False, why
+                return side * (size + target) / 2, Bound.TOUCH
+            return side * target, why
         moving = capped in (Bound.KELLY, Bound.STOP_OUT, Bound.EXIT_COST, Bound.MAX_VOLUME)
         for stops, bound in (
             (given["barred"] != 0, Bound(int(given["barred"]))),
@@ -214,19 +266,20 @@ class PlainRules:
             (along - size <= band + (0.05 * base if moving else 0.0), capped or Bound.BAND),
         ):
             if stops:
-                return held, False, bound
+                return held, bound
         wish_ns = memory.wish_ns = now_ns if wish_ns is None else wish_ns
         if now_ns - wish_ns < self.pace.persistence_s * 1e9:
-            return held, False, Bound.PERSISTENCE
+            return held, Bound.PERSISTENCE
         growth = along - band - size
         if growth > touch:
             growth, why = growth / 2, Bound.TOUCH
         rate = self.pace.max_increase_frac_per_min
         if rate is not None:
             room = rate * base * (now_ns - max(wish_ns, memory.grown_ns)) / 60e9
+            room = min(room, max(rate * base, band, base / 100))
             if room < growth:
                 why = Bound.RATE
             if room < min(growth, max(band, base / 100)):
-                return held, False, why
+                return held, why
             growth = min(growth, room)
-        return side * (size + growth), False, why
+        return side * (size + growth), why

@@ -34,6 +34,7 @@ def wish(
         "base": 5.0,
         "held": held,
         "watched_s": 1e9,
+        "minutes_s": 1e9,
         "margin_rate": 1 / 500,
         "unit_notional": 1.0,
     } | inputs
@@ -78,18 +79,27 @@ def test_at_the_stop_out_cap_the_stop_out_is_just_far_enough(
 FACT = st.one_of(st.floats(0, 1e3), st.just(NAN))
 
 
-@given(FACT, FACT, FACT, FACT)
+@given(FACT, FACT, FACT, FACT, st.sampled_from([0.0, 3599.0, 3600.0, NAN]))
 def test_the_required_distance_is_that_of_the_plain_formula(
-    fast: float, slow: float, worst: float, cost: float
+    fast: float, slow: float, worst: float, cost: float, minutes_s: float
 ) -> None:
-    found = caps.required_distance_frac(fast, slow, worst, cost)
-    assert found == pytest.approx(float(formulas.required_distance_frac(fast, slow, worst, cost)), nan_ok=True)
+    found = caps.required_distance_frac(fast, slow, worst, cost, minutes_s)
+    expected = float(formulas.required_distance_frac(fast, slow, worst, cost, minutes_s))
+    assert found == pytest.approx(expected, nan_ok=True)
+
+
+def test_a_calm_hour_must_have_been_seen_before_less_than_a_wild_market_is_survived() -> None:
+    found = [caps.required_distance_frac(0.2, 0.2, 5.0, 0.4, minutes_s) for minutes_s in (0.0, 3599.0, NAN, 3600.0)]
+    assert found == [0.05, 0.05, 0.05, pytest.approx(60.6e-4)]
+    assert caps.required_distance_frac(0.2, 0.2, 400.0, 0.4, 0.0) == pytest.approx(0.12006), "a wild one counts at once"
+    early = wish(50.0, margin_rate=0.02, minutes_s=3599.0).rows
+    assert early["stop_out"][0] == pytest.approx(1 / (0.05 + 0.5 * 0.02))
 
 
 def test_the_required_distance_is_the_larger_of_an_hour_and_the_worst_minute_and_half_the_stress() -> None:
-    assert formulas.required_distance_frac(0.2, NAN, 5.0, 0.4) == pytest.approx((5 * 12 + 0.6) / 1e4)
-    assert formulas.required_distance_frac(0.2, 0.4, 5.0, 0.4) == pytest.approx((5 * 24 + 0.6) / 1e4)
-    assert formulas.required_distance_frac(0.2, NAN, 50.0, 0.4) == pytest.approx((150 + 0.6) / 1e4)
+    assert formulas.required_distance_frac(0.2, NAN, 5.0, 0.4, 3600) == pytest.approx((5 * 12 + 0.6) / 1e4)
+    assert formulas.required_distance_frac(0.2, 0.4, 5.0, 0.4, 3600) == pytest.approx((5 * 24 + 0.6) / 1e4)
+    assert formulas.required_distance_frac(0.2, NAN, 50.0, 0.4, 3600) == pytest.approx((150 + 0.6) / 1e4)
 
 
 @pytest.mark.parametrize(
@@ -161,8 +171,41 @@ def test_a_broken_cap_is_cut_at_once_whatever_the_band() -> None:
 
 
 def test_a_book_that_has_gone_is_no_reason_to_sell_into_it() -> None:
-    found = wish(5.0, held=5.0, table=calm_market(1, sell_capacity_units=0.0), exit_open=False)
-    assert (found.target[0], found.urgent[0], found.bound[0]) == (5.0, False, Bound.EXIT_EMPTY)
+    found = wish(5.0, held=5.0, table=calm_market(1, sell_capacity_units=0.0), exit_leverage=0.0)
+    assert (found.target[0], found.forced[0], found.bound[0]) == (5.0, False, Bound.EXIT_EMPTY)
+
+
+@pytest.mark.parametrize(
+    ("exit_leverage", "target", "urgent", "bound"),
+    [
+        (5.0, 0.099, True, Bound.EXIT_COST),
+        (1.5, 3.5, False, Bound.EXIT_COST),
+        (0.25, 4.75, False, Bound.EXIT_COST),
+        (0.2, 5.0, False, Bound.EXIT_EMPTY),
+    ],
+)
+def test_a_broken_cap_is_cut_by_no_more_at_once_than_the_book_pays_for(
+    exit_leverage: float, target: float, urgent: bool, bound: Bound
+) -> None:
+    found = wish(5.0, held=5.0, table=calm_market(1, sell_capacity_units=1e3), exit_leverage=exit_leverage)
+    assert found.target[0] == pytest.approx(target)
+    assert (found.urgent[0], found.forced[0], found.bound[0]) == (urgent, target < 5, bound)
+
+
+def test_the_stop_out_cap_does_not_sell_into_an_empty_book_either() -> None:
+    found = wish(15.0, held=15.0, table=calm_market(1, volatility_bps=4.0), exit_leverage=2.0)
+    assert (found.target[0], found.urgent[0], found.bound[0]) == (13.0, False, Bound.STOP_OUT)
+
+
+@pytest.mark.parametrize(
+    ("exit_leverage", "target", "bound"),
+    [(0.1, 99.0, Bound.MAX_SYMBOL), (0.0, 99.0, Bound.MAX_SYMBOL), (50.0, 60.0, Bound.EXIT_COST)],
+)
+def test_a_configured_limit_is_kept_at_once_whatever_it_costs_and_no_more_than_that(
+    exit_leverage: float, target: float, bound: Bound
+) -> None:
+    found = wish(50.0, held=110.0, table=calm_market(1, sell_capacity_units=1e3), exit_leverage=exit_leverage)
+    assert (found.target[0], found.urgent[0], found.bound[0]) == (pytest.approx(target), True, bound)
 
 
 def test_the_exit_cost_cap_falls_at_once_and_rises_with_a_half_life_of_a_minute() -> None:

@@ -39,6 +39,7 @@ def line(
         "base": 5.0,
         "held": held,
         "watched_s": 1e9,
+        "minutes_s": 1e9,
         "margin_rate": 1 / 30,
         "unit_notional": 1.1,
     } | inputs
@@ -119,9 +120,17 @@ def test_a_crisis_is_named_by_its_level(level: int, head: str, why: str) -> None
 
 
 def test_an_empty_exit_is_waited_out() -> None:
-    found = line(5.0, market={"crisis_level": 3, "sell_capacity_units": 0.0}, exit_open=False)
+    found = line(5.0, market={"crisis_level": 3, "sell_capacity_units": 0.0}, exit_leverage=0.0)
     assert found.startswith("holds 5.0x of 5x, wants 0x: depth covers 0 lots, ")
     assert found.endswith("; nothing affordable to close against")
+
+
+def test_a_cut_that_the_book_cannot_take_at_once_says_so() -> None:
+    found = line(5.0, market={"crisis_level": 3}, exit_leverage=1.0)
+    assert found.startswith("to 4.0x of 5x, wants 0x: ")
+    assert found.endswith("; crisis level 3: closes, cut as the book takes it, no increase")
+    found = line(5.0, market={"sell_capacity_units": 2e5, "obi_z": 0.0}, exit_leverage=1.0)
+    assert found.endswith("cap 2.2x (exit cost); above exit cost, cut as the book takes it")
 
 
 def test_a_symbol_without_a_book_says_so() -> None:

@@ -43,6 +43,7 @@ def step(
         "held": held,
         "barred": [0 if grows else Bound.NOT_READY for grows in may_grow or [True] * n],
         "watched_s": watched_s,
+        "minutes_s": 1e9,
         "margin_rate": 1 / 500,
         "unit_notional": 1.1,
     } | inputs
@@ -77,8 +78,9 @@ INPUTS = st.fixed_dictionaries(
     {
         "barred": three(st.sampled_from([0, 0, 0, Bound.CALENDAR, Bound.NOT_READY])),
         "watched_s": st.sampled_from([0.0, 59.0, 61.0, 61.0]),
+        "minutes_s": three(st.sampled_from([0.0, 3599.0, 3600.0, 1e6])),
         "holiday_factor": st.sampled_from([1.0, 1.0, 0.5]),
-        "exit_open": three(st.sampled_from([True, True, False])),
+        "exit_leverage": three(st.sampled_from([INF, INF, 0.0, 0.2, 1.0, 3.0])),
         "touch_leverage": three(st.sampled_from([NAN, 1.0, 0.2])),
         "margin_rate": three(st.sampled_from([1 / 30, 1 / 500, NAN])),
         "unit_notional": three(st.sampled_from([1.1, 1.1, NAN])),
@@ -94,7 +96,7 @@ ROUND = st.tuples(
     INPUTS,
     st.sampled_from([0.0, 1.0, 9.0, 12.0]),
     st.sampled_from([1.0, 0.999, 0.5]),
-    st.sampled_from([0, S, 31 * S, 61 * S, 120 * S, 400 * S]),
+    st.sampled_from([0, S // 2, S, 31 * S, 61 * S, 120 * S, 400 * S]),
     st.booleans(),
 )
 PACES = st.builds(
@@ -120,10 +122,11 @@ def test_targets_equal_those_of_the_plain_twin(pace: Pace, requires_caps: bool, 
         found = step(rules, goal, held, **told, **inputs)
         factors = np.abs(np.array(goal) / np.array(BASE))[np.newaxis, :]
         expected = twin.targets(table, factors, rules.inputs, 1e4, foreign, shrink, now_ns)
-        for s, (goal_s, target, urgent, bound) in enumerate(expected):
+        for s, (goal_s, target, forced, urgent, bound) in enumerate(expected):
             assert found.goal[s] == pytest.approx(goal_s, rel=1e-12, abs=1e-12, nan_ok=True)
             assert found.target[s] == pytest.approx(target, rel=1e-12, abs=1e-12, nan_ok=True)
-            assert (bool(found.urgent[s]), Bound(found.bound[s])) == (urgent, bound)
+            assert (bool(found.forced[s]), bool(found.urgent[s])) == (forced, urgent)
+            assert Bound(found.bound[s]) == bound
             if not stay and abs(target) > abs(held[s]):
                 rules.note_growth(s, now_ns)
                 twin.memory[s].grown_ns = now_ns
@@ -155,12 +158,41 @@ def test_no_target_is_past_a_cap_on_the_other_side_or_grown_by_the_unknown(
         caps = [row[cap] for cap in ("kelly", "stop_out", "exit_cost", "max_volume")]
         if any(map(math.isnan, caps)) or rules.inputs["barred"][s]:
             assert math.isnan(h) or abs(t) <= abs(h)
-        if rules.inputs["exit_open"][s] or abs(t) > abs(h):
+        if rules.inputs["exit_leverage"][s] == INF or abs(t) > abs(h):
             assert math.isnan(h) or abs(t) <= min(c for c in (*caps, 8.0) if not math.isnan(c)) + 1e-12
         if pace.heeds_crisis and table["crisis_level"][s] >= 1:
             assert math.isnan(h) or abs(t) <= abs(h)
-    if not any(math.isnan(x) for x in held) and all(rules.inputs["exit_open"]):
+    if not any(math.isnan(x) for x in held) and all(rules.inputs["exit_leverage"] == INF):
         assert np.abs(targets.target).sum() <= max(np.abs(held).sum(), max(10 - foreign, 0)) + 1e-9
+
+
+@given(PACES, three(LEVERAGE), three(LEVERAGE), MARKET, INPUTS, st.floats(0, 12))
+@settings(max_examples=300)
+def test_what_the_market_forces_is_paid_for_by_the_book_and_what_is_configured_is_kept(
+    pace: Pace, goal: list[float], held: list[float], market: dict, inputs: dict, foreign: float
+) -> None:
+    rules, table = LeverageRules(3, pace, WIDE), calm_market(3, **market)
+    found = step(rules, goal, held, base=BASE, foreign=foreign, table=table, **inputs)
+    total = sum(abs(h) for h in held if not math.isnan(h))
+    share = min(max(10 - foreign, 0.0) / total, 1.0) if total > 0 else 1.0
+    for s, h in enumerate(held):
+        exit_leverage, base = rules.inputs["exit_leverage"][s], BASE[s] * rules.inputs["holiday_factor"][s]
+        cut, may_stay = abs(h) - abs(found.target[s]), min(8.0, abs(h) * share)
+        if found.urgent[s]:
+            assert found.forced[s]
+        if not found.forced[s]:
+            continue
+        assert cut > 0
+        assert found.bound[s] != Bound.NONE
+        if abs(h) > may_stay:
+            assert found.urgent[s]
+            assert abs(found.target[s]) <= 0.99 * may_stay + 1e-12
+            assert cut <= max(exit_leverage, abs(h) - 0.99 * may_stay) + 1e-12
+        else:
+            assert cut <= exit_leverage + 1e-12
+            if not found.urgent[s]:
+                assert cut == pytest.approx(exit_leverage)
+                assert cut >= 0.05 * base - 1e-12
 
 
 # -- promises, one at a time ---------------------------------------------------------------------------------------
@@ -206,17 +238,51 @@ def test_a_flip_closes_first_and_the_other_side_is_opened_from_flat(held: float)
     assert step(rules, [-held], [0.0]).target[0] == -held
 
 
-@given(st.lists(st.tuples(st.integers(1, 40), st.floats(-6, 8)), min_size=5, max_size=80), st.floats(0.05, 1.0))
-def test_leverage_never_grows_faster_than_its_rate_allows(ticks: list[tuple[int, float]], rate: float) -> None:
-    rules, held, now_ns, grown = LeverageRules(1, Pace(0, 0, rate, 0.1), WIDE), 0.0, 0, 0.0
-    for seconds, goal in ticks:
+@given(
+    st.lists(
+        st.tuples(st.integers(1, 40) | st.sampled_from([600, 36_000]), st.floats(-6, 8), st.booleans()),
+        min_size=5,
+        max_size=80,
+    ),
+    st.floats(0.005, 1.0),
+    st.sampled_from([0.0, 0.1, 0.3]),
+)
+def test_over_no_window_does_leverage_grow_faster_than_its_rate_and_one_step(
+    ticks: list[tuple[int, float, bool]], rate: float, band: float
+) -> None:
+    rules, held, now_ns = LeverageRules(1, Pace(0, 0, rate, band), WIDE), 0.0, 0
+    grown: list[tuple[int, float]] = []
+    for seconds, goal, is_sent in ticks:
         now_ns += seconds * S
         target = float(step(rules, [goal], [held], now_ns=now_ns).target[0])
         if abs(target) > abs(held):
-            grown += abs(target) - abs(held)
+            if not is_sent:
+                continue
+            grown.append((now_ns, abs(target) - abs(held)))
             rules.note_growth(0, now_ns)
         held = target
-        assert grown <= rate * 5.0 * now_ns / 60e9 + 1e-9
+    for first, (from_ns, _) in enumerate(grown):
+        total = 0.0
+        for until_ns, growth in grown[first:]:
+            total += growth
+            assert total <= 5.0 * (rate * (until_ns - from_ns) / 60e9 + max(rate, band, 0.01)) + 1e-9
+
+
+@pytest.mark.parametrize(("rate", "band"), [(0.25, 0.1), (0.05, 0.2), (0.002, 0.0)])
+def test_hours_of_waiting_are_no_leave_to_leap_and_a_slow_rate_arrives_all_the_same(rate: float, band: float) -> None:
+    rules, most = LeverageRules(1, Pace(0, 0, rate, band), WIDE), 5.0 * max(rate, band, 0.01)
+    step(rules, [5.0], [0.0], now_ns=0)
+    late = 8 * 3600 * S
+    held = float(step(rules, [5.0], [0.0], now_ns=late).target[0])
+    assert held == pytest.approx(most)
+    rules.note_growth(0, late)
+    for minute in range(1, 600):
+        target = float(step(rules, [5.0], [held], now_ns=late + minute * 60 * S).target[0])
+        if target > held:
+            assert target - held <= most + 1e-9
+            rules.note_growth(0, late + minute * 60 * S)
+        held = target
+    assert held >= 5.0 * (1 - band) - max(0.05, 5 * band)
 
 
 def test_the_rate_limit_lets_a_steady_wish_arrive() -> None:
@@ -237,7 +303,8 @@ def test_growth_that_could_not_be_sent_is_not_lost() -> None:
     rules = LeverageRules(1, Pace(0, 0, 0.25, 0.1), WIDE)
     step(rules, [5.0], [0.0], now_ns=0)
     assert step(rules, [5.0], [0.0], now_ns=48 * S).target[0] == pytest.approx(1.0)
-    assert step(rules, [5.0], [0.0], now_ns=96 * S).target[0] == pytest.approx(2.0)
+    assert step(rules, [5.0], [0.0], now_ns=60 * S).target[0] == pytest.approx(1.25)
+    assert step(rules, [5.0], [0.0], now_ns=96 * S).target[0] == pytest.approx(1.25), "but for more than a minute of it"
 
 
 def test_a_symbol_above_its_cap_is_cut_below_it_at_once() -> None:
@@ -400,8 +467,48 @@ def test_nothing_grows_and_nothing_is_opened_in_a_crisis(level: int) -> None:
 @pytest.mark.parametrize("level", [1, 2, 3])
 def test_a_crisis_with_nothing_to_close_against_is_sat_out(level: int) -> None:
     rules, table = LeverageRules(1, FREE, WIDE), calm_market(1, crisis_level=level)
-    found = step(rules, [5.0], [5.0], table=table, exit_open=False)
-    assert (found.target[0], found.urgent[0], found.bound[0]) == (5.0, False, Bound.EXIT_EMPTY)
+    found = step(rules, [5.0], [5.0], table=table, exit_leverage=0.0)
+    assert (found.target[0], found.forced[0], found.bound[0]) == (5.0, False, Bound.EXIT_EMPTY)
+
+
+@pytest.mark.parametrize(
+    ("exit_leverage", "target", "urgent", "bound"),
+    [
+        (INF, 1.25, True, Bound.CRISIS),
+        (3.75, 1.25, True, Bound.CRISIS),
+        (3.7, 1.3, False, Bound.CRISIS),
+        (0.25, 4.75, False, Bound.CRISIS),
+        (0.24, 5.0, False, Bound.EXIT_EMPTY),
+    ],
+)
+@pytest.mark.parametrize("side", [1.0, -1.0])
+def test_a_crisis_sells_no_more_at_once_than_the_book_pays_for(
+    exit_leverage: float, target: float, urgent: bool, bound: Bound, side: float
+) -> None:
+    rules, table = LeverageRules(1, FREE, WIDE), calm_market(1, crisis_level=2)
+    found = step(rules, [5.0 * side], [5.0 * side], table=table, exit_leverage=exit_leverage)
+    assert found.target[0] == pytest.approx(target * side)
+    assert (found.urgent[0], found.forced[0], found.bound[0]) == (urgent, target < 5, bound)
+
+
+def test_what_a_slice_has_left_is_not_urgent_before_the_book_can_have_been_seen_anew() -> None:
+    rules, table, told = LeverageRules(1, FREE, WIDE), calm_market(1, crisis_level=3), []
+    for now_ns, held in ((0, 3.0), (S // 2, 1.0), (S, 1.0)):
+        found = step(rules, [5.0], [held], table=table, exit_leverage=2.0, now_ns=now_ns)
+        told.append((found.target[0], found.forced[0], found.urgent[0]))
+    assert told == [(1.0, True, False), (0.0, True, False), (0.0, True, True)]
+    waited = LeverageRules(1, FREE, WIDE)
+    for now_ns, exit_leverage in ((0, 0.0), (1, 9.0)):
+        found = step(waited, [5.0], [3.0], table=table, exit_leverage=exit_leverage, now_ns=now_ns)
+    assert found.urgent[0], "nothing was sold into the empty book"
+    broken = step(rules, [5.0], [9.0], table=table, exit_leverage=2.0, now_ns=S)
+    assert broken.urgent[0], "a configured limit never waits"
+
+
+def test_the_last_of_a_position_goes_though_it_is_less_than_a_slice_is_worth() -> None:
+    table = calm_market(1, crisis_level=3)
+    found = step(LeverageRules(1, FREE, WIDE), [5.0], [0.1], table=table, exit_leverage=0.1)
+    assert (found.target[0], found.urgent[0]) == (0.0, True)
 
 
 @pytest.mark.parametrize(("level", "target"), [(0, 4.0), (1, 2.5), (2, 1.25), (3, 0.0)])
