@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 from google.protobuf.descriptor import FieldDescriptor
-from numba import carray, njit
+from numba import njit
 
 from bot.ctrader.schema import message, payload_type
 from bot.market.delta import (
@@ -31,8 +31,8 @@ from bot.market.delta import (
     SPOT_ASK,
     SPOT_BID,
 )
-from bot.market.delta_sink import DeltaSink, pour
-from bot.market.memory import address, pointer
+from bot.market.delta_sink import pour
+from bot.market.memory import address, carray, pointer
 
 ROOM_ROWS = 1 << 15
 """Rows that the buffer holds; a frame of so many bytes is not plain."""
@@ -157,7 +157,8 @@ def pour_frame(wire: bytes, account_id: int, now_ns: int, lane_at: int, function
     if used < 0 or bad > 0:
         return -1
     lane.used = used
-    return used - pour(function, context, lane.rows, used, now_ns)
+    taken: int = pour(function, context, lane.rows, used, now_ns)
+    return used - taken
 
 
 @njit(cache=True)

@@ -40,9 +40,6 @@ class Decider(Protocol[D_co]):
     def sink(self) -> DeltaSink | None:
         """Who takes delta rows without an event for them; None while nobody does."""
 
-    def poured(self, recv_ns: int) -> None:
-        """Take in that the sink has been given rows."""
-
     def receive(self, event: Event) -> None:
         """Take in one event."""
 
@@ -80,9 +77,7 @@ class Pipeline(Generic[D]):
     def batch(self, frames: Sequence[bytes], recv_ns: int) -> D:
         """Take the frames that one read of the connection completed."""
         sink = self._engine.sink if len(frames) == 1 else None
-        if sink is not None and self._session.pour(frames[0], recv_ns, sink):
-            self._engine.poured(recv_ns)
-        else:
+        if sink is None or not self._session.pour(frames[0], recv_ns, sink):
             self._session.receive_frames(frames, recv_ns)
         return self._decide(recv_ns)
 

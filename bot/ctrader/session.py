@@ -20,8 +20,8 @@ from google.protobuf.message import DecodeError
 
 from bot.ctrader.correlation import Correlation, Outcome, PendingRequest, Purpose
 from bot.ctrader.errands import Errands
-from bot.ctrader.hotpath import pour_frame
 from bot.ctrader.inbound import read_frame
+from bot.ctrader.intake import Intake
 from bot.ctrader.market_feed import MarketFeed
 from bot.ctrader.orders import refused
 from bot.ctrader.outbox import INBOUND_LIMIT_NS, Outbox
@@ -36,12 +36,10 @@ from bot.ctrader.translate import margin_stated, text
 from bot.ctrader.walk import Walk
 from bot.engine.events import Event, RequestRefused, SymbolsLoaded
 from bot.execution.requests import CheckFeed, Request, ResolveOrders, ResubscribeDepth
-from bot.market.delta_sink import DeltaSink
 
 __all__ = ["Fatal", "Session", "SessionPlan"]
 
 MALFORMED_LIMIT = 3
-_NONE_LOUD: Sequence[int] = ()
 
 
 class Session:
@@ -54,15 +52,14 @@ class Session:
         self._errands = Errands(self._outbox, self._emit)
         self._walk = Walk(plan, self._outbox, self._errands, self._emit, self.counters)
         self._feed = MarketFeed(self.counters)
-        self._hot_path = self._feed.hot_path
-        self._pour_account_id: int | None = None  # whose frames `pour` takes; None while other things are to be told
+        self._intake = Intake(self._walk, self._feed, self._outbox, self.counters, self.receive_frame)
+        self.pour = self._intake.pour
+        """Take a batch of one frame into a sink, if it is plain market data: see `Intake.pour`."""
         self._changes = SymbolChanges(self._walk, self._outbox, self._emit)
         self._rejections = Rejections(
             self._walk, self._outbox, self._errands, self._changes, self.counters, self._depth_answered
         )
         self._events: list[Event] = []
-        self._malformed_in_a_row = 0
-        self._loud_frames: Sequence[int] = _NONE_LOUD
         self._renewal_number = payload_type("ProtoOARefreshTokenRes")
         self._handlers = {
             payload_type(name): handler
@@ -151,7 +148,7 @@ class Session:
         if self.phase is not Phase.CLOSED:
             self.connection_lost(now_ns, "a new connection was made")
         self._outbox.start(now_ns)
-        self._malformed_in_a_row = 0
+        self._intake.malformed_in_a_row = 0
         self._walk.begin(now_ns)
 
     def connection_lost(self, now_ns: int, reason: str) -> None:
@@ -161,56 +158,11 @@ class Session:
     @property
     def loud_frames(self) -> Sequence[int]:
         """Positions, in the last batch, of the frames that are not plain market data: only these can hold a text."""
-        return self._loud_frames
-
-    def pour(self, frame: bytes, recv_ns: int, sink: DeltaSink) -> bool:
-        """Take a frame that is a batch by itself, if it is plain market data, and hand its rows straight to a sink.
-
-        Returns False, with nothing done, if it is anything else, or something happened since `events` was last asked.
-        Rows for which the sink has no room become an event.
-        """
-        account_id, hot_path = self._pour_account_id, self._hot_path
-        if account_id is None:
-            return False
-        left = pour_frame(frame, account_id, recv_ns, hot_path.lane, sink.function, sink.context)
-        if left < 0:
-            return False
-        self._loud_frames = _NONE_LOUD
-        self._outbox.heard_ns = recv_ns
-        self.counters["messages"] += 1
-        self._malformed_in_a_row = 0
-        if left:
-            self._pour_account_id = None  # not before these are told
-            self._feed.add(hot_path.left_over(left), 0, recv_ns)
-        return True
+        return self._intake.loud_frames
 
     def receive_frames(self, frames: Sequence[bytes], recv_ns: int) -> None:
         """Take the frames of one batch, without their lengths: as `receive_frame` for each, but quicker."""
-        self._pour_account_id = None
-        self._loud_frames = loud_frames = []
-        walk, hot_path, count = self._walk, self._feed.hot_path, len(frames)
-        wire, sizes = hot_path.join(frames)
-        at = start = 0
-        while at < count:
-            # Asked again behind each frame that was read the general way: it may have changed anything.
-            account_id = walk.market_account_id
-            if account_id is not None:
-                first = at
-                at, start, rows, bad_quotes, is_loud = hot_path.read(wire, sizes, at, start, account_id)
-                if at > first:
-                    self._take_rows(rows, at - first, bad_quotes, recv_ns)
-                if not is_loud:
-                    continue
-            loud_frames.append(at)
-            self.receive_frame(frames[at], recv_ns)
-            start += len(frames[at])
-            at += 1
-
-    def _take_rows(self, rows: bytes, frame_count: int, bad_quotes: int, recv_ns: int) -> None:
-        self._outbox.heard_ns = recv_ns
-        self.counters["messages"] += frame_count
-        self._malformed_in_a_row = 0
-        self._feed.add(rows, bad_quotes, recv_ns)
+        self._intake.take(frames, recv_ns)
 
     def receive_frame(self, body: bytes, recv_ns: int) -> None:
         """Take one whole frame, without its length. Of a link that is given up only a new token is taken."""
@@ -229,14 +181,14 @@ class Session:
             self._walk.fatal = refusal.fatal
         except (DecodeError, ArithmeticError) as error:  # ArithmeticError: money digits that no decimal can have
             self.counters["malformed"] += 1
-            self._malformed_in_a_row += 1
-            if self._malformed_in_a_row >= MALFORMED_LIMIT:
+            self._intake.malformed_in_a_row += 1
+            if self._intake.malformed_in_a_row >= MALFORMED_LIMIT:
                 self._walk.wants_disconnect = f"{MALFORMED_LIMIT} frames in a row could not be read: {error}"
             elif len(self.requests) < waiting_count:
                 # It was the answer to something, which would now be waited for without an end.
                 self._walk.wants_disconnect = f"an answer could not be used: {error!r}"
             return
-        self._malformed_in_a_row = 0
+        self._intake.malformed_in_a_row = 0
 
     def submit(self, request: Request, now_ns: int) -> None:
         """Send a request, or refuse it at once with an event that says why."""
@@ -307,11 +259,11 @@ class Session:
         """Return what happened since the last call, in order."""
         events = [*self._events, *self._feed.take()]
         self._events.clear()
-        self._pour_account_id = self._walk.market_account_id
+        self._intake.told()
         return events
 
     def _emit(self, event: Event) -> None:
-        self._pour_account_id = None
+        self._intake.wait()
         self._events += self._feed.take()
         if isinstance(event, SymbolsLoaded):
             self._feed.symbols_loaded(event)

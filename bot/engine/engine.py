@@ -73,6 +73,7 @@ class Engine:
         self._index: dict[int, int] = {}
         self._traded = 0
         self._evaluator: Evaluator | None = None
+        self.sink: DeltaSink | None = None  # the books, as a taker of delta rows; None before the symbols are known
         self._sizes = WatchedSizes()
         self._usual: dict[str, dict[str, object]] = {}
         self._day = DayClock(calendar=settings.calendar, time_of_day=settings.evaluator.time_of_day)
@@ -144,7 +145,7 @@ class Engine:
     def usual(self) -> dict[str, dict[str, object]]:
         """Return what is known of usual values by symbol, as `UsualRestored` takes it back in a later run."""
         known = dict(self._usual)
-        if self._evaluator is not None:
+        if self._evaluator:
             known |= {spec.name: self._evaluator.usual_content(s) for s, spec in enumerate(self._specs)}
         return known
 
@@ -163,19 +164,14 @@ class Engine:
         """Whether nothing is on its way, and nothing of ours is left to close if it should be."""
         if self._orders.resting.is_waiting(keeping=self._settings.keep_on_stop):
             return False
-        return not (self._is_closing and any(map(self._holds_own, range(self._traded))))
-
-    def _holds_own(self, s: int) -> bool:
-        return bool(self._portfolio.own_positions(self._specs[s].symbol_id))
+        return not (
+            self._is_closing
+            and any(self._portfolio.own_positions(spec.symbol_id) for spec in self._specs[: self._traded])
+        )
 
     @property
     def _is_closing(self) -> bool:
         return self._guard.is_flattening or (self._stopping and self._settings.flatten_on_stop)
-
-    @property
-    def sink(self) -> DeltaSink | None:
-        """The books, as a taker of delta rows; None before the symbols are known. Then call `poured`."""
-        return self._evaluator.sink if self._evaluator else None
 
     # -- events -------------------------------------------------------------------------------------------------
 
@@ -210,11 +206,6 @@ class Engine:
             case ev.UsualRestored():
                 self._usual = event.contents
 
-    def poured(self, recv_ns: int) -> None:
-        """Take in that `sink` was given rows, as if an event had brought them."""
-        assert self._evaluator is not None
-        self._evaluator.looked_ns = recv_ns
-
     def _session_changed(self, event: ev.ReadinessChanged) -> None:
         self._readiness.session = event.reasons
         self._guard.changed()
@@ -240,6 +231,7 @@ class Engine:
                 if (old is None or spec.symbol_id not in before) and spec.name in self._usual:
                     self._evaluator.restore_usual(s, self._usual[spec.name])
         assert self._evaluator is not None
+        self.sink = self._evaluator.sink
         self._sizer.load(event.symbols, self._traded)
         self._sizes.load(event.symbols, self._sizer.base)
         self._day.load(event.symbols)

@@ -8,32 +8,34 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from numba import carray, cfunc, njit
+from numba import cfunc, njit
 
 from bot.market.book import HEAD, LEVEL, QUOTE, BookArrays
 from bot.market.delta import DELTA
 from bot.market.delta_sink import SINK_SIGNATURE
 from bot.market.estimators import receive
 from bot.market.feature_table import FEATURES
-from bot.market.memory import address, pointer
+from bot.market.memory import address, carray, pointer
 from bot.market.state import STATE
 
 _PLACES = ("heads", "quotes", "levels", "state", "table")
 _SIZES = ("symbol_count", "slots", "room")
-CONTEXT = np.dtype([(name, np.int64) for name in (*_PLACES, *_SIZES)], align=True)
-"""Addresses of the arrays, and the sizes that they do not have in common: quotes and levels a symbol."""
+CONTEXT = np.dtype([(name, np.int64) for name in (*_PLACES, *_SIZES, "looked_ns")], align=True)
+"""Addresses of the arrays; the sizes that they do not have in common, quotes and levels a symbol; and the time of the
+last batch, written by the loop."""
 
 
 def new_context(books: BookArrays, state: np.ndarray, table: np.ndarray) -> np.ndarray:
     """Return the context of these arrays, (1,) of `CONTEXT`; it is good while they are alive."""
     places = map(address, (books.heads, books.quotes, books.levels, state, table))
-    return np.array([(*places, *books.quotes.shape, books.levels.shape[2])], CONTEXT)
+    return np.array([(*places, *books.quotes.shape, books.levels.shape[2], -1)], CONTEXT)
 
 
 @njit(cache=True, error_model="numpy")
 def _receive(context: int, rows: int, count: int, start: int, now_ns: int) -> int:
     c = carray(pointer(context), (1,), CONTEXT)[0]
     symbols = c.symbol_count
+    c.looked_ns = now_ns
     return receive(
         carray(pointer(c.quotes), (symbols, c.slots), QUOTE),
         carray(pointer(c.levels), (2, symbols, c.room), LEVEL),

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from numba import types
-from numba.core.cgutils import ir
+from numba.core.cgutils import ir  # type: ignore[attr-defined]  # numba's own, of the release it needs
 from numba.extending import intrinsic
 
 from bot.market.memory import address
@@ -39,9 +39,7 @@ class DeltaSink:
         return cls(compiled.address, address(context), (compiled, context))
 
 
-@intrinsic
-def pour(typing_context: Any, function: Any, context: Any, rows: Any, count: Any, now_ns: Any) -> Any:  # noqa: ARG001
-    """Call a sink's function. Compiled code only."""
+def _pour(typing_context: Any, function: Any, context: Any, rows: Any, count: Any, now_ns: Any) -> Any:  # noqa: ARG001
     word = ir.IntType(64)
     kind = ir.FunctionType(word, [word] * 4)
 
@@ -49,3 +47,7 @@ def pour(typing_context: Any, function: Any, context: Any, rows: Any, count: Any
         return builder.call(builder.inttoptr(arguments[0], kind.as_pointer()), list(arguments[1:]))
 
     return types.int64(*[types.int64] * 5), generate
+
+
+pour: Any = intrinsic(_pour)
+"""pour(function, context, rows, count, now_ns) -> what the sink's function says; in compiled code only."""

@@ -33,8 +33,8 @@ from bot.market.liquidity import (
     E5,
     TURNOVER_SHARE,
     impact_bps,
-    view_side,
     square_root_bps,
+    view_side,
 )
 from bot.market.smoothing import average, decay
 from bot.market.state import (

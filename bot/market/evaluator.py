@@ -42,16 +42,20 @@ class Evaluator:
         self._books = book.empty_books(count)
         self._context = new_context(self._books, self._state, self._table)
         self._context_at = address(self._context)
+        self._looked_ns = self._context["looked_ns"]
         self.sink = DeltaSink.of(batch_function(), self._context)
-        """Takes delta rows as `apply` does; who has used it says so in `looked_ns`."""
+        """Takes delta rows as `apply` does."""
         self._views = views(self._table)
         self._changed = self._state["changed"]
         self._spot_ns, self._depth_ns = self._state["spot_ns"], self._state["depth_ns"]
         self._nothing = np.empty(0, DELTA)
         self._nothing.flags.writeable = False
         self.usual = Seasonality(count)
-        self.looked_ns = -1
-        """When the clocks were looked at last."""
+
+    @property
+    def looked_ns(self) -> int:
+        """When the clocks were looked at last; -1 before."""
+        return int(self._looked_ns[0])
 
     @property
     def books(self) -> BookArrays:
@@ -88,7 +92,6 @@ class Evaluator:
         if rows.flags.writeable:
             rows = rows.view()
             rows.flags.writeable = False  # one array type, so the loop is compiled once
-        self.looked_ns = now_ns
         start = receive_batch(self._context_at, rows, 0, now_ns)
         while start < len(rows):
             self._keep(book.grown(self._books))

@@ -10,8 +10,10 @@ Invariant: an address is used only while the array it was taken of is alive.
 from typing import Any
 
 import numpy as np
-from numba import types
+from numba import carray, types  # type: ignore[attr-defined]  # carray is exported at run time
 from numba.extending import intrinsic
+
+__all__ = ["address", "carray", "pointer"]
 
 
 def address(array: np.ndarray) -> int:
@@ -19,11 +21,14 @@ def address(array: np.ndarray) -> int:
     return int(array.ctypes.data)
 
 
-@intrinsic
-def pointer(typing_context: Any, place: Any) -> Any:  # noqa: ARG001
-    """Return an address as what `numba.carray` takes. Compiled code only."""
+def _pointer(typing_context: Any, place: Any) -> Any:  # noqa: ARG001
+    """Return an address as what `carray` takes."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.inttoptr(arguments[0], context.get_value_type(signature.return_type))
 
     return types.voidptr(types.int64), generate
+
+
+pointer: Any = intrinsic(_pointer)
+"""pointer(address) -> what `carray` takes as its place; in compiled code only."""

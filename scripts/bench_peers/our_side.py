@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
-from numba import carray, cfunc, njit
+from numba import cfunc, njit
 
 import strategies
 from bench_peers.latency import decision_rows, ledger_rows
@@ -26,7 +26,7 @@ from bot.market import book
 from bot.market.delta import DEPTH_ASK, DEPTH_BID, DEPTH_DELETE, END_DEPTH, delta_rows
 from bot.market.delta_sink import SINK_SIGNATURE, DeltaSink
 from bot.market.evaluator import Evaluator, EvaluatorSettings
-from bot.market.memory import address, pointer
+from bot.market.memory import address, carray, pointer
 from bot.market.state import STATE
 from bot.sim.listing import default_symbols
 
@@ -87,7 +87,7 @@ class Market:
         self._factors, self._table = self._strategy.factors, self.evaluator.table
 
     def weigh(self) -> None:
-        """Find the leverage of every symbol, by the strategy's factors: it writes them into the same array each time."""
+        """Find the leverage of every symbol by the strategy's factors, which come in the same array each time."""
         self._factors(self._table, self._side)
         multiply(self._product_at)
 

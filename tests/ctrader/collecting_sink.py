@@ -1,11 +1,11 @@
 """A sink that keeps the delta rows it is given, up to as many as it has room for."""
 
 import numpy as np
-from numba import carray, cfunc
+from numba import cfunc
 
 from bot.market.delta import DELTA
 from bot.market.delta_sink import SINK_SIGNATURE, DeltaSink
-from bot.market.memory import address, pointer
+from bot.market.memory import address, carray, pointer
 
 _ROOM = 1 << 15
 

@@ -63,7 +63,7 @@ def standing(session: Session, now_ns: int) -> dict[str, Any]:
         "phase": session.phase,
         "fatal": session.fatal,
         "wants_disconnect": session.wants_disconnect,
-        "malformed_in_a_row": session._malformed_in_a_row,
+        "malformed_in_a_row": session._intake.malformed_in_a_row,
         "waiting": [r.message_id for r in session.requests._pending.values()],
         "outcomes": session.requests.outcomes,
         "token": session.token.need,
