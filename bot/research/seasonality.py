@@ -1,7 +1,7 @@
 """Liquidity against its own time of day, from the past only, and what that ratio foretells.
 
-ln LR = base - ln spread, where the base is the median ln spread of the same quarter of an hour on the days before.
-Nothing of the day itself is in it: a crisis does not become normal while it lasts.
+ln LR = base - ln spread, where the base is the median, over the days before, of each day's median ln spread in the same
+quarter of an hour. Nothing of the day itself is in it: a crisis does not become normal while it lasts.
 """
 
 import numpy as np
@@ -15,8 +15,9 @@ def log_liquidity_ratio(minute: np.ndarray, log_spread: np.ndarray, least_days: 
 
     Shapes: all (M,), `minute` consecutive UTC minutes since 1970.
     Missing: NaN in, NaN out; NaN before a quarter has been seen on `least_days` earlier days.
-    Source: models 11, with UTC quarters for New York ones (the same ones while the clocks do not change) and the
-        plain median of the days before for the slowly moving base.
+    Source: models 11, where each day moves the base of a quarter once, by its median there; with UTC quarters for New
+        York ones (the same ones while the clocks do not change), and the plain median of those medians for the base
+        that moves by a fifth a day, which a week cannot fill.
     """
     day = minute // _DAY_MINUTES
     quarter = minute % _DAY_MINUTES // _QUARTER_MINUTES
@@ -24,11 +25,12 @@ def log_liquidity_ratio(minute: np.ndarray, log_spread: np.ndarray, least_days: 
     ratio = np.full(len(minute), np.nan)
     for wanted in np.unique(quarter):
         rows = np.flatnonzero(known & (quarter == wanted))
+        medians: list[float] = []  # of the days before, in their order
         for today in np.unique(day[rows]):
-            before = rows[day[rows] < today]
-            if len(np.unique(day[before])) >= least_days:
-                now = rows[day[rows] == today]
-                ratio[now] = np.median(log_spread[before]) - log_spread[now]
+            now = rows[day[rows] == today]
+            if len(medians) >= least_days:
+                ratio[now] = np.median(medians) - log_spread[now]
+            medians.append(float(np.median(log_spread[now])))
     return ratio
 
 

@@ -23,12 +23,20 @@ def test_a_market_that_keeps_to_its_pattern_has_no_ratio_to_speak_of() -> None:
     assert (ratio[3 * DAY :] == 0).all()
 
 
-def test_the_base_is_the_median_of_the_same_quarter_on_the_days_before() -> None:
+def test_the_base_is_the_median_of_the_daily_medians_of_the_same_quarter_before() -> None:
     minute, log_spread = _week()
     log_spread[7] = math.nan
     ratio = log_liquidity_ratio(minute, log_spread)
-    earlier = [log_spread[day * DAY + other] for day in range(4) for other in range(30, 45)]
+    earlier = [np.median(log_spread[day * DAY + 30 : day * DAY + 45]) for day in range(4)]
     assert ratio[4 * DAY + 33] == pytest.approx(np.median(earlier) - log_spread[4 * DAY + 33], rel=1e-12)
+
+
+def test_a_day_with_many_quotes_counts_no_more_than_one_with_few() -> None:
+    minute, log_spread = np.arange(4 * DAY), np.zeros(4 * DAY)
+    for day, (known, level) in enumerate([(2, 1.0), (2, 2.0), (15, 3.0)]):
+        log_spread[day * DAY : day * DAY + 15] = level
+        log_spread[day * DAY + known : day * DAY + 15] = math.nan
+    assert log_liquidity_ratio(minute, log_spread)[3 * DAY] == 2.0, "of the minutes the median would be 3"
 
 
 def test_nothing_of_the_day_itself_or_of_later_days_changes_its_base() -> None:
