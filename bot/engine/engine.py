@@ -164,10 +164,8 @@ class Engine:
         """Whether nothing is on its way, and nothing of ours is left to close if it should be."""
         if self._orders.resting.is_waiting(keeping=self._settings.keep_on_stop):
             return False
-        return not (
-            self._is_closing
-            and any(self._portfolio.own_positions(spec.symbol_id) for spec in self._specs[: self._traded])
-        )
+        traded = self._specs[: self._traded]
+        return not (self._is_closing and any(self._portfolio.own_positions(spec.symbol_id) for spec in traded))
 
     @property
     def _is_closing(self) -> bool:

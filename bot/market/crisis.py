@@ -12,8 +12,10 @@ Source: models 12. VPIN is left out on purpose: Andersen & Bondarenko (2014). Wh
   bursts, and five median gaps pass a hundred times a day in a normal market.
 - A jump is measured against half of the usual spread at least: a quote that flickers is no jump. And it counts as far
   as spread or depth are strained: moves of five deviations in a second come by the hundred a day in a liquid market,
-  and selling after each of them costs and protects from nothing. From 15 deviations on it counts by itself. The rate of
-  quotes needs the same company.
+  and selling after each of them costs and protects from nothing. From 15 deviations on it counts by itself; a deviation
+  is then 0.2 pip at least, as a spread is: where providers are aggregated the two sides are of different ones, and half
+  of their spread, a single tick, says nothing of how well a price is known. The rate of quotes needs the company of a
+  small jump.
 - Depth and spread are compared from the fifth second on, so that the first quotes of a session are no crisis.
 - Lost depth, a crossed book, poor fills, or deviations of the spread make level 2 at most by themselves.
 - Lost depth and a lopsided book must be unusual for the symbol as well: there are calm markets whose depth halves every
@@ -49,6 +51,7 @@ MOST_ALONE = 0.94
 """The most that a sign which may have reasons of its own makes of the score by itself: level 2."""
 _RECOVERED_RATIO = 0.7
 _STRAIN_LOW, _STRAIN_HIGH = 2.0, 6.0  # times the usual spread
+_LEAST_PIPS = 0.2
 
 
 @njit(cache=True, error_model="numpy")
@@ -67,9 +70,10 @@ def signs(st: Record, tb: Record, now_ns: int, out: np.ndarray) -> None:
         out[3] = ramp((now_ns - max(st.lopsided_ns, st.closed_ns)) / 1e9, 0.25, 2.0)
     # A jump, and many quotes, are bad signs as far as liquidity is strained: by themselves they are news, or a busy
     # morning. Only a jump beyond all measure needs no company.
-    jumped = jump(st, tb)
+    jumped = jump(st, tb, 0.0)
+    beyond = jump(st, tb, least_bps(st, tb.mid)) if jumped > 15.0 else 0.0
     strain = max(ramp(times_usual, _STRAIN_LOW, _STRAIN_HIGH), out[2])
-    out[JUMP] = max(min(ramp(jumped, 5.0, 10.0), strain), ramp(jumped, 15.0, 30.0))
+    out[JUMP] = max(min(ramp(jumped, 5.0, 10.0), strain), ramp(beyond, 15.0, 30.0))
     out[5] = min(ramp(st.rate_z, 4.0, 8.0), strain)
     newest_ns = max(st.spot_ns, st.depth_ns)
     silent_s = (now_ns - max(newest_ns, st.closed_ns)) / 1e9
@@ -99,7 +103,13 @@ def log_spread(st: Record, tb: Record) -> float:
 @njit(cache=True, error_model="numpy")
 def log_cost(st: Record, cost_bps: float, mid: float) -> float:
     """Return the log of a cost in bps, of 0.2 pip at least: a locked book costs nothing, and nothing has no log."""
-    return math.log(max(cost_bps, BPS * 0.2 * st.pip / mid))
+    return math.log(max(cost_bps, least_bps(st, mid)))
+
+
+@njit(cache=True, error_model="numpy")
+def least_bps(st: Record, mid: float) -> float:
+    """Return how well a price is known at best, 0.2 pip, in bps."""
+    return BPS * _LEAST_PIPS * st.pip / mid
 
 
 @njit(cache=True, error_model="numpy")
@@ -114,12 +124,16 @@ def lost_depth(st: Record, weighted_units: float) -> float:
 
 
 @njit(cache=True, error_model="numpy")
-def jump(st: Record, tb: Record) -> float:
-    """Return the move of the last one to two seconds in standard deviations of a second; NaN while unknown."""
+def jump(st: Record, tb: Record, least_sigma_bps: float) -> float:
+    """Return the move of the last one to two seconds in standard deviations of a second; NaN while unknown.
+
+    Args: `least_sigma_bps` the least deviation; half of the usual spread it is anyway.
+    """
     sigma = tb.volatility_bps
     if not math.isfinite(sigma) or not math.isfinite(tb.mid):
         return math.nan
-    sigma = max(sigma, 0.5 * math.exp(st.usual[U_SPREAD]) if math.isfinite(st.usual[U_SPREAD]) else 0.0)
+    half_spread = 0.5 * math.exp(st.usual[U_SPREAD]) if math.isfinite(st.usual[U_SPREAD]) else 0.0
+    sigma = max(sigma, half_spread, least_sigma_bps)
     if not sigma > 0:
         return math.nan
     largest = 0.0

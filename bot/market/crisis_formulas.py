@@ -69,26 +69,32 @@ def crisis_signs(sight: Sight) -> list[float]:
     Source: models 12. Where it differs from the source, and why, is told in `crisis.py`.
     """
     ratio = max(sight.spread_bps, sight.least_spread_bps) / sight.usual_spread_bps
-    sigma = sight.volatility_bps
-    if not math.isnan(sight.usual_spread_bps):
-        sigma = max(sigma, 0.5 * sight.usual_spread_bps) if not math.isnan(sigma) else sigma
-    jumps = [abs(move) / (sigma * math.sqrt(seconds)) for move, seconds in sight.mid_moves] if sigma > 0 else []
     gap = 0.0 if math.isnan(sight.long_gap_s) else sight.long_gap_s
     depth = sight.weighted_units / sight.usual_weighted_units if sight.usual_weighted_units > 0 else math.nan
     lost = lost_depth(depth, sight.depth_deviation)
     strain = max(ramp(ratio, 2, 6), lost)
-    jump = max((jump for jump in jumps if not math.isnan(jump)), default=math.nan)
     return [
         ramp(math.log(ratio) / sight.spread_deviation, 3, 6) if sight.is_deviation_known else 0.0,
         ramp(ratio, 3, 8) if sight.is_spread_known else 0.0,
         lost,
         ramp(sight.lopsided_s, 0.25, 2),
-        max(min(ramp(jump, 5, 10), strain), ramp(jump, 15, 30)),
+        max(min(ramp(jump(sight, 0.0), 5, 10), strain), ramp(jump(sight, sight.least_spread_bps), 15, 30)),
         min(ramp(sight.rate_z, 4, 8), strain),
         ramp(sight.quiet_s, max(2 * gap, 10), max(6 * gap, 30)),
         0.0 if math.isnan(sight.fill_q10) else 1 - ramp(sight.fill_q10, 0.3, 0.6),
         ramp(sight.crossed_s, 1, 5),
     ]
+
+
+def jump(sight: Sight, least_sigma_bps: float) -> float:
+    """Return the largest move in deviations of a second, each half of the usual spread at least; NaN while unknown."""
+    sigma = sight.volatility_bps
+    if math.isnan(sigma):
+        return math.nan
+    half_spread = 0.0 if math.isnan(sight.usual_spread_bps) else 0.5 * sight.usual_spread_bps
+    sigma = max(sigma, half_spread, least_sigma_bps)
+    jumps = [abs(move) / (sigma * math.sqrt(seconds)) for move, seconds in sight.mid_moves] if sigma > 0 else []
+    return max((found for found in jumps if not math.isnan(found)), default=math.nan)
 
 
 def lost_depth(ratio: float, deviation: float) -> float:

@@ -121,6 +121,13 @@ STRAINED = {"spread_bps": 4.0, "usual_spread_bps": 1.0, "spread_deviation": 1.0}
         ({"mid_moves": ((15.0, 4.0),), "volatility_bps": 1.0, **STRAINED}, {1: 0.2, 4: 0.5}),
         ({"mid_moves": ((45.0, 1.0),), "volatility_bps": 2.0}, {4: 0.5}),
         ({"mid_moves": ((45.0, 1.0),), "volatility_bps": 0.1, "usual_spread_bps": 4.0, "spread_bps": 4.0}, {4: 0.5}),
+        ({"mid_moves": ((2.25, 1.0),), "volatility_bps": 0.1, "least_spread_bps": 0.2}, {}),
+        ({"mid_moves": ((4.5, 1.0),), "volatility_bps": 0.1, "least_spread_bps": 0.2}, {4: 0.5}),
+        (
+            {"mid_moves": ((0.75, 1.0),), "volatility_bps": 0.1, "least_spread_bps": 0.2}
+            | {"usual_spread_bps": 0.2, "spread_bps": 0.8, "spread_deviation": 1.0},
+            {1: 0.2, 4: 0.5},
+        ),
         ({"rate_z": 6.0}, {}),
         ({"rate_z": 6.0, **STRAINED}, {1: 0.2, 5: 0.5}),
         ({"quiet_s": 20.0}, {6: 0.5}),
