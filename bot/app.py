@@ -31,7 +31,7 @@ from bot.config import Config, check_live, check_together, client_secrets, load_
 from bot.config.loading import OF_THE_PLACE
 from bot.config.secrets import ClientSecrets, Token
 from bot.config.token_file import write_token_file
-from bot.ctrader.hotpath import HotPath, pour_frame
+from bot.ctrader.hotpath import HotPath, pour_frame, pour_frames
 from bot.engine.decision import Decision
 from bot.engine.rehearsal import rehearse
 from bot.engine.settings import EngineSettings
@@ -50,6 +50,7 @@ def warm_up(*settings: EngineSettings) -> None:
     hot_path.read(*hot_path.join([b""]), 0, 0, 1)
     sink = Evaluator(np.ones(1), EvaluatorSettings()).sink
     pour_frame(b"", 1, 0, hot_path.lane, sink.function, sink.context)
+    pour_frames(*hot_path.join([b""]), 1, 0, hot_path.lane, sink.function, sink.context)
     hot_path.accounts([b""])
     for each in settings or map(_plainest, sorted(strategies.BUILT_IN)):
         rehearse(each)

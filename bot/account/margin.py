@@ -189,7 +189,7 @@ def used_margin(
     short_units: np.ndarray,
     unit_notional: np.ndarray,
     unit_notional_usd: np.ndarray,
-    tiers: Sequence[Tiers | None],
+    tiers: np.ndarray | Sequence[Tiers | None],
     *,
     pending_units: np.ndarray | None = None,
     symbol_index: int = 0,
@@ -202,7 +202,7 @@ def used_margin(
     Args: `change_units` signed change of a position in one symbol, before which everything in `pending_units`, (S,)
         signed, is taken as filled; `reduces` says that it closes what is held, otherwise it adds to its own side;
         `netted` that a symbol's two sides are one.
-    Shapes: arrays (S,), `tiers` one entry a symbol.   Units: volumes in base units, notionals a base unit.
+    Shapes: arrays (S,), `tiers` one entry a symbol, or packed.   Units: volumes in base units, notionals a base unit.
     Missing: NaN when a symbol with exposure has no price, or the rules or its tiers (None) are unknown.
     """
     is_known = rules.leverage is not None and not rules.leverage <= 0 and not rules.is_limited_risk
@@ -214,7 +214,7 @@ def used_margin(
             np.ascontiguousarray(unit_notional),
             np.ascontiguousarray(unit_notional_usd),
             np.ascontiguousarray(pending),
-            packed_tiers(tuple(tiers)),
+            tiers if isinstance(tiers, np.ndarray) else packed_tiers(tuple(tiers)),
             float(rules.leverage or 0.0) if is_known else math.nan,
             _CALCULATIONS.get(rules.calculation, _MAX),
             symbol_index,

@@ -78,7 +78,7 @@ class RiskView:
     doubtful: np.ndarray  # bool: book and spot disagree, or the book is crossed for long
     has_bids: np.ndarray  # bool: somebody to sell to
     has_asks: np.ndarray  # bool: somebody to buy from
-    tiers: tuple[Tiers | None, ...]
+    tiers: np.ndarray | tuple[Tiers | None, ...]  # packed, or a table each: None unknown, empty none
     margin_rules: MarginRules
     netted: bool
     orders_last_minute: int

@@ -4,8 +4,8 @@ How it works: `HotPath.read` scans the frames of a batch in order. A frame is *p
 serializer writes for a spot or depth event of our account and of a symbol we know: its fields once, in the order of
 their numbers, each number in its shortest form, nothing else in it. Its rows go to a buffer that is used again and
 again. At the first frame that is not plain the scan stops, and that frame is read the general way, with all of its
-cases; so the two ways cannot disagree about a frame that only one of them reads. `pour_frame` takes a frame that is a
-batch by itself, as most are, and hands its rows on to a sink in the same call.
+cases; so the two ways cannot disagree about a frame that only one of them reads. `pour_frame` and `pour_frames` take
+a batch of nothing but plain frames, as most are, and hand its rows on to a sink in the same call.
 
 Invariants: no object is made for a frame or a quote; nothing of a frame that is not plain is kept; a plain frame holds
 numbers only, and no text; it never makes more rows than it has bytes.
@@ -39,7 +39,7 @@ ROOM_ROWS = 1 << 15
 
 _ROW_BYTES = DELTA.itemsize
 _LANE = np.dtype([(name, np.int64) for name in ("known", "known_count", "rows", "used")], align=True)
-"""Where a hot path's known symbols and its buffer lie, and how many rows the last frame took."""
+"""Where a hot path's known symbols and its buffer lie, and how many rows were poured last."""
 _VARINT, _LENGTH = 0, 2
 _WIRE_TYPES = dict.fromkeys((FieldDescriptor.TYPE_INT64, FieldDescriptor.TYPE_UINT64), _VARINT)
 _WIRE_TYPES |= dict.fromkeys((FieldDescriptor.TYPE_UINT32, FieldDescriptor.TYPE_ENUM), _VARINT)
@@ -112,7 +112,7 @@ class HotPath:
         return at, start, self._written[: used * _ROW_BYTES].tobytes(), bad, not is_plain
 
     def left_over(self, count: int) -> bytes:
-        """Return the last rows of the frame that was poured last, as bytes of `DELTA`."""
+        """Return the last rows of what was poured last, as bytes of `DELTA`."""
         used = int(self._lane["used"][0])
         return self._written[(used - count) * _ROW_BYTES : used * _ROW_BYTES].tobytes()
 
@@ -148,14 +148,35 @@ def pour_frame(wire: bytes, account_id: int, now_ns: int, lane_at: int, function
     Args: `lane_at` the `lane` of a hot path; `function` and `context` of a `DeltaSink`.
     Returns: how many rows the sink had no room for (`HotPath.left_over`); -1, with nothing done, if it is not plain.
     """
+    return _poured(wire, 0, 1, account_id, now_ns, lane_at, function, context)
+
+
+@njit(cache=True)
+def pour_frames(
+    wire: bytes, sizes: np.ndarray, account_id: int, now_ns: int, lane_at: int, function: int, context: int
+) -> int:
+    """Do the same with the frames of a batch, all or none. Args: `wire` and `sizes` as `HotPath.join` returns them."""
+    return _poured(wire, sizes.ctypes.data, len(sizes), account_id, now_ns, lane_at, function, context)
+
+
+@njit(cache=True)
+def _poured(
+    wire: bytes, sizes_at: int, count: int, account_id: int, now_ns: int, lane_at: int, function: int, context: int
+) -> int:
+    """Do the work of both. Args: `sizes_at` the address of the lengths; there are none for a single frame."""
     lane = carray(pointer(lane_at), (1,), _LANE)[0]
     if len(wire) > ROOM_ROWS:
         return -1
     rows = carray(pointer(lane.rows), (ROOM_ROWS,), DELTA)
     known = carray(pointer(lane.known), (lane.known_count,), np.int64)
-    used, bad = _plain(wire, 0, len(wire), account_id, known, rows, 0)
-    if used < 0 or bad > 0:
-        return -1
+    sizes = carray(pointer(sizes_at), (count,), np.int64)
+    start, used = 0, 0
+    for frame in range(count):
+        end = start + sizes[frame] if sizes_at != 0 else len(wire)
+        used, bad = _plain(wire, start, end, account_id, known, rows, used)
+        if used < 0 or bad > 0:
+            return -1
+        start = end
     lane.used = used
     taken: int = pour(function, context, lane.rows, used, now_ns)
     return used - taken

@@ -1,6 +1,6 @@
 """What comes in, batch by batch: plain market data goes to rows, everything else to who reads single frames.
 
-How it works: `pour` takes the usual batch, one frame of plain market data, from its bytes into the books in one
+How it works: `pour` takes the usual batch, plain market data and nothing else, from its bytes into the books in one
 compiled call. `take` takes any batch: runs of plain frames become rows of the feed, in their place among the others.
 
 Invariant: nothing is poured while something that happened before is still to be told.
@@ -9,7 +9,7 @@ Invariant: nothing is poured while something that happened before is still to be
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from bot.ctrader.hotpath import pour_frame
+from bot.ctrader.hotpath import pour_frame, pour_frames
 from bot.ctrader.market_feed import MarketFeed
 from bot.ctrader.outbox import Outbox
 from bot.ctrader.walk import Walk
@@ -46,21 +46,25 @@ class Intake:
         """Take in that something is to be told: until then nothing is poured."""
         self._pour_account_id = None
 
-    def pour(self, frame: bytes, recv_ns: int, sink: DeltaSink) -> bool:
-        """Take a frame that is a batch by itself, if it is plain market data, and hand its rows straight to a sink.
+    def pour(self, frames: Sequence[bytes], recv_ns: int, sink: DeltaSink) -> bool:
+        """Take the frames of a batch, if all of them are plain market data, and hand their rows straight to a sink.
 
-        Returns False, with nothing done, if it is anything else, or something is to be told first. Rows for which the
-        sink has no room become an event.
+        Returns False, with nothing done, if there is anything else, or something is to be told first. Rows for which
+        the sink has no room become an event.
         """
-        account_id, hot_path = self._pour_account_id, self._hot_path
-        if account_id is None:
+        account_id, hot_path, count = self._pour_account_id, self._hot_path, len(frames)
+        if account_id is None or count == 0:
             return False
-        left = pour_frame(frame, account_id, recv_ns, hot_path.lane, sink.function, sink.context)
+        if count == 1:
+            left = pour_frame(frames[0], account_id, recv_ns, hot_path.lane, sink.function, sink.context)
+        else:
+            wire, sizes = hot_path.join(frames)
+            left = pour_frames(wire, sizes, account_id, recv_ns, hot_path.lane, sink.function, sink.context)
         if left < 0:
             return False
         self.loud_frames = ()
         self._outbox.heard_ns = recv_ns
-        self._counters["messages"] += 1
+        self._counters["messages"] += count
         self.malformed_in_a_row = 0
         if left:
             self.wait()

@@ -76,8 +76,8 @@ class Pipeline(Generic[D]):
 
     def batch(self, frames: Sequence[bytes], recv_ns: int) -> D:
         """Take the frames that one read of the connection completed."""
-        sink = self._engine.sink if len(frames) == 1 else None
-        if sink is None or not self._session.pour(frames[0], recv_ns, sink):
+        sink = self._engine.sink
+        if sink is None or not self._session.pour(frames, recv_ns, sink):
             self._session.receive_frames(frames, recv_ns)
         return self._decide(recv_ns)
 

@@ -54,7 +54,7 @@ class Session:
         self._feed = MarketFeed(self.counters)
         self._intake = Intake(self._walk, self._feed, self._outbox, self.counters, self.receive_frame)
         self.pour = self._intake.pour
-        """Take a batch of one frame into a sink, if it is plain market data: see `Intake.pour`."""
+        """Take a batch into a sink, if it is plain market data: see `Intake.pour`."""
         self._changes = SymbolChanges(self._walk, self._outbox, self._emit)
         self._rejections = Rejections(
             self._walk, self._outbox, self._errands, self._changes, self.counters, self._depth_answered

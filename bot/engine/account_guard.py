@@ -7,7 +7,7 @@ import numpy as np
 
 from bot.account.account import AccountState
 from bot.account.loss import LossGuard
-from bot.account.margin import MarginRules, Tiers, stated_margin
+from bot.account.margin import MarginRules, packed_tiers, stated_margin
 from bot.account.portfolio import Portfolio, Valuation
 from bot.account.risk import Refused, RiskView
 from bot.engine.prices import PriceBoard, Prices
@@ -35,7 +35,7 @@ class AccountGuard:
         self._loss = LossGuard(settings.max_daily_loss_frac, settings.max_drawdown_frac)
         self._margin_rules = MarginRules(None, "MAX")
         self._tiers: dict[int, tuple[tuple[float, float], ...]] = {}
-        self._symbol_tiers: tuple[tuple[SymbolSpec, ...], tuple[Tiers | None, ...]] | None = None
+        self._symbol_tiers: tuple[tuple[SymbolSpec, ...], np.ndarray] | None = None
         self._checked_ns: int | None = None
         self._explained_by_ns = 0
         self._sent_ns: deque[int] = deque()
@@ -125,8 +125,8 @@ class AccountGuard:
             foreign_leverage=valuation.foreign_leverage,
             long_units=long_units,
             short_units=short_units,
-            unit_notional=seen["unit_notional"],
-            unit_notional_usd=seen["unit_notional_usd"],
+            unit_notional=seen["unit_notional"].copy(),  # contiguous, as margin is computed with them several times
+            unit_notional_usd=seen["unit_notional_usd"].copy(),
             quiet_s=prices.quiet_s,
             doubtful=seen["doubtful"],
             has_bids=seen["has_bids"],
@@ -141,12 +141,12 @@ class AccountGuard:
             margin_factor=self._margin_factor,
         )
 
-    def _tiers_of(self, specs: tuple[SymbolSpec, ...]) -> tuple[Tiers | None, ...]:
-        """Return the tiers of each symbol; made anew when another table or another set of symbols has come."""
+    def _tiers_of(self, specs: tuple[SymbolSpec, ...]) -> np.ndarray:
+        """Return the tiers of each symbol, packed; made anew when another table or another set of symbols has come."""
         if self._symbol_tiers is None or self._symbol_tiers[0] is not specs:
             # A table that has not come is None, not empty: margin is unknown then, and nothing may grow.
             tiers = tuple(() if s.leverage_id is None else self._tiers.get(s.leverage_id) for s in specs)
-            self._symbol_tiers = specs, tiers
+            self._symbol_tiers = specs, packed_tiers(tiers)
         return self._symbol_tiers[1]
 
     def margin_rates(self, unit_usd: np.ndarray, traded: int, specs: tuple[SymbolSpec, ...]) -> np.ndarray:

@@ -258,7 +258,6 @@ class Engine:
             self._hours.update(evaluator.quiet_s(now_ns), now_ns)
             evaluator.set_closed(self._hours.closed)
         self._day.turn(evaluator, now_ns)
-        self._fills.look(evaluator, now_ns)
         if evaluator.looked_ns != now_ns:
             evaluator.advance(now_ns)
         prices = self._board.now(now_ns)
@@ -279,6 +278,8 @@ class Engine:
         rows = decision_rows(evaluator.changed, evaluator.table, held, targets.rows, factors)
         changes = self._orders.take()
         self._fills.changed(changes)
+        if not done.intended:  # an order is not to wait for what others have taught
+            self._fills.look(evaluator, now_ns)
         state = self._readiness.changed(self._guard.trading, self._doubts(prices))
         return done.decision(now_ns, rows, changes, state)
 

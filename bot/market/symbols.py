@@ -7,6 +7,9 @@ Volumes are always integers of 0.01 base unit (`_cents`).
 from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal
 
+# Up to so many steps a float is off by less than a millionth of one; nearer to the half of a step it may decide.
+_EXACT_STEPS, _NEAR_HALF = 1e9, 1e-3
+
 E5 = 100_000
 DAY_S = 86_400
 
@@ -85,4 +88,7 @@ class SymbolSpec:
 
     def round_price(self, price: float) -> float:
         """Return a price rounded to the symbol's digits in decimal arithmetic, as the venue requires."""
+        steps = price * 10.0**self.digits
+        if abs(steps) < _EXACT_STEPS and abs(steps % 1.0 - 0.5) > _NEAR_HALF:
+            return round(price, self.digits)  # the same, quicker, where no last bit of a float decides
         return float(Decimal(repr(float(price))).quantize(Decimal(1).scaleb(-self.digits), ROUND_HALF_EVEN))

@@ -117,7 +117,7 @@ class Wire:
         """Take a read of the socket as `Pipeline.batch` and the engine do; return the time of it."""
         frames, session = self._reader.receive(data), self._session
         self._now_ns = now_ns = self._now_ns + len(frames) * _FRAME_NS
-        if len(frames) > 1 or not session.pour(frames[0], now_ns, evaluator.sink):
+        if not session.pour(frames, now_ns, evaluator.sink):
             session.receive_frames(frames, now_ns)
             for event in session.events():
                 assert isinstance(event, MarketDataChanged)
@@ -126,8 +126,7 @@ class Wire:
 
     def decode(self, data: bytes) -> None:
         """Read frames for a sink that drops the rows."""
-        for frame in self._reader.receive(data):
-            self._session.pour(frame, self._now_ns, DROP)
+        self._session.pour(self._reader.receive(data), self._now_ns, DROP)
 
     def check(self, frames: int) -> None:
         """Raise unless the session has understood all it was given."""
