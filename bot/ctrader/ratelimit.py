@@ -119,18 +119,18 @@ class Budget:
 
     def earliest_ns(self, number: int, importance: Importance) -> int:
         """Return when a message of a payload type may leave; a time gone by means now."""
-        reducing = importance is Importance.REDUCTION
-        limits = [
-            self._general.free_ns(0 if reducing else self._reserve),
-            self._held_until_ns.get(number),
-        ]
-        if importance is Importance.HISTORICAL:
-            limits.append(self._historical.free_ns())
-        if not reducing:
-            limits.append(self._slowed_until_ns.get(importance is Importance.HISTORICAL))
+        is_reduction = importance is Importance.REDUCTION
+        is_history = importance is Importance.HISTORICAL
+        earliest_ns = self._general.free_ns(0 if is_reduction else self._reserve) or 0
+        if number in self._held_until_ns:
+            earliest_ns = max(earliest_ns, self._held_until_ns[number])
+        if is_history:
+            earliest_ns = max(earliest_ns, self._historical.free_ns() or 0)
+        if not is_reduction and is_history in self._slowed_until_ns:
+            earliest_ns = max(earliest_ns, self._slowed_until_ns[is_history])
         if number in self._minutes:
-            limits.append(self._minutes[number].free_ns())
-        return max((limit for limit in limits if limit is not None), default=0)
+            earliest_ns = max(earliest_ns, self._minutes[number].free_ns() or 0)
+        return earliest_ns
 
     def record(self, number: int, now_ns: int, *, historical: bool = False) -> None:
         """Count a message that leaves."""

@@ -147,6 +147,8 @@ class OrderFlow:
         Args: `net_units` (S,) what we hold. Of the resting orders of a symbol only one side counts, the worse one.
         """
         pending = np.zeros(len(net_units))
+        if not self._in_flight:
+            return pending
         for order in self._in_flight.all():
             if order.increases_risk and not order.is_resting:
                 pending[order.symbol_index] += math.copysign(order.left_cents, order.volume_cents) / 100

@@ -38,6 +38,7 @@ class OrderMaker:
         self._portfolio = portfolio
         self._orders = orders
         self._gate = RiskGate(settings.risk_limits)
+        self._min_interval_ns = settings.min_interval_s * _SECOND
         self._next_order = 1
         self._last_order_ns: dict[int, int] = {}
         self._refused_ns: dict[tuple[str, str], int] = {}
@@ -48,10 +49,10 @@ class OrderMaker:
 
         Args: `forced` by a broken limit or a crisis: that acts on what others touched, too; `urgent` need not wait.
         """
-        if self._orders.busy(s, now_ns) or (symbol_id in self._hands_off and not forced):
+        last_ns = self._last_order_ns.get(symbol_id)
+        if last_ns is not None and now_ns - last_ns < self._min_interval_ns and not urgent:
             return False
-        last = self._last_order_ns.get(symbol_id)
-        return urgent or last is None or now_ns - last >= self._settings.min_interval_s * _SECOND
+        return not self._orders.busy(s, now_ns) and (forced or symbol_id not in self._hands_off)
 
     @property
     def _next_id(self) -> str:
@@ -154,7 +155,7 @@ class OrderMaker:
         s = verdict.symbol_index
         held, target = float(view.leverage[s]), float(targets.target[s])
         named = zip(self._settings.strategy.factor_names, factors[:, s].tolist(), strict=True)
-        why = ", ".join(f"{name} {factor:.2f}" for name, factor in named)
+        why = ", ".join([f"{name} {factor:.2f}" for name, factor in named])
         reason = f"{self._settings.strategy.name}: {held:+.2f}x -> {target:+.2f}x"
         reason += f" ({why})" if why else ""
         if targets.forced[s]:

@@ -19,14 +19,23 @@ from bot.market.evaluator import Evaluator
 from bot.market.symbols import SymbolSpec
 from bot.sizing.leverage import Targets
 
+_APART, _FORCED, _URGENT = 1, 2, 4
+
 
 @njit(cache=True, error_model="numpy")
-def _is_apart(targets: np.ndarray, held: np.ndarray) -> bool:
-    """Return whether any target is not what is held, or unknown."""
-    is_apart = False
+def _mark(targets: np.ndarray, held: np.ndarray, prices: np.ndarray, marks: np.ndarray) -> bool:
+    """Mark the symbols whose target is not what is held, or unknown; return whether there are any.
+
+    A symbol whose last price may be a slip is passed over: if it stays it becomes doubtful, and then it may reduce.
+    """
+    any_apart = False
     for s in range(len(targets)):
-        is_apart |= targets[s].target != held[s]
-    return is_apart
+        row = targets[s]
+        marks[s] = 0
+        if row.target != held[s] and not prices[s].odd:
+            any_apart = True
+            marks[s] = _APART + _FORCED * row.forced + _URGENT * row.urgent
+    return any_apart
 
 
 class Trader:
@@ -47,6 +56,7 @@ class Trader:
         self._hours = hours
         self._fills = fills
         self._sizer = sizer
+        self._marks = np.zeros(0, np.uint8)
 
     def trade(
         self,
@@ -69,15 +79,13 @@ class Trader:
             `view` makes the account's picture, as it is when called.
         """
         seen: RiskView | None = None
-        for s in self._wanted(specs, held, targets, closing=closing):
+        awaiting, closings, is_flattening = self._hours.awaiting, self._hours.closings, self._guard.is_flattening
+        for s, mark in self._wanted(specs, held, targets, prices, closing=closing):
             spec = specs[s]
-            if prices.odd[s]:
-                continue  # one price may be a slip; if it stays it becomes doubtful, and then it may reduce
-            why_closed = self._hours.closings[s]
-            if self._hours.awaiting[s] or (why_closed is not None and self._maker.has_told(spec.name, why_closed)):
+            why_closed = closings[s]
+            if awaiting[s] or (why_closed is not None and self._maker.has_told(spec.name, why_closed)):
                 continue
-            is_flattening = self._guard.is_flattening
-            forced, urgent = bool(targets.forced[s]) or is_flattening, bool(targets.urgent[s]) or is_flattening
+            forced, urgent = bool(mark & _FORCED) or is_flattening, bool(mark & _URGENT) or is_flattening
             if not self._maker.may_act(s, spec.symbol_id, now_ns, forced=forced, urgent=urgent):
                 continue
             seen = seen or view()
@@ -98,13 +106,16 @@ class Trader:
             seen = None  # what is on its way counts from here on
 
     def _wanted(
-        self, specs: Sequence[SymbolSpec], held: np.ndarray, targets: Targets, *, closing: bool
-    ) -> Sequence[int]:
+        self, specs: Sequence[SymbolSpec], held: np.ndarray, targets: Targets, prices: Prices, *, closing: bool
+    ) -> Sequence[tuple[int, int]]:
+        """Return the symbols to look at, and their marks."""
+        if len(self._marks) != len(specs):
+            self._marks = np.zeros(len(specs), np.uint8)
+        any_apart = _mark(targets.rows, held, prices.table, self._marks)
         if closing:  # then a hedged pair counts although it nets to nothing
-            return [s for s, spec in enumerate(specs) if self._portfolio.own_positions(spec.symbol_id)]
-        if not _is_apart(targets.rows, held):
-            return ()
-        return [s for s, is_apart in enumerate((targets.target != held).tolist()) if is_apart]
+            owned = [s for s, spec in enumerate(specs) if self._portfolio.own_positions(spec.symbol_id)]
+            return [(s, int(self._marks[s])) for s in owned if not prices.odd[s]]
+        return [(s, mark) for s, mark in enumerate(self._marks.tolist()) if mark] if any_apart else ()
 
 
 def _decision_mid(evaluator: Evaluator, s: int) -> float:

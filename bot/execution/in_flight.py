@@ -137,6 +137,9 @@ class OrdersInFlight:
         """Whether one of them is meant to wait in the book."""
         return any(order.is_resting for order in self._orders.values())
 
+    def __len__(self) -> int:
+        return len(self._orders)
+
     def all(self) -> list[OwnOrder]:
         """Return every order without a final state, oldest first."""
         if len(self._orders) < 2:

@@ -44,11 +44,18 @@ class ReadyBot:
     link: Link
     now_ns: int = START_NS
     reader: FrameReader = field(default_factory=FrameReader)
+    inputs: list[tuple[int, bytes | None]] = field(default_factory=list)
+    """All that reached the bot since the link came up, with its time; None stands for a timer."""
 
     def deliver(self, data: bytes) -> tuple[Decision, bytes]:
         """Bytes in, bytes out: what the driver does with one read of the socket, ledger and journal aside."""
         decision = self.run.pipeline.batch(self.reader.receive(data), self.now_ns)
         return decision, self.run.pipeline.data_to_send()
+
+    def time_out(self) -> bytes:
+        """Let the bot see that time has passed; return what it sends."""
+        self.run.pipeline.timer(self.now_ns)
+        return self.run.pipeline.data_to_send()
 
     def hear(self, data: bytes) -> None:
         """Let the venue take what the bot sends."""
@@ -60,9 +67,11 @@ class ReadyBot:
         self.now_ns += step_ns
         self.venue.advance(self.now_ns)
         if self.now_ns >= self.run.pipeline.next_timeout_ns():
-            self.run.pipeline.timer(self.now_ns)
-            self.hear(self.run.pipeline.data_to_send())
-        return [data for data in self.link.segments_to_send(self.now_ns) if data]
+            self.inputs.append((self.now_ns, None))
+            self.hear(self.time_out())
+        segments = [data for data in self.link.segments_to_send(self.now_ns) if data]
+        self.inputs += [(self.now_ns, data) for data in segments]
+        return segments
 
 
 def ready_bot(config: Config, market: str = "synthetic:calm") -> ReadyBot:
@@ -76,13 +85,19 @@ def ready_bot(config: Config, market: str = "synthetic:calm") -> ReadyBot:
         access_token=_TOKEN.access_token,
         refresh_token=str(_TOKEN.refresh_token),
     )
-    run = assemble(config, _CLIENT, _TOKEN, "bench")
-    bot = ReadyBot(run, venue, venue.connect(START_NS))
-    run.pipeline.link_up(START_NS)
-    bot.hear(run.pipeline.data_to_send())
+    bot = new_bot(config, venue)
+    bot.hear(bot.run.pipeline.data_to_send())
     for _ in range(60_000):
         for data in bot.step(1_000_000):
             bot.hear(bot.deliver(data)[1])
-        if run.session.ready:
+        if bot.run.session.ready:
             return bot
-    raise RuntimeError(f"the bot is not READY after a minute: {run.session.fatal or run.session.wants_disconnect}")
+    session = bot.run.session
+    raise RuntimeError(f"the bot is not READY after a minute: {session.fatal or session.wants_disconnect}")
+
+
+def new_bot(config: Config, venue: Venue) -> ReadyBot:
+    """Return a bot whose link to the venue has just come up."""
+    bot = ReadyBot(assemble(config, _CLIENT, _TOKEN, "bench"), venue, venue.connect(START_NS))
+    bot.run.pipeline.link_up(START_NS)
+    return bot

@@ -46,8 +46,10 @@ LINES = (
 LATENCIES = {
     "order": "bytes in → order bytes out, one order",
     "order_cpu": "the same, processor time",
+    "order_between": "the same, the venue's own work between two reads",
     "quiet": "bytes in → decision without an order",
     "quiet_cpu": "the same, processor time",
+    "quiet_between": "the same, the venue's own work between two reads",
     "ledger": "one intent confirmed by this disk",
 }
 NAMES = {
