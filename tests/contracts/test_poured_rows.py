@@ -1,4 +1,4 @@
-"""Rows that go straight into the books lead where rows told as events lead: to the same Decisions and the same bytes."""
+"""Rows that go straight into the books lead where rows told as events do: to the same Decisions and the same bytes."""
 
 from pathlib import Path
 from typing import Any
