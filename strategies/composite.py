@@ -70,6 +70,7 @@ class Composite(Parametrised):
 
     _weights: np.ndarray = field(init=False, repr=False, compare=False)
     _factors: np.ndarray = field(init=False, repr=False, compare=False)
+    _symbol_count: int = field(init=False, repr=False, compare=False, default=-1)
 
     name: ClassVar[str] = "composite"
     has_direction: ClassVar[bool] = True
@@ -87,6 +88,7 @@ class Composite(Parametrised):
         """Return the strategy with room for the factors of these symbols."""
         new = copy(self)
         object.__setattr__(new, "_factors", np.empty((5, len(specs))))
+        object.__setattr__(new, "_symbol_count", len(specs))
         return new
 
     def directions(self, table: np.ndarray) -> np.ndarray:
@@ -95,8 +97,7 @@ class Composite(Parametrised):
 
     def factors(self, table: np.ndarray, side: np.ndarray) -> np.ndarray:
         """Return the five factors, (5, S); NaN where one is unknown. Once bound, in the same array each time."""
-        factors = self._factors
-        if factors.shape[1] != len(table):
+        if len(table) != self._symbol_count:
             return microstructure_factors(table, side, self._weights)
-        _fill(factors, table, side, self._weights)
-        return factors
+        _fill(self._factors, table, side, self._weights)
+        return self._factors

@@ -76,11 +76,13 @@ def _fill(
         row.side, row.held, row.unit_notional = side[s], held[s], price.unit_notional
         row.watched_s = 0.0 if state[s].first_ns < 0 else (now_ns - state[s].first_ns) / 1e9
         row.minutes_s = state[s].minutes_s
+        least = row.least_units * price.unit_notional / equity
+        row.least_leverage = least if 0 < least < math.inf else 0.0
         row.touch_leverage = math.nan
         bids, asks = heads[s].level_count[BID], heads[s].level_count[ASK]
         if bids and asks and heeds_touch:
-            least = min(levels[BID, s, bids - 1].size, levels[ASK, s, asks - 1].size) / 100.0
-            row.touch_leverage = least * price.unit_notional / equity
+            smaller = min(levels[BID, s, bids - 1].size, levels[ASK, s, asks - 1].size) / 100.0
+            row.touch_leverage = smaller * price.unit_notional / equity
         row.exit_leverage = _exit_leverage(table[s], state[s], held[s], bids, asks, price.unit_notional, equity)
 
 
@@ -130,6 +132,7 @@ class Sizer:
         assert self._rules is not None
         inputs = self._rules.inputs
         inputs["base"] = self._base[:traded]
+        inputs["least_units"] = [spec.least_volume_cents / 100 for spec in specs[:traded]]
         inputs["max_units"] = [spec.max_volume_cents / 100 or math.inf for spec in specs[:traded]]
 
     def set_margin_rates(self, rates: np.ndarray) -> None:

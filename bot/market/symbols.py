@@ -74,6 +74,11 @@ class SymbolSpec:
         """Return a volume in lots."""
         return volume_cents / self.lot_size_cents
 
+    @property
+    def least_volume_cents(self) -> int:
+        """The smallest tradable volume on the grid; the minimum need not be a multiple of the step."""
+        return -(-self.min_volume_cents // self.step_volume_cents) * self.step_volume_cents
+
     def round_volume(self, volume_cents: float) -> int:
         """Return the largest tradable volume not above `volume_cents`; 0 when that is below the minimum.
 

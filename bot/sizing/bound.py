@@ -30,6 +30,7 @@ class Bound(IntEnum):
     BAND = 18
     TOUCH = 19
     QUOTES = 20
+    LEAST_ORDER = 21
 
 
 BOUND_WORDS: dict[Bound, str] = {
@@ -54,4 +55,5 @@ BOUND_WORDS: dict[Bound, str] = {
     Bound.BAND: "within the no-trade band",
     Bound.TOUCH: "half way, more than the best level holds",
     Bound.QUOTES: "left to resting quotes",
+    Bound.LEAST_ORDER: "less than the smallest order",
 }

@@ -36,8 +36,8 @@ _NONE, _MAX_SYMBOL, _MAX_TOTAL, _MARGIN = (
 _CRISIS, _UNKNOWN_FACTOR, _UNKNOWN_CAP, _EXIT_EMPTY = (
     int(b) for b in (Bound.CRISIS, Bound.UNKNOWN_FACTOR, Bound.UNKNOWN_CAP, Bound.EXIT_EMPTY)
 )
-_WARM_UP, _PERSISTENCE, _RATE, _BAND, _TOUCH = (
-    int(b) for b in (Bound.WARM_UP, Bound.PERSISTENCE, Bound.RATE, Bound.BAND, Bound.TOUCH)
+_WARM_UP, _PERSISTENCE, _RATE, _BAND, _TOUCH, _LEAST_ORDER = (
+    int(b) for b in (Bound.WARM_UP, Bound.PERSISTENCE, Bound.RATE, Bound.BAND, Bound.TOUCH, Bound.LEAST_ORDER)
 )
 
 
@@ -47,7 +47,8 @@ class Pace:
 
     Units: `band_frac` half-width of the no-trade band as a share of the base leverage, None for the cost-aware one,
         which takes `risk_aversion`; `max_increase_frac_per_min` share of the base leverage a minute, None for no limit:
-        no window sees more growth than that rate times its length, and one step of a minute's worth (a band, if more).
+        no window sees more growth than that rate times its length, and one step of a minute's worth (a band or the
+        smallest order, if more).
         `heeds_crisis` False leaves the crisis level of the feature table out.
     Source: models 14.7 (asymmetric hysteresis; increases persist and are rate-limited).
     """
@@ -148,15 +149,18 @@ def decide(
 
 
 @njit(cache=True, error_model="numpy")
-def _affordable(size: float, aim: float, exit_leverage: float, base: float) -> float:
+def _affordable(size: float, aim: float, given: Record, base: float) -> float:
     """Return how near to a smaller size a position may be brought at once within the bound on the cost of leaving.
 
     A slice below `LEAST_FRAC` of the base is not worth an order: `size` is returned, until the book has filled up.
+    Where the book pays for that, and for less than the smallest order, it is that order.
     Units: leverage without a sign.   Source: models 14.5 (impact), 12 (an empty exit side).
     """
-    if size - aim <= exit_leverage:
+    if size - aim <= given.exit_leverage:
         return aim
-    return size - exit_leverage if exit_leverage >= LEAST_FRAC * base else size
+    if given.exit_leverage < LEAST_FRAC * base:
+        return size
+    return size - max(given.exit_leverage, min(given.least_leverage, size - aim))
 
 
 @njit(cache=True, error_model="numpy")
@@ -199,7 +203,7 @@ def _move(
     kept, limit = abs(wanted) if wanted * side > 0 else 0.0, row.cap
     if size > limit or total_scale < 1.0:
         aim = min(kept, min(limit, size * total_scale) * _SHARE_OF_LIMIT)
-        cut = _affordable(size, aim, given.exit_leverage, base)
+        cut = _affordable(size, aim, given, base)
         row.bound, row.urgent = row.cap_bound if size > limit else broken, _is_whole(was, size, cut, aim, now_ns)
         if size > rule.max_symbol or total_scale < 1.0:
             # A configured limit holds whatever it costs; what the market asks for beyond it is what waits.
@@ -218,7 +222,7 @@ def _move(
         # What the factors flicker by is not worth a trade, least of all now; what a level asks for is far more.
         if 0.0 < aim < size and size - aim <= LEAST_FRAC * base:
             aim = size
-        cut = _affordable(size, aim, given.exit_leverage, base)
+        cut = _affordable(size, aim, given, base)
         row.target, row.forced = side * cut, cut < size
         row.urgent = _is_whole(was, size, cut, aim, now_ns) and row.forced
         row.bound = _EXIT_EMPTY if aim < size and cut == size else _CRISIS
@@ -232,7 +236,7 @@ def _move(
         row.target = now
         if step > 0:
             if step > given.touch_leverage:
-                step, row.bound = 0.5 * step, _TOUCH
+                step, row.bound = max(0.5 * step, min(step, given.least_leverage)), _TOUCH
             row.target = side * (size - step)
         elif aim < size and capped == _NONE:
             row.bound = _BAND
@@ -248,6 +252,8 @@ def _move(
         row.bound = _WARM_UP
     elif aim - size <= band + least:
         row.bound = _BAND if capped == _NONE else capped
+    elif aim - size - band < given.least_leverage:
+        row.bound = _LEAST_ORDER
     else:
         was.wish_ns = now_ns if wish_ns < 0 else wish_ns
         if (now_ns - was.wish_ns) / 1e9 < rule.persistence_s:
@@ -255,16 +261,17 @@ def _move(
             return
         step = aim - band - size
         if step > given.touch_leverage:
-            step, row.bound = 0.5 * step, _TOUCH
+            step, row.bound = max(0.5 * step, given.least_leverage), _TOUCH
         if math.isfinite(rule.rate_frac_per_min):
             since_ns = max(was.grown_ns, was.wish_ns)
-            a_minute, least_step = rule.rate_frac_per_min * base, max(band, _LEAST_STEP_FRAC * base)
+            a_minute = rule.rate_frac_per_min * base
+            least_step = max(band, _LEAST_STEP_FRAC * base, given.least_leverage)
             # Saved up is a minute's worth, so that hours of waiting are no leave to leap; or, where that is more, what
-            # is worth a trade, or a slow rate would never come to one.
+            # is worth a trade and can be one, or a slow rate would never come to it.
             room = min(a_minute * (now_ns - since_ns) / 60e9, max(a_minute, least_step))
             if room < step:
                 row.bound = _RATE
-            # Small change waits until it is worth a trade: a band, or all that is left to go.
+            # Small change waits until it is worth a trade: a band, the smallest order, or all that is left to go.
             step = min(step, room) if room >= min(step, least_step) else 0.0
         row.target = (1.0 if wanted > 0 else -1.0) * (size + step)
 

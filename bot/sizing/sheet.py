@@ -23,6 +23,8 @@ SIZING_INPUTS = np.dtype(
         ("barred", np.int64),  # 0, or the `Bound` for which nothing may grow now: calendar, not ready, hands off
         ("holiday_factor", np.float64),  # of the base: 1, or 0.5 on a holiday
         ("exit_leverage", np.float64),  # what can be closed now within the bound on its cost; infinite: unknown
+        ("least_leverage", np.float64),  # of the smallest order there is; 0 unknown
+        ("least_units", np.float64),  # its size, base units
         ("touch_leverage", np.float64),  # what the best level holds; NaN unknown
         ("margin_rate", np.float64),  # margin / notional of the next unit; NaN unknown
         ("unit_notional", np.float64),  # value of one base unit, deposit currency; NaN unknown

@@ -38,8 +38,8 @@ def target_volume_cents(
         if abs(change) <= _SLACK_CENTS:
             return held_cents
         steps = math.ceil((abs(change) - _SLACK_CENTS) / spec.step_volume_cents)
-        least = -(-spec.min_volume_cents // spec.step_volume_cents)  # the minimum need not be a multiple of the step
-        kept = max(abs(held_cents) - max(steps, least) * spec.step_volume_cents, 0)
+        change_cents = max(steps * spec.step_volume_cents, spec.least_volume_cents)
+        kept = max(abs(held_cents) - change_cents, 0)
         return (kept if kept >= spec.min_volume_cents else 0) * (1 if held_cents > 0 else -1)
     step = spec.round_volume(abs(change) + _SLACK_CENTS)
     return held_cents + (step if change > 0 else -step)

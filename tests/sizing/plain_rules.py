@@ -223,7 +223,10 @@ class PlainRules:
     def _affordable(self, size: float, aim: float, given: np.void, base: float) -> float:
         if size - aim <= given["exit_leverage"]:
             return aim
-        return size if given["exit_leverage"] < 0.05 * base else float(size - given["exit_leverage"])
+        if given["exit_leverage"] < 0.05 * base:
+            return size
+        whole = size - aim <= given["least_leverage"]
+        return aim if whole else float(size - max(given["exit_leverage"], given["least_leverage"]))
 
     def _is_whole(self, memory: _Memory, size: float, cut: float, aim: float, now_ns: int) -> bool:
         if aim < cut < size:
@@ -256,7 +259,8 @@ class PlainRules:
             if target == size:
                 return held, Bound.BAND if along < size and not capped else why
             if size - target > touch:
-                return side * (size + target) / 2, Bound.TOUCH
+                half = max((size - target) / 2, min(size - target, given["least_leverage"]))
+                return side * (size - half), Bound.TOUCH
             return side * target, why
         moving = capped in (Bound.KELLY, Bound.STOP_OUT, Bound.EXIT_COST, Bound.MAX_VOLUME)
         for stops, bound in (
@@ -264,6 +268,7 @@ class PlainRules:
             (caps_unknown, Bound.UNKNOWN_CAP),
             (not given["watched_s"] >= self.pace.warm_up_s, Bound.WARM_UP),
             (along - size <= band + (0.05 * base if moving else 0.0), capped or Bound.BAND),
+            (along - size - band < given["least_leverage"], Bound.LEAST_ORDER),
         ):
             if stops:
                 return held, bound
@@ -272,14 +277,15 @@ class PlainRules:
             return held, Bound.PERSISTENCE
         growth = along - band - size
         if growth > touch:
-            growth, why = growth / 2, Bound.TOUCH
+            growth, why = max(growth / 2, given["least_leverage"]), Bound.TOUCH
         rate = self.pace.max_increase_frac_per_min
         if rate is not None:
             room = rate * base * (now_ns - max(wish_ns, memory.grown_ns)) / 60e9
-            room = min(room, max(rate * base, band, base / 100))
+            worth_it = max(band, base / 100, given["least_leverage"])
+            room = min(room, max(rate * base, worth_it))
             if room < growth:
                 why = Bound.RATE
-            if room < min(growth, max(band, base / 100)):
+            if room < min(growth, worth_it):
                 return held, why
             growth = min(growth, room)
         return side * (size + growth), why

@@ -81,6 +81,7 @@ INPUTS = st.fixed_dictionaries(
         "minutes_s": three(st.sampled_from([0.0, 3599.0, 3600.0, 1e6])),
         "holiday_factor": st.sampled_from([1.0, 1.0, 0.5]),
         "exit_leverage": three(st.sampled_from([INF, INF, 0.0, 0.2, 1.0, 3.0])),
+        "least_leverage": three(st.sampled_from([0.0, 0.0, 0.1, 0.5, 2.0])),
         "touch_leverage": three(st.sampled_from([NAN, 1.0, 0.2])),
         "margin_rate": three(st.sampled_from([1 / 30, 1 / 500, NAN])),
         "unit_notional": three(st.sampled_from([1.1, 1.1, NAN])),
@@ -177,6 +178,7 @@ def test_what_the_market_forces_is_paid_for_by_the_book_and_what_is_configured_i
     share = min(max(10 - foreign, 0.0) / total, 1.0) if total > 0 else 1.0
     for s, h in enumerate(held):
         exit_leverage, base = rules.inputs["exit_leverage"][s], BASE[s] * rules.inputs["holiday_factor"][s]
+        least = rules.inputs["least_leverage"][s]
         cut, may_stay = abs(h) - abs(found.target[s]), min(8.0, abs(h) * share)
         if found.urgent[s]:
             assert found.forced[s]
@@ -187,12 +189,12 @@ def test_what_the_market_forces_is_paid_for_by_the_book_and_what_is_configured_i
         if abs(h) > may_stay:
             assert found.urgent[s]
             assert abs(found.target[s]) <= 0.99 * may_stay + 1e-12
-            assert cut <= max(exit_leverage, abs(h) - 0.99 * may_stay) + 1e-12
+            assert cut <= max(exit_leverage, least, abs(h) - 0.99 * may_stay) + 1e-12
         else:
-            assert cut <= exit_leverage + 1e-12
+            assert cut <= max(exit_leverage, least) + 1e-12
             if not found.urgent[s]:
-                assert cut == pytest.approx(exit_leverage)
                 assert cut >= 0.05 * base - 1e-12
+                assert cut == pytest.approx(exit_leverage) or cut == pytest.approx(min(least, abs(h)))
 
 
 # -- promises, one at a time ---------------------------------------------------------------------------------------
@@ -503,6 +505,29 @@ def test_what_a_slice_has_left_is_not_urgent_before_the_book_can_have_been_seen_
     assert found.urgent[0], "nothing was sold into the empty book"
     broken = step(rules, [5.0], [9.0], table=table, exit_leverage=2.0, now_ns=S)
     assert broken.urgent[0], "a configured limit never waits"
+
+
+@pytest.mark.parametrize(("least", "target"), [(0.5, 2.0), (1.5, 1.5), (3.0, 0.0), (9.0, 0.0)])
+def test_a_slice_is_never_less_than_the_smallest_order(least: float, target: float) -> None:
+    table = calm_market(1, crisis_level=3)
+    given = {"exit_leverage": 1.0, "least_leverage": least, "table": table}
+    assert step(LeverageRules(1, FREE, WIDE), [5.0], [3.0], **given).target[0] == target
+
+
+@pytest.mark.parametrize("least", [0.0, 0.5, 1.0, 2.5])
+def test_growth_saves_up_until_it_is_an_order_and_says_so_where_it_can_be_none(least: float) -> None:
+    pace = Pace(warm_up_s=0, persistence_s=0, max_increase_frac_per_min=0.05, band_frac=0.0)
+    rules, grown_s = LeverageRules(1, pace, WIDE), None
+    for second in range(0, 1200, 5):
+        found = step(rules, [2.0], [0.0], least_leverage=least, now_ns=second * S)
+        if found.target[0] > 0:
+            assert found.target[0] >= least
+            grown_s = second
+            break
+    if least == 2.5:
+        assert grown_s is None and found.bound[0] == Bound.LEAST_ORDER
+    else:
+        assert grown_s == (15 if least == 0.0 else 60 * least / (0.05 * 5.0))
 
 
 def test_the_last_of_a_position_goes_though_it_is_less_than_a_slice_is_worth() -> None:
