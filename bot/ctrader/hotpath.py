@@ -32,14 +32,14 @@ from bot.market.delta import (
     SPOT_BID,
 )
 from bot.market.delta_sink import pour
-from bot.market.memory import address, carray, pointer
+from bot.market.memory import address, carray, layout, pointer
 
 ROOM_ROWS = 1 << 15
 """Rows that the buffer holds; a frame of so many bytes is not plain."""
 
 _ROW_BYTES = DELTA.itemsize
-_LANE = np.dtype([(name, np.int64) for name in ("known", "known_count", "rows", "used")], align=True)
-"""Where a hot path's known symbols and its buffer lie, and how many rows were poured last."""
+_LANE = np.dtype([(name, np.int64) for name in ("known", "known_count", "rows", "used", "layout")], align=True)
+"""Where a hot path's known symbols and its buffer lie; how many rows were poured last, and the layout it is read by."""
 _VARINT, _LENGTH = 0, 2
 _WIRE_TYPES = dict.fromkeys((FieldDescriptor.TYPE_INT64, FieldDescriptor.TYPE_UINT64), _VARINT)
 _WIRE_TYPES |= dict.fromkeys((FieldDescriptor.TYPE_UINT32, FieldDescriptor.TYPE_ENUM), _VARINT)
@@ -89,7 +89,7 @@ class HotPath:
         # An id below 1 is none. On the wire it could be taken for a very large one, which is another symbol.
         known = sorted((symbol_id, i) for symbol_id, i in index.items() if symbol_id > 0)
         self._known = np.array([symbol_id for symbol_id, _ in known] + [i for _, i in known], np.int64)
-        self._lane[0] = (address(self._known), len(self._known), address(self._buffer), 0)
+        self._lane[0] = (address(self._known), len(self._known), address(self._buffer), 0, 0)
 
     def join(self, frames: Sequence[bytes]) -> tuple[bytes, np.ndarray]:
         """Return the frames of a batch as `read` takes them: in one piece, and their lengths.
@@ -141,27 +141,17 @@ def _scan(
     return frame, start, used, bad, True
 
 
-@njit(cache=True)
-def pour_frame(wire: bytes, account_id: int, now_ns: int, lane_at: int, function: int, context: int) -> int:
-    """Hand the rows of a frame to a sink, if it is plain and each of its quotes can be one.
-
-    Args: `lane_at` the `lane` of a hot path; `function` and `context` of a `DeltaSink`.
-    Returns: how many rows the sink had no room for (`HotPath.left_over`); -1, with nothing done, if it is not plain.
-    """
-    return _poured(wire, 0, 1, account_id, now_ns, lane_at, function, context)
-
-
-@njit(cache=True)
-def pour_frames(
-    wire: bytes, sizes: np.ndarray, account_id: int, now_ns: int, lane_at: int, function: int, context: int
-) -> int:
-    """Do the same with the frames of a batch, all or none. Args: `wire` and `sizes` as `HotPath.join` returns them."""
-    return _poured(wire, sizes.ctypes.data, len(sizes), account_id, now_ns, lane_at, function, context)
-
-
-@njit(cache=True)
+@njit(cache=False)  # not kept by itself: it takes addresses
 def _poured(
-    wire: bytes, sizes_at: int, count: int, account_id: int, now_ns: int, lane_at: int, function: int, context: int
+    wire: bytes,
+    sizes_at: int,
+    count: int,
+    account_id: int,
+    now_ns: int,
+    lane_at: int,
+    function: int,
+    context: int,
+    compiled_for: int,
 ) -> int:
     """Do the work of both. Args: `sizes_at` the address of the lengths; there are none for a single frame."""
     lane = carray(pointer(lane_at), (1,), _LANE)[0]
@@ -177,9 +167,34 @@ def _poured(
         if used < 0 or bad > 0:
             return -1
         start = end
-    lane.used = used
+    lane.used, lane.layout = used, compiled_for
     taken: int = pour(function, context, lane.rows, used, now_ns)
     return used - taken
+
+
+def _pours(compiled_for: int) -> tuple[Any, Any]:
+    @njit(cache=True)
+    def pour_frame(wire: bytes, account_id: int, now_ns: int, lane_at: int, function: int, context: int) -> int:
+        return _poured(wire, 0, 1, account_id, now_ns, lane_at, function, context, compiled_for)
+
+    @njit(cache=True)
+    def pour_frames(
+        wire: bytes, sizes: np.ndarray, account_id: int, now_ns: int, lane_at: int, function: int, context: int
+    ) -> int:
+        at, count = sizes.ctypes.data, len(sizes)
+        return _poured(wire, at, count, account_id, now_ns, lane_at, function, context, compiled_for)
+
+    return pour_frame, pour_frames
+
+
+pour_frame, pour_frames = _pours(layout(DELTA, _LANE))
+"""pour_frame(wire, account_id, now_ns, lane, function, context) hands the rows of a frame to a sink, if it is plain and
+each of its quotes can be one; pour_frames(wire, sizes, account_id, …) does the same with the frames of a batch, all or
+none, `wire` and `sizes` as `HotPath.join` returns them.
+
+Args: `lane` of a hot path; `function` and `context` of a `DeltaSink`.
+Returns: how many rows the sink had no room for (`HotPath.left_over`); -1, with nothing done, if there is anything else.
+"""
 
 
 @njit(cache=True)

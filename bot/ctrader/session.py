@@ -203,6 +203,7 @@ class Session:
         elif isinstance(request, ResolveOrders):
             self._errands.resolve(request.from_ns, account_id, now_ns)
         elif isinstance(request, CheckFeed):
+            self._intake.wait()  # it may give the link up without a word
             self._walk.check_feed(request)
         elif isinstance(request, ResubscribeDepth):
             if request.symbol_id in self._feed.index:

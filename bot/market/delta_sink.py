@@ -26,7 +26,7 @@ rest is applied, and the caller hands it over again by another way, once there i
 class DeltaSink:
     """A taker of delta rows. Args: `function` the address of a C function of `SINK_SIGNATURE`; `context` what it needs.
 
-    Invariant: it holds what lies at either address, so both are good while it lives.
+    Invariant: it holds what lies at either address, and who owns what that points to, so all is good while it lives.
     """
 
     function: int
@@ -34,9 +34,9 @@ class DeltaSink:
     owners: tuple[Any, ...]
 
     @classmethod
-    def of(cls, compiled: Any, context: np.ndarray) -> "DeltaSink":
-        """Return the sink of a `numba.cfunc` that works on a context array."""
-        return cls(compiled.address, address(context), (compiled, context))
+    def of(cls, compiled: Any, context: np.ndarray, *owners: Any) -> "DeltaSink":
+        """Return the sink of a `numba.cfunc` that works on a context array. Args: `owners` of what that points to."""
+        return cls(compiled.address, address(context), (compiled, context, *owners))
 
 
 def _pour(typing_context: Any, function: Any, context: Any, rows: Any, count: Any, now_ns: Any) -> Any:  # noqa: ARG001
