@@ -40,6 +40,7 @@ _BOUND = {
     Bound.BAND: "band",
     Bound.TOUCH: "best level",
     Bound.QUOTES: "quotes",
+    Bound.LEAST_ORDER: "too small",
 }
 """What binds, in the width of a column; the line below the table says it in full."""
 _BINDS = "bound by"

@@ -250,10 +250,10 @@ def _move(
         row.bound = _UNKNOWN_CAP
     elif was_cold(given.watched_s, rule.warm_up_s):
         row.bound = _WARM_UP
-    elif aim - size <= band + least:
+    elif aim - size <= band + least or aim - size - band < given.least_leverage:
         row.bound = _BAND if capped == _NONE else capped
-    elif aim - size - band < given.least_leverage:
-        row.bound = _LEAST_ORDER
+        if size == 0 and aim > band + least:
+            row.bound = _LEAST_ORDER
     else:
         was.wish_ns = now_ns if wish_ns < 0 else wish_ns
         if (now_ns - was.wish_ns) / 1e9 < rule.persistence_s:

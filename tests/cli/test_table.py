@@ -69,7 +69,7 @@ def test_every_figure_fits_and_each_symbol_is_explained_in_one_line(width: int, 
     wanted = [word for word in rows["USDJPY"] if word.endswith("x")]
     assert len(wanted) == 2 and all(word.startswith("-") for word in wanted)
     assert "last order" in picture and "ready, trading active" in picture
-    assert why[0].startswith("EURUSD ") and " of 3x: depth covers " in why[0]
+    assert why[0].startswith("EURUSD holds 2.4x of 3x, wants 2.5x: depth covers "), "an order more would be too much"
 
 
 def test_what_binds_and_the_crisis_have_a_column(tmp_path: Path) -> None:

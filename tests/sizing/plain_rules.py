@@ -268,7 +268,8 @@ class PlainRules:
             (caps_unknown, Bound.UNKNOWN_CAP),
             (not given["watched_s"] >= self.pace.warm_up_s, Bound.WARM_UP),
             (along - size <= band + (0.05 * base if moving else 0.0), capped or Bound.BAND),
-            (along - size - band < given["least_leverage"], Bound.LEAST_ORDER),
+            (size == 0 and along - band < given["least_leverage"], Bound.LEAST_ORDER),
+            (along - size - band < given["least_leverage"], capped or Bound.BAND),
         ):
             if stops:
                 return held, bound
