@@ -51,7 +51,8 @@ def replay(
     waiting: Decision | None = None
     decisions = frames = inputs = records = 0
     difference: Difference | None = None
-    for record in reader:
+    kept = iter(reader)
+    for record in kept:
         records += 1
         if records % 1000 == 0:
             on_progress(records)
@@ -91,6 +92,8 @@ def replay(
         pipeline.data_to_send()  # nobody to send it to
         inputs += 1
         on_decision(waiting)
+    for _ in kept:
+        pass  # behind a difference: only the end tells how the run stopped
     return ReplayResult(decisions, frames, inputs, difference, reader.truncated_at, reader.ended_cleanly)
 
 

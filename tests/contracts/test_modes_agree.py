@@ -220,10 +220,12 @@ def test_a_lost_decision_is_found(journal: Path, tmp_path: Path) -> None:
     def change(kind: RecordKind, ns: int, payload: bytes) -> Any:
         return None if kind is RecordKind.DECISION and next(count) == 50 else (kind, ns, payload)
 
-    found = replay_journal(tampered(journal, tmp_path / "lost.journal", change)).difference
+    result = replay_journal(tampered(journal, tmp_path / "lost.journal", change))
+    found = result.difference
     assert found is not None
     assert found.number == 51
     assert found.what.startswith("the recording has no decision for the input before its ")
+    assert result.clean_stop, "how the run stopped is read behind the difference"
 
 
 def test_a_run_that_died_before_its_last_decision_is_equal_as_far_as_it_goes(journal: Path, tmp_path: Path) -> None:
