@@ -111,10 +111,10 @@ class HotPath:
         at, start, used, bad, is_plain = _scan(wire, sizes, first, start, account_id, self._known, self._buffer)
         return at, start, self._written[: used * _ROW_BYTES].tobytes(), bad, not is_plain
 
-    def left_over(self, count: int) -> bytes:
-        """Return the last rows of what was poured last, as bytes of `DELTA`."""
+    def left_over(self, count: int) -> np.ndarray:
+        """Return the last rows of what was poured last, (`count`,) of `DELTA`."""
         used = int(self._lane["used"][0])
-        return self._written[(used - count) * _ROW_BYTES : used * _ROW_BYTES].tobytes()
+        return np.frombuffer(self._written[(used - count) * _ROW_BYTES : used * _ROW_BYTES].tobytes(), DELTA)
 
     def accounts(self, frames: Sequence[bytes]) -> list[int]:
         """Return the account of each frame that would be plain to it, whatever its symbol; 0 for every other frame."""
@@ -153,7 +153,7 @@ def _poured(
     context: int,
     compiled_for: int,
 ) -> int:
-    """Do the work of both. Args: `sizes_at` the address of the lengths; there are none for a single frame."""
+    """Do the work of `pour_frame` and `pour_frames`. Args: `sizes_at` the address of the lengths; there are none for a single frame."""
     lane = carray(pointer(lane_at), (1,), _LANE)[0]
     if len(wire) > ROOM_ROWS:
         return -1

@@ -49,8 +49,8 @@ class Intake:
     def pour(self, frames: Sequence[bytes], recv_ns: int, sink: DeltaSink) -> bool:
         """Take the frames of a batch, if all of them are plain market data, and hand their rows straight to a sink.
 
-        Returns False, with nothing done, if there is anything else, or something is to be told first. Rows for which
-        the sink has no room become an event.
+        Returns False, with nothing done, if there is anything else, or something is to be told first. After True there
+        is nothing to tell.
         """
         account_id, hot_path, count = self._pour_account_id, self._hot_path, len(frames)
         if account_id is None or count == 0:
@@ -67,8 +67,7 @@ class Intake:
         self._counters["messages"] += count
         self.malformed_in_a_row = 0
         if left:
-            self.wait()
-            self._feed.add(hot_path.left_over(left), 0, recv_ns)
+            sink.rest(hot_path.left_over(left), recv_ns)
         return True
 
     def take(self, frames: Sequence[bytes], recv_ns: int) -> None:

@@ -24,7 +24,7 @@ class Outbox:
         self._budget = Budget(sharers)
         self._holds: list[KindHeld] = []
         self._queue = SendQueue(self._budget)
-        self.heard_ns = 0
+        self.heard_ns = 0  # when something was received last; who receives sets it
         self._sent_ns: int | None = None  # until the first request has left: not even a heartbeat precedes it
 
     def start(self, now_ns: int) -> None:

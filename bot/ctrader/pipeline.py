@@ -77,8 +77,9 @@ class Pipeline(Generic[D]):
     def batch(self, frames: Sequence[bytes], recv_ns: int) -> D:
         """Take the frames that one read of the connection completed."""
         sink = self._engine.sink
-        if sink is None or not self._session.pour(frames, recv_ns, sink):
-            self._session.receive_frames(frames, recv_ns)
+        if sink is not None and self._session.pour(frames, recv_ns, sink):
+            return self._decide_now(recv_ns)
+        self._session.receive_frames(frames, recv_ns)
         return self._decide(recv_ns)
 
     def timer(self, now_ns: int) -> D:
@@ -112,6 +113,10 @@ class Pipeline(Generic[D]):
     def _decide(self, now_ns: int) -> D:
         for event in self._session.events():
             self._engine.receive(event)
+        return self._decide_now(now_ns)
+
+    def _decide_now(self, now_ns: int) -> D:
+        """Decide where the session has nothing to tell."""
         decision = self._engine.decide(now_ns)
         for request in decision.requests:
             if self._orders_to_venue or not isinstance(request, TradeRequest):

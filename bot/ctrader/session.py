@@ -166,6 +166,7 @@ class Session:
 
     def receive_frame(self, body: bytes, recv_ns: int) -> None:
         """Take one whole frame, without its length. Of a link that is given up only a new token is taken."""
+        self._intake.wait()
         if self._walk.is_deaf and not self._walk.is_renewing:
             return
         self._outbox.heard_ns = recv_ns

@@ -145,7 +145,7 @@ class Engine:
     def usual(self) -> dict[str, dict[str, object]]:
         """Return what is known of usual values by symbol, as `UsualRestored` takes it back in a later run."""
         known = dict(self._usual)
-        if self._evaluator:
+        if self._evaluator is not None:
             known |= {spec.name: self._evaluator.usual_content(s) for s, spec in enumerate(self._specs)}
         return known
 

@@ -4,6 +4,7 @@ How it works: the decoder and the books do not know each other, and yet a row ne
 them: the decoder's compiled loop calls whatever sink it is given.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,25 +19,30 @@ SINK_SIGNATURE = types.int64(types.int64, types.int64, types.int64, types.int64)
 """(context, address of the first row, number of rows, receive time in ns) -> how many rows were taken.
 
 Rows are of `bot.market.delta.DELTA`, whole messages. Fewer are taken when there is no room for the next: nothing of the
-rest is applied, and the caller hands it over again by another way, once there is room.
+rest is applied, and the caller hands it to the sink's `rest`, which makes room.
 """
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DeltaSink:
-    """A taker of delta rows. Args: `function` the address of a C function of `SINK_SIGNATURE`; `context` what it needs.
+    """A taker of delta rows.
 
-    Invariant: it holds what lies at either address, and who owns what that points to, so all is good while it lives.
+    Args: `function` the address of a C function of `SINK_SIGNATURE`; `context` what it needs; `rest` takes the rows for
+        which there was no room, and their receive time.
+
+    Invariant: it holds what lies at either address, and by `rest` who owns what that points to, so all is good while
+        it lives.
     """
 
     function: int
     context: int
-    owners: tuple[Any, ...]
+    rest: Callable[[np.ndarray, int], None]
+    held: tuple[Any, ...]
 
     @classmethod
-    def of(cls, compiled: Any, context: np.ndarray, *owners: Any) -> "DeltaSink":
-        """Return the sink of a `numba.cfunc` that works on a context array. Args: `owners` of what that points to."""
-        return cls(compiled.address, address(context), (compiled, context, *owners))
+    def of(cls, compiled: Any, context: np.ndarray, rest: Callable[[np.ndarray, int], None]) -> "DeltaSink":
+        """Return the sink of a `numba.cfunc` that works on a context array; `rest` is of whom that points to."""
+        return cls(compiled.address, address(context), rest, (compiled, context))
 
 
 def _pour(typing_context: Any, function: Any, context: Any, rows: Any, count: Any, now_ns: Any) -> Any:  # noqa: ARG001

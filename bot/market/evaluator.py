@@ -43,7 +43,7 @@ class Evaluator:
         self._context = new_context(self._books, self._state, self._table)
         self._context_at = address(self._context)
         self._looked_ns = self._context["looked_ns"]
-        self.sink = DeltaSink.of(batch_function(), self._context, self)
+        self.sink = DeltaSink.of(batch_function(), self._context, self.apply)
         """Takes delta rows as `apply` does."""
         self._views = views(self._table)
         self._changed = self._state["changed"]

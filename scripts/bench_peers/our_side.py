@@ -83,7 +83,7 @@ class Market:
             ],
             _PRODUCT,
         )
-        self._product_at, self._kept = address(self._product), factors
+        self._product_at, self._held = address(self._product), factors  # held, so that its address stays good
         self._factors, self._table = self._strategy.factors, self.evaluator.table
 
     def weigh(self) -> None:
@@ -102,7 +102,7 @@ def _drop(_context: int, _rows: int, count: int, _now_ns: int) -> int:
     return count
 
 
-DROP = DeltaSink.of(_drop, np.empty(0))
+DROP = DeltaSink.of(_drop, np.empty(0), lambda _rows, _now_ns: None)
 
 
 class Wire:

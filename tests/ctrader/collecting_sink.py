@@ -27,7 +27,8 @@ class CollectingSink:
     def __init__(self, room: int = _ROOM) -> None:
         self._rows = np.zeros(_ROOM, DELTA)
         self._state = np.array([address(self._rows), 0, room, 0], np.int64)
-        self.sink = DeltaSink.of(_collect, self._state)
+        self.rest: list[np.ndarray] = []
+        self.sink = DeltaSink.of(_collect, self._state, lambda rows, _now_ns: self.rest.append(rows))
 
     def take(self) -> tuple[int, bytes]:
         """Return when rows were given since the last call, and the rows; 0 and none if there were none."""

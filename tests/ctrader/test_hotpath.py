@@ -432,7 +432,7 @@ def test_rows_that_were_handed_out_are_never_written_again() -> None:
     assert [(e.recv_ns - START, int(e.rows["price_e5"][0])) for e in kept] == [(1, 1), (2, 2), (3, 3)]
 
 
-def test_a_frame_is_poured_only_when_nothing_waits_to_be_told_and_what_is_left_over_is_told_next() -> None:
+def test_a_frame_is_poured_only_when_nothing_waits_to_be_told_and_what_finds_no_room_is_handed_over() -> None:
     session, spot = ready_venue().session, envelope(build("SpotEvent", symbolId=11, bid=5, ask=6))
     session.events()
     session.receive_frames([spot], START)
@@ -442,12 +442,12 @@ def test_a_frame_is_poured_only_when_nothing_waits_to_be_told_and_what_is_left_o
     small = CollectingSink(room=1)
     assert session.pour([spot], START + 2, small.sink)
     assert session.counters["messages"] == messages + 1 and session.loud_frames == ()
-    assert not session.pour([spot], START + 3, SINK.sink), "two rows found no room, and come first"
-    (event,) = session.events()
-    assert isinstance(event, MarketDataChanged) and event.recv_ns == START + 2
     taken = np.frombuffer(small.take()[1], DELTA)
-    assert [*taken["kind"], *event.rows["kind"]] == [SPOT_BID, SPOT_ASK, END_SPOT]
-    assert session.pour([spot], START + 4, SINK.sink) and SINK.take()[0] == START + 4
+    assert [*taken["kind"], *small.rest[0]["kind"]] == [SPOT_BID, SPOT_ASK, END_SPOT]
+    assert session.pour([spot], START + 3, SINK.sink) and SINK.take()[0] == START + 3
+    assert session.events() == [], "nothing that was poured is told"
+    session.receive_frame(spot, START + 4)
+    assert not session.pour([spot], START + 5, SINK.sink), "nor is anything poured past what a single frame told"
 
 
 def test_a_link_that_is_given_up_pours_nothing() -> None:
