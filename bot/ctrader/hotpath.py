@@ -153,7 +153,10 @@ def _poured(
     context: int,
     compiled_for: int,
 ) -> int:
-    """Do the work of `pour_frame` and `pour_frames`. Args: `sizes_at` the address of the lengths; there are none for a single frame."""
+    """Do the work of `pour_frame` and `pour_frames`.
+
+    Args: `sizes_at` the address of the lengths, 0 for a single frame.
+    """
     lane = carray(pointer(lane_at), (1,), _LANE)[0]
     if len(wire) > ROOM_ROWS:
         return -1
