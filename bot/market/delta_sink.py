@@ -30,19 +30,19 @@ class DeltaSink:
     Args: `function` the address of a C function of `SINK_SIGNATURE`; `context` what it needs; `rest` takes the rows for
         which there was no room, and their receive time.
 
-    Invariant: it holds what lies at either address, and by `rest` who owns what that points to, so all is good while
-        it lives.
+    Invariant: the function is a module's and lives as long as the process; the sink holds the context, and by `rest`
+        who owns what that points to. So all addresses are good while it lives.
     """
 
     function: int
     context: int
     rest: Callable[[np.ndarray, int], None]
-    held: tuple[Any, ...]
+    held: np.ndarray
 
     @classmethod
     def of(cls, compiled: Any, context: np.ndarray, rest: Callable[[np.ndarray, int], None]) -> "DeltaSink":
-        """Return the sink of a `numba.cfunc` that works on a context array; `rest` is of whom that points to."""
-        return cls(compiled.address, address(context), rest, (compiled, context))
+        """Return the sink of a module's `numba.cfunc` that works on a context array; `rest` is its owner's."""
+        return cls(compiled.address, address(context), rest, context)
 
 
 def _pour(typing_context: Any, function: Any, context: Any, rows: Any, count: Any, now_ns: Any) -> Any:  # noqa: ARG001
