@@ -71,7 +71,8 @@ def signs(st: Record, tb: Record, now_ns: int, out: np.ndarray) -> None:
     # A jump, and many quotes, are bad signs as far as liquidity is strained: by themselves they are news, or a busy
     # morning. Only a jump beyond all measure needs no company.
     jumped = jump(st, tb, 0.0)
-    beyond = jump(st, tb, least_bps(st, tb.mid)) if jumped > 15.0 else 0.0
+    # Not where it is 15 at most; it is unknown, too, where nothing has moved yet, and the floor makes it known.
+    beyond = 0.0 if jumped <= 15.0 else jump(st, tb, least_bps(st, tb.mid))
     strain = max(ramp(times_usual, _STRAIN_LOW, _STRAIN_HIGH), out[2])
     out[JUMP] = max(min(ramp(jumped, 5.0, 10.0), strain), ramp(beyond, 15.0, 30.0))
     out[5] = min(ramp(st.rate_z, 4.0, 8.0), strain)
