@@ -28,7 +28,7 @@ from bot.config.rules import BUILT_STRATEGIES
 CONFIGS = Path(__file__).resolve().parent.parent / "config"
 MINIMAL = "account: {id: 1}\nsymbols: {EURUSD: {}}\n"
 ENVIRON = {"CTRADER_CLIENT_ID": "the-id", "CTRADER_CLIENT_SECRET": "the-secret"}
-# design 3.2, without the keys that have no default.
+# design 3.2, without the keys that have no default, and with what has been added since.
 CONTRACT = """
 venue:        {environment: demo, host: null, port: null, ca_file: null, oauth_url: null, connect_timeout_s: 30}
 mode: dry-run
@@ -40,8 +40,11 @@ sizing:       {warm_up_s: 60, persistence_s: 30, max_increase_frac_per_min: 0.25
                time_of_day: true, crisis: true}
 risk:         {max_leverage: 10, max_symbol_leverage: 8, max_margin_use_frac: 0.5, min_margin_level_frac: 3.0,
                stop_out_level_frac: 0.5, expected_margin_tolerance_frac: 0.05, max_daily_loss_frac: 0.02,
-               max_drawdown_frac: 0.1, on_loss_limit: flatten, max_orders_per_minute: 30, stale_quote_s: 5}
-execution:    {order_type: market_range, max_slippage_bps: 2.0, slicing: almgren-chriss, min_interval_s: 1.0,
+               max_drawdown_frac: 0.1, on_loss_limit: flatten, max_orders_per_minute: 30, stale_quote_s: 5,
+               max_spread_bps: null, max_reject_frac: 0.5, max_slippage_beyond_bps: 5, max_clock_step_s: 5,
+               min_disk_free_mb: 50, profit_tolerance_frac: 0.002, leverage_bands: [], leverage_windows: []}
+execution:    {order_type: market_range, max_slippage_bps: 2.0, stop_loss_bps: null, take_profit_bps: null,
+               slicing: almgren-chriss, min_interval_s: 1.0,
                order_timeout_s: 10, settle_s: 3}
 recording:    {directory: null}
 state:        {directory: null}

@@ -6,6 +6,7 @@ each other live in `bot.config.rules`.
 Units: as the key names say; `_s` seconds, `_bps` 1/10000, `_frac` a plain fraction (0.05 is five in a hundred).
 """
 
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -155,6 +156,23 @@ class SizingConfig(Section):
     crisis: StrictBool = Field(True, description="The guard that reduces when liquidity vanishes.")
 
 
+class LeverageBand(Section):
+    """What the broker makes of the account's leverage while equity is at or above a sum."""
+
+    equity_from: NotNegative = Field(description="Equity in deposit currency from which on the band applies.")
+    leverage: Positive = Field(description="The account's leverage within it, as a plain ratio (200 for 1:200).")
+
+
+class LeverageWindow(Section):
+    """A time in which the broker lowers the leverage of new positions, as around an announcement."""
+
+    at: datetime = Field(description="The moment of the announcement, with its time zone (2026-12-04T13:30:00Z).")
+    minutes_before: NotNegative = Field(15.0, description="Minutes before it in which the window is open.")
+    minutes_after: NotNegative = Field(15.0, description="Minutes after it in which the window is open.")
+    leverage: Positive = Field(description="Leverage of new positions within it, as a plain ratio (50 for 1:50).")
+    symbols: list[StrictStr] = Field(default_factory=list, description="The symbols it concerns; none given: all.")
+
+
 class RiskConfig(Section):
     """What may never be exceeded."""
 
@@ -179,6 +197,32 @@ class RiskConfig(Section):
         30, description="New, amend, cancel and close together; reductions are counted but never refused."
     )
     stale_quote_s: Positive = Field(5.0, description="A quote older than this cannot be traded on for an increase.")
+    max_spread_bps: Positive | None = Field(
+        None, description="No increase while the spread is wider than this, in 1/10000; null: the crisis guard's rule."
+    )
+    max_reject_frac: Fraction = Field(
+        0.5, description="Share of refused orders, of the last twenty, from which on only reductions are sent."
+    )
+    max_slippage_beyond_bps: Positive = Field(
+        5.0,
+        description="Mean slippage beyond what was predicted, of the last ten fills, from which on only reductions.",
+    )
+    max_clock_step_s: Positive = Field(
+        5.0, description="Step of the machine's clock from which on only reductions are sent."
+    )
+    min_disk_free_mb: NotNegative = Field(
+        50.0, description="Free space where the ledger and the journal are, below which only reductions are sent."
+    )
+    profit_tolerance_frac: Fraction = Field(
+        0.002, description="How far our unrealised profit may lie from the broker's, as a fraction of equity."
+    )
+    leverage_bands: list[LeverageBand] = Field(
+        default_factory=list,
+        description="Leverage that the broker lowers as equity grows, so that sizing sees it come.",
+    )
+    leverage_windows: list[LeverageWindow] = Field(
+        default_factory=list, description="Times of lowered leverage for new positions, so that sizing sees them come."
+    )
 
 
 class ExecutionConfig(Section):
@@ -188,6 +232,12 @@ class ExecutionConfig(Section):
         "market_range", description="`market_range` bounds the slippage, `market` does not, `limit` rests in the book."
     )
     max_slippage_bps: Positive = Field(2.0, description="Largest slippage of a market-range order, in 1/10000.")
+    stop_loss_bps: Positive | None = Field(
+        None, description="Protective stop of every position of ours, this far from its entry, in 1/10000; null: none."
+    )
+    take_profit_bps: Positive | None = Field(
+        None, description="Protective target of every position of ours, this far from its entry; null: none."
+    )
     slicing: Literal["none", "almgren-chriss"] = Field(
         "almgren-chriss", description="Send an order whole (`none`) or in slices (`almgren-chriss`)."
     )

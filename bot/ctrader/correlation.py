@@ -31,6 +31,7 @@ class Purpose(Enum):
     DEPTH_RENEWAL = "depth_renewal"
     TOKEN_RENEWAL = "token_renewal"
     SESSION_CHECK = "session_check"
+    QUESTION = "question"
 
 
 _PATIENCE_NS = {Purpose.TRADE: TRADE_TIMEOUT_NS, Purpose.TOKEN_RENEWAL: RENEWAL_TIMEOUT_NS}

@@ -5,9 +5,9 @@ from typing import Any
 
 from google.protobuf.message import Message
 
-from bot.ctrader import translate
+from bot.ctrader import trade_messages
 from bot.engine.events import RequestRefused
-from bot.execution.requests import AmendOrder, CancelOrder, ClosePosition, PlaceOrder, TradeRequest
+from bot.execution.requests import AmendOrder, CancelOrder, ClosePosition, PlaceOrder, ProtectPosition, TradeRequest
 from bot.market.symbols import SymbolSpec
 
 _REMEMBERED = 4096
@@ -20,13 +20,15 @@ def to_wire(request: TradeRequest, account_id: int, spec: SymbolSpec | None) -> 
     """
     match request:
         case PlaceOrder():
-            return translate.new_order(request, account_id, spec)
+            return trade_messages.new_order(request, account_id, spec)
         case ClosePosition():
-            return translate.close_position(request, account_id)
+            return trade_messages.close_position(request, account_id)
         case AmendOrder():
-            return translate.amend_order(request, account_id, spec)
+            return trade_messages.amend_order(request, account_id, spec)
         case CancelOrder():
-            return translate.cancel_order(request, account_id)
+            return trade_messages.cancel_order(request, account_id)
+        case ProtectPosition():
+            return trade_messages.protect_position(request, account_id, spec)
 
 
 def refused(

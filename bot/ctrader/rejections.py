@@ -78,6 +78,8 @@ class Rejections:
                 self._outbox.slow_down(pending.message, recv_ns, retry_after_s)
             if pending.trade is None:
                 self._outbox.send(pending.purpose, pending.message, pending.key)
+        elif pending.purpose is Purpose.QUESTION and reaction is not Reaction.AUTHENTICATE:
+            self._counters["refusals_passed_over"] += 1  # not every broker answers everything
         elif reaction is Reaction.FATAL:
             self._walk.fatal_code(code, description, recv_ns)
         elif reaction is Reaction.AUTHENTICATE and self._walk.phase is Phase.READY and code != _NO_CLIENT:

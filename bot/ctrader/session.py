@@ -27,6 +27,7 @@ from bot.ctrader.orders import refused
 from bot.ctrader.outbox import INBOUND_LIMIT_NS, Outbox
 from bot.ctrader.phases import Phase
 from bot.ctrader.plan import Fatal, HandshakeRefused, SessionPlan
+from bot.ctrader.questions import Questions
 from bot.ctrader.ratelimit import KindHeld
 from bot.ctrader.rejections import Rejections
 from bot.ctrader.schema import payload_type
@@ -35,7 +36,7 @@ from bot.ctrader.token import SessionToken, TokenStep
 from bot.ctrader.translate import margin_stated, text
 from bot.ctrader.walk import Walk
 from bot.engine.events import Event, RequestRefused, SymbolsLoaded
-from bot.execution.requests import CheckFeed, Request, ResolveOrders, ResubscribeDepth
+from bot.execution.requests import CheckFeed, Question, Request, ResolveOrders, ResubscribeDepth
 
 __all__ = ["Fatal", "Session", "SessionPlan"]
 
@@ -50,6 +51,7 @@ class Session:
         self.counters: Counter[str] = Counter()
         self._outbox = Outbox(plan.run_id, plan.sharers)
         self._errands = Errands(self._outbox, self._emit)
+        self._questions = Questions(self._outbox, self._emit)
         self._walk = Walk(plan, self._outbox, self._errands, self._emit, self.counters)
         self._feed = MarketFeed(self.counters)
         self._intake = Intake(self._walk, self._feed, self._outbox, self.counters, self.receive_frame)
@@ -197,12 +199,16 @@ class Session:
         if account_id is None or not self.ready:
             reasons = self.wants_disconnect or ", ".join(self._walk.reasons or ("connecting",))
             why = f"the session is not ready: {reasons}"
+            if isinstance(request, Question):
+                return  # asked again when there is somebody to ask
             if isinstance(request, ResolveOrders | ResubscribeDepth | CheckFeed):
                 self._emit(RequestRefused(now_ns, None, "NOT_READY", why))
             else:
                 self._emit(refused(request, "NOT_READY", why, now_ns))
         elif isinstance(request, ResolveOrders):
             self._errands.resolve(request.from_ns, account_id, now_ns)
+        elif isinstance(request, Question):
+            self._questions.ask(request, account_id)
         elif isinstance(request, CheckFeed):
             self._intake.wait()  # it may give the link up without a word
             self._walk.check_feed(request)
@@ -228,6 +234,8 @@ class Session:
             elif late.purpose is Purpose.HISTORY and late.key is not None:
                 # A list may take its time; a reconcile that nobody answers says that we are not heard.
                 self._errands.history_refused(late, "TIMEOUT", self._walk.handshake.account, now_ns)
+            elif late.purpose is Purpose.QUESTION:
+                continue  # the engine asks again; whether the link lives, other requests find out
             elif late.purpose is Purpose.TOKEN_RENEWAL:
                 self._walk.token_refused("the venue did not answer within 45 s", now_ns, is_final=False)
             else:
@@ -291,6 +299,8 @@ class Session:
                 self._changes.ask()
             case Purpose.HISTORY:
                 self._errands.history_answered(pending, content, self._walk.handshake.account, recv_ns)
+            case Purpose.QUESTION:
+                self._questions.answered(pending, content, recv_ns)
             case Purpose.DEPTH_RENEWAL:
                 self._depth_answered(pending, recv_ns)
             case Purpose.SYMBOL_CHANGE:

@@ -1,4 +1,4 @@
-"""All conversion between wire messages and the bot's own types, both ways.
+"""Conversion of the venue's messages into the bot's own types; the other way is `trade_messages.py`.
 
 On the wire: volumes with a side, money as integers with `moneyDigits`, times in milliseconds, enums as numbers.
 Inside: signed volumes (long positive), Decimal money, nanoseconds, the strings documented at each type.
@@ -7,18 +7,14 @@ Inside: signed volumes (long positive), Decimal money, nanoseconds, the strings 
 from decimal import Decimal
 from typing import Any
 
-from google.protobuf.message import Message
-
 from bot.account.account import AccountState
 from bot.account.position import Deal, Position
-from bot.ctrader.schema import enum, message
+from bot.ctrader.schema import enum
 from bot.engine.events import ExecutionReported, MarginStated
 from bot.execution.orders import OrderSnapshot
-from bot.execution.requests import AmendOrder, CancelOrder, ClosePosition, PlaceOrder
 from bot.market.symbols import DAY_S, Holiday, SymbolSpec
 
 NS_PER_MS = 1_000_000
-MAX_CLIENT_ORDER_ID, MAX_LABEL = 50, 100
 # Where a message does not state its money digits. Source: none; two is what every observed message states.
 DEFAULT_MONEY_DIGITS = 2
 
@@ -278,89 +274,4 @@ def execution_reported(event: Any, client_order_id: str | None, recv_ns: int) ->
         balance_version=balance_version,
         balance_change=change,
         error_code=text(event.errorCode) or None,
-    )
-
-
-def new_order(request: PlaceOrder, account_id: int, spec: SymbolSpec | None) -> Message:
-    """Return the wire form of an order. Prices are rounded to the symbol's digits when `spec` is known.
-
-    Raises: ValueError for an order the venue cannot take: no volume, a missing price, an id or label too long.
-    Source: ProtoOANewOrderReq.
-    """
-    if request.volume_cents == 0:
-        raise ValueError(f"order {request.client_order_id} has volume 0")
-    if len(request.client_order_id) > MAX_CLIENT_ORDER_ID or len(request.label) > MAX_LABEL:
-        raise ValueError(
-            f"order {request.client_order_id}: at most {MAX_CLIENT_ORDER_ID} characters of client order id "
-            f"and {MAX_LABEL} of label"
-        )
-    needed = {
-        "market": (),
-        "market_range": ("base_price", "slippage_points"),
-        "limit": ("limit_price",),
-        "stop": ("stop_price",),
-    }.get(request.order_type)
-    if needed is None:
-        raise ValueError(f"order {request.client_order_id} has the unknown type {request.order_type!r}")
-    wire = message("ProtoOANewOrderReq")(
-        ctidTraderAccountId=account_id,
-        symbolId=request.symbol_id,
-        orderType=enum("ProtoOAOrderType")[request.order_type.upper()],
-        tradeSide=enum("ProtoOATradeSide")["BUY" if request.volume_cents > 0 else "SELL"],
-        volume=abs(request.volume_cents),
-        clientOrderId=request.client_order_id,
-    )
-    if request.label:
-        wire.label = request.label
-    if request.position_id is not None:
-        wire.positionId = request.position_id
-    if request.order_type in ("limit", "stop"):
-        wire.timeInForce = enum("ProtoOATimeInForce")["GOOD_TILL_CANCEL"]
-    wire_names = {"limit_price": "limitPrice", "stop_price": "stopPrice", "base_price": "baseSlippagePrice"}
-    for field in needed:
-        given = getattr(request, field)
-        if given is None:
-            raise ValueError(f"order {request.client_order_id} of type {request.order_type} needs {field}")
-        if field == "slippage_points":
-            wire.slippageInPoints = given
-        else:
-            setattr(wire, wire_names[field], spec.round_price(given) if spec else given)
-    return wire  # type: ignore[no-any-return]  # message classes are made at run time
-
-
-def close_position(request: ClosePosition, account_id: int) -> Message:
-    """Return the wire form of a close.
-
-    Raises: ValueError for a volume that is not positive.
-    Source: ProtoOAClosePositionReq.
-    """
-    if request.volume_cents <= 0:
-        raise ValueError(f"close of position {request.position_id} has volume {request.volume_cents}")
-    return message("ProtoOAClosePositionReq")(  # type: ignore[no-any-return]
-        ctidTraderAccountId=account_id, positionId=request.position_id, volume=request.volume_cents
-    )
-
-
-def amend_order(request: AmendOrder, account_id: int, spec: SymbolSpec | None) -> Message:
-    """Return the wire form of an amendment, with everything that our resting orders have.
-
-    Raises: ValueError for a volume that is not positive, or no price.
-    Source: ProtoOAAmendOrderReq; what becomes of fields left out is not documented, so none is.
-    """
-    if request.volume_cents <= 0 or (request.limit_price is None and request.stop_price is None):
-        raise ValueError(f"amendment of order {request.order_id} needs a volume above 0 and a price")
-    wire = message("ProtoOAAmendOrderReq")(
-        ctidTraderAccountId=account_id, orderId=request.order_id, volume=request.volume_cents
-    )
-    if request.limit_price is not None:
-        wire.limitPrice = spec.round_price(request.limit_price) if spec else request.limit_price
-    if request.stop_price is not None:
-        wire.stopPrice = spec.round_price(request.stop_price) if spec else request.stop_price
-    return wire  # type: ignore[no-any-return]
-
-
-def cancel_order(request: CancelOrder, account_id: int) -> Message:
-    """Return the wire form of a cancel. Source: ProtoOACancelOrderReq."""
-    return message("ProtoOACancelOrderReq")(  # type: ignore[no-any-return]
-        ctidTraderAccountId=account_id, orderId=request.order_id
     )

@@ -10,6 +10,7 @@ from bot.account.loss import LossGuard
 from bot.account.margin import MarginRules, packed_tiers, stated_margin
 from bot.account.portfolio import Portfolio, Valuation
 from bot.account.risk import Refused, RiskView
+from bot.account.trading import Cause, Trading
 from bot.engine.prices import PriceBoard, Prices
 from bot.engine.settings import EngineSettings
 from bot.market.symbols import SymbolSpec
@@ -22,11 +23,11 @@ _MARGIN_DRIFT = 0.05
 
 
 class AccountGuard:
-    """The account's rules and limits. A loss limit sets `is_halted` for the rest of the run; `shrink` is below 1 while
-    margin use is over its limit: the share of what is held that may stay."""
+    """The account's rules and limits. `states` holds why trading is not free; `shrink` is below 1 while margin use is
+    over its limit: the share of what is held that may stay."""
 
     def __init__(self, settings: EngineSettings, portfolio: Portfolio) -> None:
-        self.is_halted = False
+        self.states = Trading()
         self.shrink = 1.0
         self._margin_factor = 1.0
         self.account: AccountState | None = None
@@ -47,15 +48,13 @@ class AccountGuard:
 
     @property
     def trading(self) -> str:
-        """active; reducing while the broker allows no new risk; halted after a loss limit."""
-        if self.is_halted:
-            return "halted"
-        return "active" if self._access_rights == "FULL_ACCESS" else "reducing"
+        """active, reducing or halted."""
+        return self.states.state
 
     @property
     def is_flattening(self) -> bool:
-        """Whether a loss limit asks for everything of ours to be closed."""
-        return self.is_halted and self._settings.flatten_on_loss
+        """Whether everything of ours is to be closed: a loss limit, or a person, asks for it."""
+        return self.states.is_flattening
 
     @property
     def _access_rights(self) -> str:
@@ -70,9 +69,17 @@ class AccountGuard:
         if self.account is not None and account.balance != self._portfolio.balance:
             self._explained_by_ns = recv_ns + _EXPLAIN_WITHIN_NS
         self.account = account
+        self._heed_access_rights(account.access_rights, recv_ns)
         self._margin_rules = MarginRules(account.leverage, account.margin_calculation, account.is_limited_risk)
         self._portfolio.set_balance(account.balance, account.balance_version)
         self.changed()
+
+    def _heed_access_rights(self, rights: str, now_ns: int) -> None:
+        if rights == "FULL_ACCESS":
+            self.states.release("access_rights")
+            return
+        text = f"the broker has set the account to {rights}: only reductions"
+        self.states.hold(Cause("access_rights", "reducing", text, now_ns))
 
     def tiers_loaded(self, leverage_id: int, tiers: tuple[tuple[float, float], ...]) -> None:
         """Take a table of leverage tiers."""
@@ -189,8 +196,9 @@ class AccountGuard:
         if not view.ready or now_ns < self._explained_by_ns:
             return None
         breach = self._loss.check(equity, now_ns)
-        if breach is None or self.is_halted:
+        if breach is None or self.states.find(breach.check) is not None:
             return None
-        self.is_halted = True
         text = f"{breach.check} is {breach.value:.2%} of equity, the limit is {breach.limit:.2%}: trading is halted"
+        flattens = self._settings.flatten_on_loss
+        self.states.hold(Cause(breach.check, "halted", text, now_ns, flattens=flattens, by_limit=True))
         return Refused("*", breach.check, breach.value, breach.limit, text)

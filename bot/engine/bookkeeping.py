@@ -28,6 +28,20 @@ class Bookkeeping:
         self._guard = guard
         self._traded: dict[int, tuple[int, SymbolSpec]] = {}
 
+    def take(self, event: ev.Event) -> None:
+        """Take an event about the account that is no execution."""
+        match event:
+            case ev.AccountLoaded():
+                self._guard.account_loaded(event.account, event.recv_ns)
+            case ev.MarginStated():
+                self.margin_stated(event)
+            case ev.LeverageTiersLoaded():
+                self._guard.tiers_loaded(event.leverage_id, event.tiers)
+            case ev.Reconciled():
+                self.reconciled(event)
+            case ev.OrderHistoryListed():
+                self.history_listed(event)
+
     def symbols_loaded(self, event: ev.SymbolsLoaded, index: Mapping[int, int]) -> None:
         """Take the symbols; `index` is the array index of each symbol id."""
         self._traded = {spec.symbol_id: (i, spec) for i, spec in enumerate(event.symbols[: event.traded_count])}

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from bot.account.position import Deal
 from bot.account.risk import Refused
 from bot.execution.requests import Request
 from bot.sizing.strategy import MAX_FACTORS
@@ -73,6 +74,45 @@ class OrderChange:
 
 
 @dataclass(frozen=True, slots=True)
+class CountedDeal:
+    """A deal of the account, the first time that it counted: what the ledger keeps of it.
+
+    `cause` is `ours`, `manual`, `stop_out`, `protection` or `unknown` (found in a list, by nobody's word).
+    Units: as `bot.account.position.Deal`; `decision_mid` the mid that the order was decided at, `predicted_bps` what it
+        was to cost against that.
+    Missing: None where it was not an order of this run, or is not known.
+    """
+
+    deal: Deal
+    symbol: str
+    client_order_id: str | None
+    cause: str
+    decision_mid: float | None = None
+    predicted_bps: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DealMark:
+    """Where the price was some time after a deal. Units: `delay_s` as planned; costs bps, positive against us."""
+
+    deal_id: int
+    delay_s: int
+    mid: float
+    realised_bps: float
+    impact_bps: float
+    paper: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something that a person should know of and that is no order and no refusal; `symbol` None for the account."""
+
+    code: str
+    symbol: str | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class EngineState:
     """Whether the engine may trade and what stands in the way. `texts` says each reason to a person."""
 
@@ -96,17 +136,29 @@ class Decision:
     order_changes: tuple[OrderChange, ...] = ()
     refused: tuple[Refused, ...] = ()
     state: EngineState | None = None
+    deals: tuple[CountedDeal, ...] = ()
+    marks: tuple[DealMark, ...] = ()
+    notices: tuple[Notice, ...] = ()
 
     @property
     def is_quiet(self) -> bool:
         """Whether nothing happened beyond new figures."""
-        return not (self.intended or self.requests or self.order_changes or self.refused or self.state)
+        return not (
+            self.intended
+            or self.requests
+            or self.order_changes
+            or self.refused
+            or self.state
+            or self.deals
+            or self.marks
+            or self.notices
+        )
 
     def encode(self) -> bytes:
         """Return the canonical bytes: equal Decisions and no others have equal bytes.
 
         Layout: i64 now_ns, u32 number of rows, the rows as they lie in memory, then JSON of the rest when it is not
-        quiet. Floats in JSON are written so that they read back exactly.
+        quiet. Floats in JSON are written so that they read back exactly, and money as text.
         """
         head = struct.pack("<qI", self.now_ns, len(self.rows)) + self.rows.tobytes()
         if self.is_quiet:
@@ -117,8 +169,11 @@ class Decision:
             "order_changes": [asdict(x) for x in self.order_changes],
             "refused": [asdict(x) for x in self.refused],
             "state": asdict(self.state) if self.state else None,
+            "deals": [asdict(x) for x in self.deals],
+            "marks": [asdict(x) for x in self.marks],
+            "notices": [asdict(x) for x in self.notices],
         }
-        return head + json.dumps(loud, separators=(",", ":")).encode()
+        return head + json.dumps(loud, separators=(",", ":"), default=str).encode()
 
 
 def describe(encoded: bytes) -> dict[str, object]:

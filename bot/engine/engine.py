@@ -15,7 +15,6 @@ import math
 
 import numpy as np
 
-from bot.account.account import AccountState
 from bot.account.portfolio import Portfolio, Valuation
 from bot.account.risk import Refused, RiskView
 from bot.engine import events as ev
@@ -25,10 +24,10 @@ from bot.engine.bookkeeping import Bookkeeping
 from bot.engine.day_clock import DayClock
 from bot.engine.decision import Decision
 from bot.engine.doubts import Doubts, Standing
-from bot.engine.explained import Explanation
 from bot.engine.feed_watch import FeedWatch
 from bot.engine.fill_watch import FillWatch
 from bot.engine.market_hours import MarketHours
+from bot.engine.observed import ObservedEngine
 from bot.engine.order_flow import OrderFlow
 from bot.engine.order_maker import OrderMaker
 from bot.engine.prices import PriceBoard, Prices
@@ -39,19 +38,16 @@ from bot.engine.settings import EngineSettings
 from bot.engine.sizer import Sizer
 from bot.engine.trader import Trader
 from bot.engine.watched_sizes import WatchedSizes
-from bot.execution.fill_quality import FillQuality
-from bot.market.book import BookArrays
 from bot.market.delta_sink import DeltaSink
-from bot.market.evaluator import Evaluator, Features
+from bot.market.evaluator import Evaluator
 from bot.market.symbols import SymbolSpec
 from bot.sizing.bound import Bound
 from bot.sizing.leverage import Targets
-from bot.sizing.strategy import Strategy
 
 _TICK_NS = 250_000_000
 
 
-class Engine:
+class Engine(ObservedEngine):
     """One account's decisions. Feed it events in the order they happened, then ask it to decide."""
 
     def __init__(self, settings: EngineSettings) -> None:
@@ -83,75 +79,6 @@ class Engine:
         self._targets: Targets | None = None
         self._now_ns = 0
         self._valuation = Valuation(math.nan, np.empty(0), 0.0)
-
-    # -- what others may look at --------------------------------------------------------------------------------
-
-    @property
-    def features(self) -> Features | None:
-        """The market as of the last batch; None before the symbols are known."""
-        return self._evaluator.features if self._evaluator else None
-
-    @property
-    def books(self) -> BookArrays | None:
-        """The books as of the last batch; None before the symbols are known."""
-        return self._evaluator.books if self._evaluator else None
-
-    @property
-    def specs(self) -> tuple[SymbolSpec, ...]:
-        """Every loaded symbol, traded ones first."""
-        return self._specs
-
-    @property
-    def portfolio(self) -> Portfolio:
-        """Positions and balance."""
-        return self._portfolio
-
-    @property
-    def account(self) -> AccountState | None:
-        """The account's settings; None before it was loaded."""
-        return self._guard.account
-
-    @property
-    def valuation(self) -> Valuation:
-        """Equity and leverage at the prices of the last decision."""
-        return self._valuation
-
-    @property
-    def trading(self) -> str:
-        """active, reducing or halted."""
-        return self._guard.trading
-
-    @property
-    def strategy(self) -> Strategy:
-        """The leverage model of this run."""
-        return self._sizer.strategy
-
-    @property
-    def targets(self) -> Targets | None:
-        """What the leverage rules said at the last decision; None before the symbols are known."""
-        return self._targets
-
-    def explanations(self) -> tuple[Explanation, ...]:
-        """Return why each traded symbol's leverage is what it is; none before READY, or once the run is to stop."""
-        if self._evaluator is None or self._stopping or not self._readiness.session_ready:
-            return ()
-        return self._sizer.explanations(self._evaluator.table, self._specs, self._valuation.leverage)
-
-    @property
-    def fill_quality(self) -> FillQuality | None:
-        """What our own fills have taught; None before the symbols are known."""
-        return self._fills.quality
-
-    def usual(self) -> dict[str, dict[str, object]]:
-        """Return what is known of usual values by symbol, as `UsualRestored` takes it back in a later run."""
-        known = dict(self._usual)
-        if self._evaluator is not None:
-            known |= {spec.name: self._evaluator.usual_content(s) for s, spec in enumerate(self._specs)}
-        return known
-
-    def quote_rate(self, symbol_index: int) -> float:
-        """Return a symbol's quote currency in deposit currency at the last known prices; NaN if unknown."""
-        return float(self._board.now(self._now_ns).quote_rate[symbol_index])
 
     def used_margin(self) -> float:
         """Return used margin in deposit currency at the last known prices; NaN when it cannot be computed."""
@@ -186,23 +113,15 @@ class Engine:
                 self._orders.refused(event)
             case ev.ReadinessChanged():
                 self._session_changed(event)
-            case ev.AccountLoaded():
-                self._guard.account_loaded(event.account, event.recv_ns)
             case ev.SymbolsLoaded():
                 self._symbols_loaded(event)
-            case ev.MarginStated():
-                self._bookkeeping.margin_stated(event)
-            case ev.LeverageTiersLoaded():
-                self._guard.tiers_loaded(event.leverage_id, event.tiers)
-            case ev.Reconciled():
-                self._bookkeeping.reconciled(event)
-            case ev.OrderHistoryListed():
-                self._bookkeeping.history_listed(event)
             case ev.CommandGiven():
                 if event.command == "stop":
                     self._stopping = True
             case ev.UsualRestored():
                 self._usual = event.contents
+            case _:
+                self._bookkeeping.take(event)
 
     def _session_changed(self, event: ev.ReadinessChanged) -> None:
         self._readiness.session = event.reasons

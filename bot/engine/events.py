@@ -138,11 +138,83 @@ class OrderHistoryListed:
 
 
 @dataclass(frozen=True, slots=True)
+class ExpectedMarginStated:
+    """The broker answered `AskExpectedMargin`: what a new order of each size would use, to buy and to sell.
+
+    Units: volumes 0.01 base unit, positive; margin in deposit currency. Source: ProtoOAExpectedMarginRes.
+    """
+
+    recv_ns: int
+    symbol_id: int
+    margins: tuple[tuple[int, Decimal, Decimal], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ProfitStated:
+    """The broker answered `AskProfit`: the unrealised profit of each open position, gross and net.
+
+    Units: deposit currency; net counts swap and commission so far. Source: ProtoOAGetPositionUnrealizedPnLRes.
+    """
+
+    recv_ns: int
+    profits: tuple[tuple[int, Decimal, Decimal], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class CommandGiven:
-    """A person asked for something: `stop`."""
+    """A person asked for something: `stop`, `halt`, `resume`, `flatten`.
+
+    `cause` says where it came from: `by_hand` (control socket), `stop_file`.
+    """
 
     recv_ns: int
     command: str
+    cause: str = "by_hand"
+
+
+@dataclass(frozen=True, slots=True)
+class HostChecked:
+    """What the machine we run on says of itself.
+
+    Units: `disk_free_bytes` where the ledger and the journal are, None unknown; `clock_step_s` how far the machine's
+    clock has stepped against the run's own since its start, seconds, positive when it was set forward.
+    """
+
+    recv_ns: int
+    disk_free_bytes: int | None
+    clock_step_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class OpenIntent:
+    """An intent of an earlier run whose outcome its ledger does not know.
+
+    Units: as `bot.execution.requests`; `volume_cents` signed by the side of the trade.
+    """
+
+    client_order_id: str
+    symbol_id: int
+    action: str
+    volume_cents: int
+    order_type: str
+    created_ns: int
+    position_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class IntentsRestored:
+    """An earlier run's ledger holds intents without a final state: their outcome is unknown."""
+
+    recv_ns: int
+    intents: tuple[OpenIntent, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GuardRestored:
+    """What an earlier run of this account has kept of its limits (see `bot.engine.guard_memory`)."""
+
+    recv_ns: int
+    content: dict[str, object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +236,11 @@ Event = (
     | RequestRefused
     | MarginStated
     | OrderHistoryListed
+    | ExpectedMarginStated
+    | ProfitStated
     | CommandGiven
+    | HostChecked
+    | IntentsRestored
+    | GuardRestored
     | UsualRestored
 )

@@ -8,7 +8,8 @@ class PlaceOrder:
     """Place an order.
 
     Units: `volume_cents` signed by side, 0.01 base unit; prices in quote currency per unit, rounded to the symbol's
-        digits; `slippage_points` in 10^-digits, used with `base_price` by market-range orders.
+        digits; `slippage_points` in 10^-digits, used with `base_price` by market-range orders; protection relative to
+        the fill, positive distances in 1/100000 of price.
     Source: ProtoOANewOrderReq.
     """
 
@@ -22,6 +23,8 @@ class PlaceOrder:
     stop_price: float | None = None
     base_price: float | None = None
     slippage_points: int | None = None
+    relative_stop_loss_e5: int | None = None
+    relative_take_profit_e5: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,39 @@ class CancelOrder:
 
 
 @dataclass(frozen=True, slots=True)
+class ProtectPosition:
+    """Set both protective legs of a position: what is left out is removed. `client_order_id` is ours alone.
+
+    Units: prices in quote currency per unit, rounded to the symbol's digits.   Source: ProtoOAAmendPositionSLTPReq.
+    """
+
+    client_order_id: str
+    symbol_id: int
+    position_id: int
+    stop_loss: float | None
+    take_profit: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class AskExpectedMargin:
+    """Ask the broker what margin new orders of these sizes would use. Units: 0.01 base unit, positive.
+
+    Source: ProtoOAExpectedMarginReq.
+    """
+
+    symbol_id: int
+    volumes_cents: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AskProfit:
+    """Ask the broker for the unrealised profit of every open position.
+
+    Source: ProtoOAGetPositionUnrealizedPnLReq.
+    """
+
+
+@dataclass(frozen=True, slots=True)
 class ResolveOrders:
     """Ask the venue what became of orders of unknown outcome: reconcile, order list and deal list since `from_ns`.
 
@@ -99,7 +135,10 @@ class CheckFeed:
     reconnect: bool
 
 
-TradeRequest = PlaceOrder | ClosePosition | AmendOrder | CancelOrder
+TradeRequest = PlaceOrder | ClosePosition | AmendOrder | CancelOrder | ProtectPosition
 """What changes orders or positions: a dry run keeps these on paper."""
 
-Request = TradeRequest | ResolveOrders | ResubscribeDepth | CheckFeed
+Question = AskExpectedMargin | AskProfit
+"""What only asks; an answer that does not come is asked for again."""
+
+Request = TradeRequest | Question | ResolveOrders | ResubscribeDepth | CheckFeed

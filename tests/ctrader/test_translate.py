@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scripted_venue import ACCOUNT, ASSETS, build, detail, light, trader
 
-from bot.ctrader import translate
+from bot.ctrader import trade_messages, translate
 from bot.ctrader.catalogue import Catalogue
 from bot.ctrader.schema import enum
 from bot.execution.requests import AmendOrder, CancelOrder, ClosePosition, PlaceOrder
@@ -68,7 +68,7 @@ def test_money_is_exact(minor: int, digits: int) -> None:
 
 @given(volumes)
 def test_a_volume_goes_out_and_comes_back_with_its_sign(volume: int) -> None:
-    wire = translate.new_order(place(volume_cents=volume), ACCOUNT, None)
+    wire = trade_messages.new_order(place(volume_cents=volume), ACCOUNT, None)
     assert wire.volume > 0
     assert translate.signed_cents(wire.volume, wire.tradeSide) == volume
 
@@ -180,12 +180,12 @@ def test_an_order_keeps_its_own_client_id_before_the_one_we_matched() -> None:
 
 def test_prices_go_out_rounded_to_the_symbols_digits() -> None:
     spec = translate.symbol_spec(detail(12), "USDJPY", "USD", "JPY")
-    wire = translate.new_order(place(order_type="limit", limit_price=155.12345), ACCOUNT, spec)
+    wire = trade_messages.new_order(place(order_type="limit", limit_price=155.12345), ACCOUNT, spec)
     assert (wire.limitPrice, wire.timeInForce) == (155.123, enum("ProtoOATimeInForce")["GOOD_TILL_CANCEL"])
     ranged = place(order_type="market_range", base_price=155.12351, slippage_points=7, position_id=9)
-    wire = translate.new_order(ranged, ACCOUNT, spec)
+    wire = trade_messages.new_order(ranged, ACCOUNT, spec)
     assert (wire.baseSlippagePrice, wire.slippageInPoints, wire.positionId) == (155.124, 7, 9)
-    assert translate.new_order(place(order_type="stop", stop_price=1.0), ACCOUNT, None).stopPrice == 1.0
+    assert trade_messages.new_order(place(order_type="stop", stop_price=1.0), ACCOUNT, None).stopPrice == 1.0
 
 
 @pytest.mark.parametrize(
@@ -201,32 +201,32 @@ def test_prices_go_out_rounded_to_the_symbols_digits() -> None:
 )
 def test_an_order_the_venue_cannot_take_is_not_made(fields, text) -> None:
     with pytest.raises(ValueError, match=text):
-        translate.new_order(place(**fields), ACCOUNT, None)
+        trade_messages.new_order(place(**fields), ACCOUNT, None)
 
 
 def test_an_amendment_sends_every_field_that_a_resting_order_has() -> None:
-    wire = translate.amend_order(AmendOrder("a", 11, 5, 400_000, limit_price=1.1), ACCOUNT, None)
+    wire = trade_messages.amend_order(AmendOrder("a", 11, 5, 400_000, limit_price=1.1), ACCOUNT, None)
     assert {field.name: getattr(wire, field.name) for field, _ in wire.ListFields()} == {
         "ctidTraderAccountId": ACCOUNT,
         "orderId": 5,
         "volume": 400_000,
         "limitPrice": 1.1,
     }
-    stop = translate.amend_order(AmendOrder("a", 11, 5, 400_000, stop_price=1.2), ACCOUNT, None)
+    stop = trade_messages.amend_order(AmendOrder("a", 11, 5, 400_000, stop_price=1.2), ACCOUNT, None)
     assert (stop.HasField("limitPrice"), stop.stopPrice) == (False, 1.2)
 
 
 @pytest.mark.parametrize("fields", [{"volume_cents": 0, "limit_price": 1.1}, {"volume_cents": 100}])
 def test_an_amendment_without_a_volume_or_a_price_is_not_made(fields) -> None:
     with pytest.raises(ValueError, match="amendment of order 5 needs a volume above 0 and a price"):
-        translate.amend_order(AmendOrder("a", 11, 5, **fields), ACCOUNT, None)
+        trade_messages.amend_order(AmendOrder("a", 11, 5, **fields), ACCOUNT, None)
 
 
 def test_a_close_and_a_cancel_carry_their_ids() -> None:
-    assert translate.close_position(ClosePosition("c", 11, 9, 500), ACCOUNT).volume == 500
-    assert translate.cancel_order(CancelOrder("c", 11, 5), ACCOUNT).orderId == 5
+    assert trade_messages.close_position(ClosePosition("c", 11, 9, 500), ACCOUNT).volume == 500
+    assert trade_messages.cancel_order(CancelOrder("c", 11, 5), ACCOUNT).orderId == 5
     with pytest.raises(ValueError, match="volume 0"):
-        translate.close_position(ClosePosition("c", 11, 9, 0), ACCOUNT)
+        trade_messages.close_position(ClosePosition("c", 11, 9, 0), ACCOUNT)
 
 
 @pytest.mark.parametrize(

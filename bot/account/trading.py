@@ -1,0 +1,96 @@
+"""What may be done with the account: trade freely, only reduce, or nothing new at all; each with its causes.
+
+How it works: whoever finds a limit reached calls `hold` with a cause, and `release` when its own rule says that it is
+over. The worst of the standing causes is the state. A cause with an end ends by itself; the others wait for their rule
+or for a person.
+
+Invariant: a cause never makes another one milder, and nothing but its own rule, its end or a person takes it away.
+"""
+
+from dataclasses import dataclass
+
+LEVELS = ("active", "reducing", "halted")
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Why trading is not free.
+
+    `level` is `reducing` (what is held may shrink and nothing grow) or `halted` (the same, and it takes a person or the
+    next trading day); `flattens` closes what is ours as well; `by_limit` says that a limit of the config did it, not a
+    person. `text` is for people, with the numbers.
+    Units: times ns.   Missing: `until_ns` None for one that does not end by itself.
+    """
+
+    code: str
+    level: str
+    text: str
+    since_ns: int
+    until_ns: int | None = None
+    flattens: bool = False
+    by_limit: bool = False
+
+
+class Trading:
+    """The causes that stand, by code. `version` grows with every change."""
+
+    def __init__(self) -> None:
+        self.version = 0
+        self._causes: dict[str, Cause] = {}
+
+    def hold(self, cause: Cause) -> bool:
+        """Let a cause stand; return whether that is news. One of the same code is replaced, never made milder."""
+        if cause.level not in LEVELS[1:]:
+            raise ValueError(f"a cause is reducing or halted, not {cause.level!r}")
+        before = self._causes.get(cause.code)
+        if before is not None:
+            is_milder = LEVELS.index(cause.level) < LEVELS.index(before.level)
+            is_shorter = before.until_ns is None and cause.until_ns is not None
+            if is_milder or is_shorter or (before.flattens and not cause.flattens):
+                return False
+            if (before.level, before.flattens, before.text) == (cause.level, cause.flattens, cause.text):
+                if before.until_ns == cause.until_ns:
+                    return False
+                self._causes[cause.code] = cause
+                return False
+        self._causes[cause.code] = cause
+        self.version += 1
+        return True
+
+    def release(self, code: str) -> bool:
+        """Take a cause away; return whether it stood."""
+        if self._causes.pop(code, None) is None:
+            return False
+        self.version += 1
+        return True
+
+    def expire(self, now_ns: int) -> list[Cause]:
+        """Take away what has ended by now, and return it."""
+        ended = [c for c in self._causes.values() if c.until_ns is not None and c.until_ns <= now_ns]
+        for cause in ended:
+            self.release(cause.code)
+        return ended
+
+    def find(self, code: str) -> Cause | None:
+        """Return the cause of a code, or None."""
+        return self._causes.get(code)
+
+    @property
+    def causes(self) -> tuple[Cause, ...]:
+        """The causes that stand, oldest first."""
+        return tuple(self._causes.values())
+
+    @property
+    def state(self) -> str:
+        """active, reducing or halted."""
+        return max((c.level for c in self._causes.values()), key=LEVELS.index, default="active")
+
+    @property
+    def is_flattening(self) -> bool:
+        """Whether one of the causes asks for everything of ours to be closed."""
+        return any(c.flattens for c in self._causes.values())
+
+    @property
+    def is_halted_by_limit(self) -> bool:
+        """Whether a limit of the config, not a person, has halted trading."""
+        return any(c.by_limit and c.level == "halted" for c in self._causes.values())

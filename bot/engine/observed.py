@@ -1,0 +1,101 @@
+"""What others may look at of an engine: what it knows, holds and last decided. Nothing here changes anything."""
+
+from bot.account.account import AccountState
+from bot.account.portfolio import Portfolio, Valuation
+from bot.engine.account_guard import AccountGuard
+from bot.engine.explained import Explanation
+from bot.engine.fill_watch import FillWatch
+from bot.engine.prices import PriceBoard
+from bot.engine.readiness import Readiness
+from bot.engine.sizer import Sizer
+from bot.execution.fill_quality import FillQuality
+from bot.market.book import BookArrays
+from bot.market.evaluator import Evaluator, Features
+from bot.market.symbols import SymbolSpec
+from bot.sizing.leverage import Targets
+from bot.sizing.strategy import Strategy
+
+
+class ObservedEngine:
+    """The parts of an engine that its observers read."""
+
+    _portfolio: Portfolio
+    _guard: AccountGuard
+    _fills: FillWatch
+    _sizer: Sizer
+    _readiness: Readiness
+    _board: PriceBoard
+    _evaluator: Evaluator | None
+    _specs: tuple[SymbolSpec, ...]
+    _usual: dict[str, dict[str, object]]
+    _targets: Targets | None
+    _valuation: Valuation
+    _stopping: bool
+    _now_ns: int
+
+    @property
+    def features(self) -> Features | None:
+        """The market as of the last batch; None before the symbols are known."""
+        return self._evaluator.features if self._evaluator else None
+
+    @property
+    def books(self) -> BookArrays | None:
+        """The books as of the last batch; None before the symbols are known."""
+        return self._evaluator.books if self._evaluator else None
+
+    @property
+    def specs(self) -> tuple[SymbolSpec, ...]:
+        """Every loaded symbol, traded ones first."""
+        return self._specs
+
+    @property
+    def portfolio(self) -> Portfolio:
+        """Positions and balance."""
+        return self._portfolio
+
+    @property
+    def account(self) -> AccountState | None:
+        """The account's settings; None before it was loaded."""
+        return self._guard.account
+
+    @property
+    def valuation(self) -> Valuation:
+        """Equity and leverage at the prices of the last decision."""
+        return self._valuation
+
+    @property
+    def trading(self) -> str:
+        """active, reducing or halted."""
+        return self._guard.trading
+
+    @property
+    def strategy(self) -> Strategy:
+        """The leverage model of this run."""
+        return self._sizer.strategy
+
+    @property
+    def targets(self) -> Targets | None:
+        """What the leverage rules said at the last decision; None before the symbols are known."""
+        return self._targets
+
+    def explanations(self) -> tuple[Explanation, ...]:
+        """Return why each traded symbol's leverage is what it is; none before READY, or once the run is to stop."""
+        if self._evaluator is None or self._stopping or not self._readiness.session_ready:
+            return ()
+        return self._sizer.explanations(self._evaluator.table, self._specs, self._valuation.leverage)
+
+    @property
+    def fill_quality(self) -> FillQuality | None:
+        """What our own fills have taught; None before the symbols are known."""
+        return self._fills.quality
+
+    def usual(self) -> dict[str, dict[str, object]]:
+        """Return what is known of usual values by symbol, as `UsualRestored` takes it back in a later run."""
+        known = dict(self._usual)
+        if self._evaluator is not None:
+            known |= {spec.name: self._evaluator.usual_content(s) for s, spec in enumerate(self._specs)}
+        return known
+
+    def quote_rate(self, symbol_index: int) -> float:
+        """Return a symbol's quote currency in deposit currency at the last known prices; NaN if unknown."""
+        return float(self._board.now(self._now_ns).quote_rate[symbol_index])
