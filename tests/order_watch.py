@@ -57,6 +57,7 @@ class Sent:
     symbol_id: int
     written_ns: int
     belief: Belief
+    in_its_minute: int
     order_ids: list[int] | None = None
     refusal: str = ""
 
@@ -73,6 +74,7 @@ class OrderWatch:
     venue: Any
     label: str
     limits: Any
+    now_ns: Callable[[], int]
     run: Any = None
     unanswered: Callable[[], dict[str, OrderChange]] = dict
     problems: list[str] = field(default_factory=list)
@@ -112,14 +114,14 @@ class OrderWatch:
                 self.problems.append(f"client order id {own_id} was used again")
             if self.run.ledger.intent(own_id) is None:
                 self.problems.append(f"{own_id} left before its intent was in the ledger")
-            sent = Sent(own_id, request, self._symbol_of(request), self.venue.now_ns, self._belief())
+            sent = Sent(own_id, request, self._symbol_of(request), self.now_ns(), self._belief(), len(self._minute))
             self.sent[own_id] = self._by_message[wrapper.clientMsgId] = sent
             self.counts["written"] += 1
             if sent.is_at_market and isinstance(request, PlaceOrder | ClosePosition):
                 self._last_at_market[sent.symbol_id] = sent
 
     def _count(self) -> None:
-        now_ns = self.venue.now_ns
+        now_ns = self.now_ns()
         self._minute.append(now_ns)
         # What is decided may wait for a second in the send queue: two that left 59 s apart were decided in a minute.
         while self._minute[0] <= now_ns - 59 * SECOND:
@@ -233,8 +235,8 @@ class OrderWatch:
                 f"{sent.client_order_id} buys on top: the venue holds {held} of ours, the bot believed "
                 f"{belief.own_cents[symbol_id]}"
             )
-        if len(self._minute) > self.limits.max_orders_per_minute:
-            self.problems.append(f"{sent.client_order_id} is request {len(self._minute)} of its minute")
+        if sent.in_its_minute > self.limits.max_orders_per_minute:
+            self.problems.append(f"{sent.client_order_id} is request {sent.in_its_minute} of its minute")
         if not belief.is_true or belief.acts != self.acts:
             self.counts["blind"] += 1
             return

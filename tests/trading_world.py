@@ -30,6 +30,7 @@ from bot.net.outcome import DriverSettings
 from bot.sim.entities import AccountSettings
 from bot.sim.faults.script import Fault
 from bot.sim.market import open_market
+from bot.sim.protocol import Link
 from bot.sim.venue import Venue
 
 LABEL = "microlev"
@@ -130,7 +131,7 @@ class TradingWorld:
         WISH.share = 1.0
         self.counts: Counter[str] = Counter()
         self.deaths = Deaths()
-        self.orders = OrderWatch(self.venue, LABEL, self.config.risk)
+        self.orders = OrderWatch(self.venue, LABEL, self.config.risk, self.now_ns)
         self.intents: dict[str, Any] = {}
         self.changes: dict[str, OrderChange] = {}
         self.story: list[str] = []
@@ -186,9 +187,7 @@ class TradingWorld:
             call.cancel()
         assert self.run.ledger is not None
         self.run.ledger.close()
-        self._wait(LINGER_S)
-        if left is not None:
-            left.close()
+        self._linger(left)
         self.start()
 
     def stop(self) -> None:
@@ -271,11 +270,15 @@ class TradingWorld:
             now_ns = venue_ns  # what seconds in a float have lost of a nanosecond
         self.venue.advance(now_ns)
 
-    def _wait(self, seconds: float) -> None:
-        """Let time pass at the venue, with nobody there."""
-        until_s = self.clock.seconds() + seconds
+    def _linger(self, left: Link | None) -> None:
+        """Let time pass at the venue, with nobody there; what it tells the dead is read by nobody."""
+        until_s = self.clock.seconds() + LINGER_S
         while self.clock.seconds() < until_s - 1e-9:
-            self._step(until_s)
+            self._step(min(until_s, self.clock.seconds() + LINGER_S / 8))
+            if left is not None:
+                left.segments_to_send(self.now_ns())
+        if left is not None:
+            left.close()
 
     def _is_dull(self) -> bool:
         return (

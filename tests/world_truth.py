@@ -1,0 +1,175 @@
+"""What must be true of a `TradingWorld` once every fault is over: bot, ledger and venue say the same."""
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+from exact_account import ExactAccount
+from trading_world import LABEL, RESTORES_INTENTS, TradingWorld
+from wired_bot import ACCOUNT
+
+from bot.journal.ledger import FINAL_STATES
+
+SETTLE_S = 420.0
+"""Within this time after the last fault nothing may be left in doubt: a lost event shows at the next look, one look a
+minute once it has been quiet for half of one, and a new connection takes up to 30 s."""
+
+QUIET_S = 95.0
+"""So long must pass before what a lost event has left out is believed: one minute's look, and its answer."""
+
+
+def settle(world: TradingWorld) -> None:
+    """End every fault, and let time pass until nothing is on its way and nothing differs.
+
+    Raises: AssertionError when something still does after `SETTLE_S`.
+    """
+    world.calm()
+    end_s = world.clock.seconds() + SETTLE_S
+    world.let(QUIET_S)
+    wrong = [*differences(world)]
+    while wrong and world.clock.seconds() < end_s:
+        world.let(2.0)
+        if world.result is not None:
+            break
+        wrong = [*differences(world)]
+    if wrong:
+        raise AssertionError(world.tell(wrong))
+    world.counts["settled"] += 1
+
+
+def differences(world: TradingWorld) -> Iterator[str]:
+    """Give everything in which the bot, its ledger and the venue do not agree, or that is still in doubt."""
+    session = world.run.session
+    if not session.ready:
+        yield f"not READY: {session.phase.name}, {session.last_loss}"
+        return
+    doubtful = {name: change.state for name, change in world.driver.figures.unanswered.items()}
+    if doubtful:
+        yield f"orders without an answer: {doubtful}"
+    yield from _positions(world)
+    yield from _money(world)
+    yield from _orders(world)
+    yield from _ledger(world)
+    yield from _deals(world)
+
+
+def _positions(world: TradingWorld) -> Iterator[str]:
+    account = world.venue.desks[ACCOUNT].account
+    scale = 10**account.money_digits
+    believed = {p.position_id: p for p in world.run.engine.portfolio.positions()}
+    if believed.keys() != account.positions.keys():
+        yield f"positions: the venue has {sorted(account.positions)}, the bot {sorted(believed)}"
+    for held in account.positions.values():
+        seen = believed.get(held.position_id)
+        if seen is None:
+            continue
+        true = (
+            held.symbol_id,
+            held.volume_cents if held.is_buy else -held.volume_cents,
+            held.label,
+            Decimal(held.swap) / scale,
+            Decimal(held.commission) / scale,
+            Decimal(held.used_margin) / scale,
+        )
+        if (seen.symbol_id, seen.volume_cents, seen.label, seen.swap, seen.commission, seen.used_margin) != true:
+            yield f"position {held.position_id}: the venue has {true}, the bot {seen}"
+        if abs(seen.price - float(held.price)) > 1e-9 * float(held.price):
+            yield f"position {held.position_id}: entered at {held.price}, the bot says {seen.price!r}"
+
+
+def _money(world: TradingWorld) -> Iterator[str]:
+    account, engine = world.venue.desks[ACCOUNT].account, world.run.engine
+    scale = 10**account.money_digits
+    if engine.portfolio.balance != Decimal(account.balance) / scale:
+        yield f"balance: the venue has {account.balance}, the bot {engine.portfolio.balance}"
+    spots = {s: (book.bid_e5 or 0, book.ask_e5 or 0) for s, book in world.venue.books.items()}
+    exact = ExactAccount(world.venue, ACCOUNT, LABEL, spots).equity()
+    # The venue rounds the profit of each position to the cent.
+    most = Decimal(len(account.positions) + 1) / 2 / scale
+    if abs(exact - Decimal(account.equity()) / scale) > most:
+        yield f"equity: the venue says {account.equity()}, by its own prices it is {exact}"
+    if not abs(Decimal(engine.valuation.equity) - exact) <= Decimal("0.5") / scale:
+        yield f"equity: the venue has {exact}, the bot {engine.valuation.equity}"
+
+
+def _orders(world: TradingWorld) -> Iterator[str]:
+    truth = {
+        o.client_order_id: (o.order_id, o.volume_cents if o.is_buy else -o.volume_cents, o.executed_cents)
+        for o in world.venue.desks[ACCOUNT].account.orders.values()
+        if o.label == LABEL
+    }
+    open_orders = world.driver.figures.open_orders
+    believed = {}
+    for order in world.run.engine._orders._in_flight.all():
+        believed[order.client_order_id] = (order.order_id, order.volume_cents, order.executed_cents)
+    if truth != believed:
+        yield f"working orders: the venue has {truth}, the bot {believed}"
+    resting = {name for name, change in open_orders.items() if change.order.action == "place" or change.order.order_id}
+    if set(truth) != resting:
+        yield f"working orders: the venue has {set(truth)}, the summary {resting}"
+
+
+def _ledger(world: TradingWorld) -> Iterator[str]:
+    account, ledger = world.venue.desks[ACCOUNT].account, world.run.ledger
+    assert ledger is not None
+    by_client: dict[str, list[Any]] = {}
+    for order in account.order_history.values():
+        if order.client_order_id:
+            by_client.setdefault(order.client_order_id, []).append(order)
+    for own_id, orders in by_client.items():
+        if len(orders) > 1:
+            yield f"{own_id} was ordered {len(orders)} times"
+        if own_id not in world.intents:
+            yield f"{own_id} is at the venue and not in the ledger"
+    for own_id in world.intents:
+        intent = ledger.intent(own_id)
+        if intent is None:
+            yield f"{own_id} has gone from the ledger"
+            continue
+        sent = world.orders.sent.get(own_id)
+        made = [account.order_history[i] for i in (sent.order_ids or [])] if sent is not None else []
+        is_old = intent.run_id != world.run.run_id
+        if is_old and not RESTORES_INTENTS:
+            continue  # nobody asks yet what became of those
+        if intent.action in ("amend", "cancel"):
+            if intent.state not in FINAL_STATES | {"replaced"}:
+                yield f"{own_id}, {intent.action}, is {intent.state} in the ledger"
+            continue
+        true = _true_states(intent, made)
+        if intent.state not in true:
+            yield f"{own_id}, {intent.action}, is {intent.state} in the ledger, not {sorted(true)}; the venue has {made}"
+        change = world.changes.get(own_id)
+        if made and change is not None and change.executed_cents != made[0].executed_cents:
+            if intent.state != "resolved":
+                yield f"{own_id}: {made[0].executed_cents} is executed, the bot says {change.executed_cents}"
+
+
+def _true_states(intent: Any, made: list[Any]) -> set[str]:
+    """Return the states that an intent may have, by what the venue made of it."""
+    if not made:
+        return {"rejected", "resolved"}  # refused, or it never came there
+    (order,) = made
+    if not order.is_done:
+        return {"accepted", "partially_filled", "replaced"}
+    if order.executed_cents == order.volume_cents:
+        return {"filled"}
+    return {order.status.lower()}
+
+
+def _deals(world: TradingWorld) -> Iterator[str]:
+    """Every deal of an order that a bot sent belongs to one intent; nothing else carries our client order id."""
+    account = world.venue.desks[ACCOUNT].account
+    owners: dict[int, list[str]] = {}
+    for own_id, sent in world.orders.sent.items():
+        for order_id in sent.order_ids or ():
+            owners.setdefault(order_id, []).append(own_id)
+    filled: dict[int, int] = {}
+    for deal in account.deals:
+        filled[deal.order_id] = filled.get(deal.order_id, 0) + deal.filled_cents
+    for order_id, cents in filled.items():
+        order = account.order_history[order_id]
+        if cents != order.executed_cents:
+            yield f"the deals of order {order_id} make {cents}, the order says {order.executed_cents}"
+        names = owners.get(order_id, [])
+        if len(names) > 1 or (order.client_order_id and names != [order.client_order_id]):
+            yield f"order {order_id} of {order.client_order_id!r} belongs to {names}"
