@@ -252,9 +252,9 @@ class OrderWatch:
         limits, account, found = self.limits, self.venue.desks[ACCOUNT].account, []
         equity, scale = exact.equity(), 10**account.money_digits
         one, all_ = exact.symbol_leverage(symbol_id, more), exact.leverage(symbol_id, more)
-        self.counts["near a limit"] += one > Decimal("0.9") * Decimal(str(limits.max_symbol_leverage)) or all_ > Decimal(
-            "0.9"
-        ) * Decimal(str(limits.max_leverage))
+        self.counts["near a limit"] += one > Decimal("0.9") * Decimal(
+            str(limits.max_symbol_leverage)
+        ) or all_ > Decimal("0.9") * Decimal(str(limits.max_leverage))
         for name, figure, limit in (
             ("max_symbol_leverage", one, limits.max_symbol_leverage),
             ("max_leverage", all_, limits.max_leverage),

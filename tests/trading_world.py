@@ -73,7 +73,9 @@ class Kind:
             "venue": {"environment": "simulator", "connect_timeout_s": 3_000},
             "account": {"id": ACCOUNT, "label": LABEL},
             "mode": "trade",
-            "symbols": {name: {**chosen, "direction": "signal"} if making else chosen for name, chosen in SYMBOLS.items()},
+            "symbols": {
+                name: {**chosen, "direction": "signal"} if making else chosen for name, chosen in SYMBOLS.items()
+            },
             "on_manual_close": "reopen",
             "strategy": {
                 "name": self.strategy,
@@ -300,7 +302,8 @@ class TradingWorld:
     def play(self, what: Any, **named: Any) -> None:
         """Let a fault of the venue begin, or wait for what sets it off."""
         fault = Fault(what, **named)
-        self.note(str(fault))
+        when = fault.when
+        self.note(" ".join(map(str, (what, fault.scope, *when.on_request, *when.on_event, *when.kinds))))
         self.venue.stage.play(fault, self.now_ns())
 
     def note(self, line: str) -> None:
@@ -366,7 +369,9 @@ def _restores_intents() -> bool:
 def _engine_modules() -> list[Any]:
     import sys
 
-    return [module for name, module in sys.modules.items() if name.startswith("bot.engine.") and name != "bot.engine.events"]
+    return [
+        module for name, module in sys.modules.items() if name.startswith("bot.engine.") and name != "bot.engine.events"
+    ]
 
 
 RESTORES_INTENTS = _restores_intents()

@@ -88,7 +88,7 @@ def _money(world: TradingWorld) -> Iterator[str]:
     most = Decimal(len(account.positions) + 1) / 2 / scale
     if abs(exact - Decimal(account.equity()) / scale) > most:
         yield f"equity: the venue says {account.equity()}, by its own prices it is {exact}"
-    if not abs(Decimal(engine.valuation.equity) - exact) <= Decimal("0.5") / scale:
+    if not abs(engine.valuation.equity - float(exact)) <= 0.5 / scale:
         yield f"equity: the venue has {exact}, the bot {engine.valuation.equity}"
 
 

@@ -44,6 +44,7 @@ class Handshake:
         self.venue_version: str | None = None
         self.catalogue = Catalogue(plan.symbols)
         self._has_new_symbols = False
+        self._spots_asked: tuple[int, ...] = ()
         self._questions: dict[Phase, Callable[[], list[Question]]] = {
             Phase.APPLICATION_AUTH: self._ask_application,
             Phase.ACCOUNT_LIST: self._ask_accounts,
@@ -200,6 +201,7 @@ class Handshake:
 
     def _ask_catalogue(self) -> list[Question]:
         self.catalogue = Catalogue(self._plan.symbols)
+        self._spots_asked = ()
         names = ("ProtoOATraderReq", "ProtoOAAssetListReq", "ProtoOASymbolsListReq")
         return [(self._of_account(name), None) for name in names]
 
@@ -229,7 +231,11 @@ class Handshake:
         return [(self._of_account("ProtoOAReconcileReq"), None)]
 
     def _ask_spots(self) -> list[Question]:
-        return [(self._of_account("ProtoOASubscribeSpotsReq", symbolId=self.catalogue.subscribed_ids), None)]
+        # A venue that has some of the symbols already may refuse the whole request: what is new is asked for by itself.
+        wanted, asked = self.catalogue.subscribed_ids, self._spots_asked
+        both = [s for s in wanted if s in asked], [s for s in wanted if s not in asked]
+        self._spots_asked = (*asked, *both[1])
+        return [(self._of_account("ProtoOASubscribeSpotsReq", symbolId=ids), None) for ids in both if ids]
 
     def _ask_depth(self) -> list[Question]:
         return [(self._of_account("ProtoOASubscribeDepthQuotesReq", symbolId=self.catalogue.traded_ids), None)]

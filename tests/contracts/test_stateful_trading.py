@@ -198,7 +198,9 @@ class Trading(RuleBasedStateMachine):
 
     @rule(
         shape=st.sampled_from(["error_res", "common", "order_error", "execution"]),
-        code=st.sampled_from(["TIMEOUT_ERROR", "SOMETHING_NEW", "NOT_ENOUGH_MONEY", "POSITION_LOCKED", "MARKET_CLOSED"]),
+        code=st.sampled_from(
+            ["TIMEOUT_ERROR", "SOMETHING_NEW", "NOT_ENOUGH_MONEY", "POSITION_LOCKED", "MARKET_CLOSED"]
+        ),
         wait_s=waits_s,
     )
     def an_order_is_refused(self, shape: str, code: str, wait_s: float) -> None:
