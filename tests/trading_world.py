@@ -15,7 +15,7 @@ from typing import Any
 from order_watch import OrderWatch
 from twisted.internet.task import Clock
 from week_witness import Witness
-from wired_bot import ACCOUNT, CLIENT, SECOND, START, TOKEN
+from wired_bot import ACCOUNT, CLIENT, START, TOKEN
 from wish_board import WISH
 from world_deaths import Deaths, Killed, LedgerTap
 from world_link import WorldLink
@@ -137,6 +137,7 @@ class TradingWorld:
         self.intents: dict[str, Any] = {}
         self.changes: dict[str, OrderChange] = {}
         self.story: list[str] = []
+        self.has_failed = False
         self._written_ids: set[str] = set()
         self._busy_until_s = 0.0
         self.lives = 0
@@ -346,6 +347,7 @@ class TradingWorld:
 
     def tell(self, wrong: list[str]) -> str:
         """Return what is wrong, with what led there."""
+        self.has_failed = True
         lately = "\n  ".join(self.story[-40:])
         return f"{self.kind} at {self.clock.seconds():.3f} s:\n" + "\n".join(wrong) + f"\nbefore:\n  {lately}"
 

@@ -1,4 +1,4 @@
-"""The link between a bot and the venue of a `TradingWorld`: whoever watches orders is told, and the bot may die here."""
+"""The link between a bot and the venue of a `TradingWorld`: who watches orders is told, and the bot may die here."""
 
 from typing import Any
 

@@ -137,7 +137,7 @@ def _ledger(world: TradingWorld) -> Iterator[str]:
             continue
         true = _true_states(intent, made)
         if intent.state not in true:
-            yield f"{own_id}, {intent.action}, is {intent.state} in the ledger, not {sorted(true)}; the venue has {made}"
+            yield f"{own_id}, {intent.action}, is {intent.state} in the ledger, not {sorted(true)}: {made}"
         change = world.changes.get(own_id)
         if made and change is not None and change.executed_cents != made[0].executed_cents:
             if intent.state != "resolved":

@@ -1,4 +1,4 @@
-"""Anything may happen, in any order: the bot, killed at any point, ends in agreement with the venue, and never overbuys.
+"""Anything may happen, in any order: the bot, killed at any point, ends in agreement with the venue; it never overbuys.
 
 The machine draws accounts, markets, strategies and steps; the embedded venue is the model. While it runs,
 `order_watch` holds each order against the venue's own figures; when it is over, `world_truth` compares everything.
@@ -374,7 +374,7 @@ class Trading(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         try:
-            if self.world is not None:
+            if self.world is not None and not self.world.has_failed:
                 self._settle()
                 for counts in (self.world.counts, self.world.orders.counts):
                     TOTALS.update(counts)
