@@ -179,20 +179,12 @@ class AccountGuard:
 
         Args: `odd` says that a price equity rests on looks like a slip: nothing is concluded from it for a moment.
         """
+        use = self._margin_use(view, equity)
         if odd:
             return None
         self._checked_ns = now_ns
-        self.shrink = 1.0
-        if view.long_units.any() or view.short_units.any():
-            by_rules = view.used_margin() / view.margin_factor
-            stated = stated_margin(self._margin_rules, self._portfolio.positions())
-            # A little more is the price having moved since the broker last computed it.
-            is_more = 0 < by_rules * (1 + _MARGIN_DRIFT) < stated
-            self._margin_factor = stated / by_rules if is_more else 1.0
-            use = by_rules * self._margin_factor / equity if equity > 0 else math.nan
-            limit = self._settings.risk_limits.max_margin_use_frac
-            if use > limit:
-                self.shrink = limit / use
+        limit = self._settings.risk_limits.max_margin_use_frac
+        self.shrink = limit / use if use > limit else 1.0
         if not view.ready or now_ns < self._explained_by_ns:
             return None
         breach = self._loss.check(equity, now_ns)
@@ -202,3 +194,18 @@ class AccountGuard:
         flattens = self._settings.flatten_on_loss
         self.states.hold(Cause(breach.check, "halted", text, now_ns, flattens=flattens, by_limit=True))
         return Refused("*", breach.check, breach.value, breach.limit, text)
+
+    def _margin_use(self, view: RiskView, equity: float) -> float:
+        """Return used margin / equity, and heed how much more the broker asks for than its own rules say.
+
+        That is heeded at any price, odd ones too: what the gate lets grow meanwhile must not rest on a factor of before.
+        """
+        self._margin_factor = 1.0
+        if not (view.long_units.any() or view.short_units.any()):
+            return 0.0
+        by_rules = view.used_margin() / view.margin_factor
+        stated = stated_margin(self._margin_rules, self._portfolio.positions())
+        # A little more is the price having moved since the broker last computed it.
+        if 0 < by_rules * (1 + _MARGIN_DRIFT) < stated:
+            self._margin_factor = stated / by_rules
+        return by_rules * self._margin_factor / equity if equity > 0 else math.nan
