@@ -7,6 +7,7 @@ from bot.account.portfolio import Portfolio
 from bot.account.position import Position
 from bot.engine import events as ev
 from bot.engine.account_guard import AccountGuard
+from bot.engine.deal_book import DealBook
 from bot.engine.order_flow import OrderFlow, lagging_positions
 from bot.engine.settings import EngineSettings
 from bot.market.symbols import SymbolSpec
@@ -22,6 +23,7 @@ class Bookkeeping:
 
     def __init__(self, settings: EngineSettings, portfolio: Portfolio, orders: OrderFlow, guard: AccountGuard) -> None:
         self.hands_off: set[int] = set()
+        self.deals = DealBook(settings.label, portfolio, orders)
         self._settings = settings
         self._portfolio = portfolio
         self._orders = orders
@@ -46,10 +48,12 @@ class Bookkeeping:
         """Take the symbols; `index` is the array index of each symbol id."""
         self._traded = {spec.symbol_id: (i, spec) for i, spec in enumerate(event.symbols[: event.traded_count])}
         self._portfolio.set_symbols(index)
+        self.deals.load({spec.symbol_id: spec.name for spec in event.symbols}, event.recv_ns)
         self._guard.changed()
 
     def reconciled(self, event: ev.Reconciled) -> None:
         """Take the venue's own list of positions and orders."""
+        self.deals.held(event.positions)
         for symbol_id in self._portfolio.reconcile(event.positions):
             # Less of ours than before, and no order of ours that could have done it: somebody else did.
             if not self._orders.has_open(symbol_id):
@@ -62,6 +66,7 @@ class Bookkeeping:
 
     def history_listed(self, event: ev.OrderHistoryListed) -> None:
         """Take the venue's lists of orders and deals: unknown orders may be resolved by them."""
+        self.deals.listed(event)
         lagging = lagging_positions(event, self._portfolio)
         self._portfolio.mark_seen(deal.deal_id for deal in event.deals if deal.position_id not in lagging)
         for deal in event.deals:
@@ -72,6 +77,7 @@ class Bookkeeping:
 
     def executed(self, event: ev.ExecutionReported) -> None:
         """Take what happened to an order, a position or the balance."""
+        self.deals.executed(event)
         if event.deal is not None:
             label = event.order.label if event.order is not None else None
             before = self._portfolio.position(event.deal.position_id)
