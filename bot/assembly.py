@@ -278,14 +278,20 @@ def keep_usual(run: Run, tell: Callable[[str], None]) -> tuple[list[Event], Usua
     return events, UsualKeeper(path, run.engine.usual, tell)
 
 
+def ledger_path(config: Config) -> Path:
+    """Return where the ledger of a config's account is, or would be."""
+    return state_directory(config) / "ledger.sqlite3"
+
+
 def open_ledger(run: Run) -> None:
     """Open the ledger of the run's account; another process that has it is an error.
 
     Raises: ConfigError when it cannot be opened.
     """
-    directory = state_directory(run.config)
+    path = ledger_path(run.config)
+    directory = path.parent
     try:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        run.ledger = Ledger(directory / "ledger.sqlite3")
+        run.ledger = Ledger(path)
     except (OSError, LedgerError) as error:
         raise ConfigError(f"{directory}: the ledger cannot be opened: {error}") from None

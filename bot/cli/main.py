@@ -19,6 +19,7 @@ from bot.cli.doctor import doctor
 from bot.cli.explain import explain
 from bot.cli.record import record
 from bot.cli.replay import replay
+from bot.cli.report import report
 from bot.cli.run import run
 from bot.cli.sim import sim
 from bot.cli.symbols import symbols
@@ -34,7 +35,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, run, explain, check, sim, record, replay, schema, symbols, doctor):
+for command in (demo, run, explain, report, check, sim, record, replay, schema, symbols, doctor):
     app.command()(command)
 app.add_typer(auth, name="auth")
 

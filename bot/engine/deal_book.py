@@ -19,6 +19,7 @@ from bot.engine.order_flow import OrderFlow
 from bot.execution.orders import OrderSnapshot
 
 _ALTERATIONS = ("amend", "cancel")
+_UNNAMED_KEPT = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ class DealBook:
         self._began_ns: int | None = None
 
     def load(self, names: Mapping[int, str], now_ns: int) -> None:
-        """Take the names of the loaded symbols by their ids: deals in others are nobody's business here."""
+        """Take the names of the loaded symbols by their ids: deals in others wait until they are loaded, too."""
         self._names = dict(names)
         self._began_ns = now_ns if self._began_ns is None else self._began_ns
 
@@ -84,8 +85,10 @@ class DealBook:
                 self._own_ids.setdefault(change.order_id, change.order.client_order_id)
         if not self._heard:
             return []
-        heard, self._heard = self._heard, []
-        return [self._counted(each, fills) for each in heard if each.deal.symbol_id in self._names]
+        # A symbol that somebody else has begun to trade is loaded a moment after its first deal.
+        named = [each for each in self._heard if each.deal.symbol_id in self._names]
+        self._heard = [each for each in self._heard if each.deal.symbol_id not in self._names][-_UNNAMED_KEPT:]
+        return [self._counted(each, fills) for each in named]
 
     def _is_news(self, deal: Deal) -> bool:
         key = (deal.paper, deal.deal_id)

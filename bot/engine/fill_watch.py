@@ -34,9 +34,13 @@ class FillWatch:
         self._decided: dict[str, tuple[float | None, float | None]] = {}  # of late: mid, and predicted cost
 
     def load(self, specs: tuple[SymbolSpec, ...]) -> None:
-        """Take the symbols; with others than before the statistics begin anew."""
+        """Take the symbols; unless they only go on where those before ended, the statistics begin anew."""
         names = tuple(spec.name for spec in specs)
-        if names != self._names:
+        known = len(self._names)
+        if self.quality is not None and names[:known] == self._names:
+            self.quality.extend(names[known:])
+            self._names = names
+        elif names != self._names:
             self.quality, self._names, self._shown = FillQuality(names), names, None
 
     def sent(self, order: IntendedOrder, request: Request, s: int, digits: int, mid: float, now_ns: int) -> None:

@@ -45,6 +45,12 @@ class FillQuality:
         self._age_ns: int | None = None
         self._arrays: _Arrays | None = None  # None: to be made for the next reader
 
+    def extend(self, symbols: Sequence[str]) -> None:
+        """Take further symbols behind those that are known, which keep what they have."""
+        self._symbols += tuple(symbols)
+        self._fills += [SymbolFills() for _ in symbols]
+        self._arrays = None
+
     # -- the life of an order -----------------------------------------------------------------------------------
 
     def sent(

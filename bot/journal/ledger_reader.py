@@ -33,7 +33,7 @@ class LedgerSpan:
     """What a ledger holds of a span of time, each kind in the order it happened.
 
     `intents` are those made in the span; `earlier` those made before it that have deals in it. Deals count by the
-    venue's time. `executed_cents` is how much of each intent was executed by all of its deals, whenever: 0.01 base unit.
+    venue's time. `executed_cents` is how much of each intent all of its deals have executed, whenever: 0.01 base unit.
     """
 
     intents: tuple[Intent, ...] = ()
