@@ -95,7 +95,8 @@ def _costs(figures: dict[str, Any]) -> list[str]:
             missing = f", {row['missing']} missing" if row["missing"] else ""
             text = "not seen"
             if row["count"]:
-                text = f"cost {_bps(row['realised_weighted_bps'])} bps, impact {_bps(row['impact_weighted_bps'])} by volume"
+                costs = _bps(row["realised_weighted_bps"]), _bps(row["impact_weighted_bps"])
+                text = f"cost {costs[0]} bps, impact {costs[1]} by volume"
             lines.append(_line(f"after {row['delay_s']} s", f"{text} ({row['count']}{missing})"))
     return lines
 
@@ -154,4 +155,4 @@ def _percent(frac: float | None) -> str:
 
 
 def _bps(number: float | None) -> str:
-    return "unknown" if number is None else f"{number:+.2f}"
+    return "unknown" if number is None else f"{round(number, 2) + 0.0:+.2f}"

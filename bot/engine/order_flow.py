@@ -69,6 +69,7 @@ class OrderFlow:
         self._is_in_doubt = False
         self._doubt_asked_ns: int | None = None
         self._looked_ns: int | None = None
+        self._listed_to_ns: int | None = None  # the venue's lists have told everything up to here
         self._active_ns = 0
 
     def sent(
@@ -235,6 +236,8 @@ class OrderFlow:
 
         Args: `lagging` positions that the deals have and the reconcile has not: their orders stay unknown.
         """
+        if event.complete and self._looked_ns is not None:
+            self._listed_to_ns = self._looked_ns
         for order in self._in_flight.all():
             if order.state != "unknown" or order.asked_ns is None:
                 continue
@@ -308,7 +311,9 @@ class OrderFlow:
         if earliest is None:
             return []
         self._looked_ns = now_ns
-        return [ResolveOrders(from_ns=earliest - _CLOCK_SLACK_NS)]
+        # A drop, or an event that was lost, may have hidden deals since the last lists, of others as well.
+        since_ns = earliest if self._listed_to_ns is None else min(earliest, self._listed_to_ns)
+        return [ResolveOrders(from_ns=since_ns - _CLOCK_SLACK_NS)]
 
     def _is_time_to_look(self, now_ns: int) -> bool:
         if self._is_in_doubt and (self._doubt_asked_ns is None or now_ns - self._doubt_asked_ns >= _ASK_AGAIN_NS):
@@ -316,6 +321,7 @@ class OrderFlow:
             return True
         if self._looked_ns is None:
             self._looked_ns = now_ns  # READY has just been reached, over a reconcile
+            self._listed_to_ns = now_ns if self._listed_to_ns is None else self._listed_to_ns
         if now_ns - self._looked_ns < _LOOK_NS or now_ns - self._active_ns < _LOOK_CALM_NS:
             return False
         is_open = not bool(self._hours.closed.all())  # nothing moves in closed markets

@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from math import fsum
+from math import fsum, isfinite
 from statistics import fmean, median
 from typing import Any
 
@@ -148,7 +148,7 @@ def _against_mid(deals: Iterable[KeptDeal]) -> dict[str, Any]:
 
 def _against_prediction(span: LedgerSpan) -> dict[str, Any]:
     """Compare whole orders: a prediction is made for the whole, and a part of it takes the best levels only."""
-    asked = {intent.client_order_id: abs(intent.volume_cents) for intent in (*span.earlier, *span.intents)}
+    asked = {intent.client_order_id: abs(intent.volume_cents) for intent in (*span.outside, *span.intents)}
     by_order: dict[str, list[KeptDeal]] = defaultdict(list)
     for deal in span.deals:
         if deal.client_order_id is not None and deal.decision_mid is not None and deal.predicted_bps is not None:
@@ -172,7 +172,7 @@ def _mark_outs(span: LedgerSpan, delay_s: int, as_of_ns: int) -> dict[str, Any]:
     impact = [(mark.impact_bps, weights[deal_id]) for deal_id, mark in seen.items()]
     # One that finds no mid waits for as long again.
     due_ns = as_of_ns - 2 * delay_s * _SECOND
-    at_the_market = {i.client_order_id for i in (*span.earlier, *span.intents) if i.order_type in _AT_THE_MARKET}
+    at_the_market = {i.client_order_id for i in (*span.outside, *span.intents) if i.order_type in _AT_THE_MARKET}
     awaited = [d for d in span.deals if d.client_order_id in at_the_market and d.recorded_ns < due_ns]
     return {
         "delay_s": delay_s,
@@ -219,6 +219,7 @@ def _latency(intents: Iterable[Intent]) -> dict[str, Any]:
 
 def _margin(span: LedgerSpan) -> dict[str, Any]:
     uses = [s.used_margin / s.equity for s in span.samples if s.used_margin is not None and s.equity and s.equity > 0]
+    uses = [use for use in uses if isfinite(use)]  # of an equity of next to nothing
     levels = [sample.margin_level for sample in span.samples if sample.margin_level is not None]
     return {
         "samples": len(span.samples),

@@ -35,7 +35,7 @@ COLUMNS = (
 
 def deal_rows(span: LedgerSpan) -> Iterator[dict[str, Any]]:
     """Yield the deals of a span in the order they happened, by the names in `COLUMNS`. Missing: None."""
-    intents = {intent.client_order_id: intent for intent in (*span.earlier, *span.intents)}
+    intents = {intent.client_order_id: intent for intent in (*span.outside, *span.intents)}
     marks: dict[int, dict[int, Any]] = defaultdict(dict)
     for mark in span.marks:
         marks[mark.deal_id][mark.delay_s] = mark

@@ -32,12 +32,13 @@ from bot.journal.ledger_file import LedgerError, open_to_read
 class LedgerSpan:
     """What a ledger holds of a span of time, each kind in the order it happened.
 
-    `intents` are those made in the span; `earlier` those made before it that have deals in it. Deals count by the
-    venue's time. `executed_cents` is how much of each intent all of its deals have executed, whenever: 0.01 base unit.
+    `intents` are those made in the span; `outside` those made before it (or after, where the clocks differ) that have
+    deals in it. Deals count by the venue's time. `executed_cents` is how much of each intent all of its deals have
+    executed, whenever: 0.01 base unit.
     """
 
     intents: tuple[Intent, ...] = ()
-    earlier: tuple[Intent, ...] = ()
+    outside: tuple[Intent, ...] = ()
     deals: tuple[KeptDeal, ...] = ()
     marks: tuple[KeptMark, ...] = ()
     refusals: tuple[KeptRefusals, ...] = ()
@@ -83,10 +84,10 @@ def _span(connection: sqlite3.Connection, from_ns: int, to_ns: int) -> LedgerSpa
     by_time = "ORDER BY created_ns, client_order_id"
     return LedgerSpan(
         intents=rows(INTENTS, f"created_ns >= ? AND created_ns < ? {by_time}"),
-        earlier=tuple(
+        outside=tuple(
             intent
             for intent in rows(INTENTS, f"client_order_id IN ({its_deals}) {by_time}")
-            if intent.created_ns < from_ns
+            if not from_ns <= intent.created_ns < to_ns
         ),
         deals=rows(DEALS, f"{in_span} ORDER BY executed_ns, deal_id"),
         marks=rows(MARKS, f"deal_id IN (SELECT deal_id FROM deals WHERE {in_span}) ORDER BY deal_id, delay_s"),

@@ -76,7 +76,7 @@ def kept_deal(counted: CountedDeal, now_ns: int, engine: Engine) -> KeptDeal:
 def account_sample(engine: Engine, now_ns: int) -> AccountSample:
     """Return the account's figures of this moment."""
     equity, margin = _known(engine.valuation.equity), _known(engine.used_margin())
-    level = None if equity is None or not margin else equity / margin
+    level = None if equity is None or not margin else _known(equity / margin)
     return AccountSample(now_ns, equity, engine.portfolio.balance, margin, level)
 
 
