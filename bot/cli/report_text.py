@@ -112,7 +112,8 @@ def _by_others(figures: dict[str, Any]) -> list[str]:
         cause = deal["cause"].replace("_", " ")
         profit = "" if deal["realised_profit"] is None else f", {_money(deal['realised_profit'])}"
         what = f"{deal['side']} {lots}{deal['symbol']} at {deal['price']:.10g}"
-        lines.append(f"  {_minute(deal['time'])}  {what}: {cause}, position {deal['position_id']} ({whose}){profit}")
+        line = f"{_minute(deal['time'])}  {what}: {cause}, position {deal['position_id']} ({whose}){profit}"
+        lines.append(textwrap.fill(line, _WIDTH, initial_indent="  ", subsequent_indent="    "))
     if len(deals) > _MOST_LISTED:
         lines.append(f"  and {len(deals) - _MOST_LISTED} before these; --csv has them all")
     return lines
@@ -139,7 +140,7 @@ def _counted(title: str, rows: Any) -> list[str]:
 
 
 def _line(title: str, text: str) -> str:
-    return f"{title:<{_INDENT}}{text}"
+    return textwrap.fill(text, _WIDTH, initial_indent=f"{title:<{_INDENT}}", subsequent_indent=" " * _INDENT)
 
 
 def _minute(time: str) -> str:
