@@ -7,7 +7,9 @@ from bot.account.portfolio import Portfolio
 from bot.account.position import Position
 from bot.engine import events as ev
 from bot.engine.account_guard import AccountGuard
-from bot.engine.order_flow import OrderFlow, lagging_positions
+from bot.engine.decision import Notice
+from bot.engine.lagging import lagging_positions
+from bot.engine.order_flow import OrderFlow
 from bot.engine.settings import EngineSettings
 from bot.market.symbols import SymbolSpec
 
@@ -27,6 +29,10 @@ class Bookkeeping:
         self._orders = orders
         self._guard = guard
         self._traded: dict[int, tuple[int, SymbolSpec]] = {}
+        self._notices: list[Notice] = []
+        self._names: dict[int, str] = {}
+        self._restored: tuple[ev.OpenIntent, ...] = ()
+        self._has_reconciled = False
 
     def take(self, event: ev.Event) -> None:
         """Take an event about the account that is no execution."""
@@ -41,19 +47,38 @@ class Bookkeeping:
                 self.reconciled(event)
             case ev.OrderHistoryListed():
                 self.history_listed(event)
+            case ev.CashFlowStated():
+                self._cash_flow_stated(event)
+            case ev.HostChecked():
+                self._guard.limits.host(event)
+            case ev.GuardRestored():
+                self._guard.restore(event.content)
+            case ev.IntentsRestored():
+                self._restored = event.intents
+                if event.since_ns is not None:
+                    self._orders.catch_up(event.since_ns)
 
     def symbols_loaded(self, event: ev.SymbolsLoaded, index: Mapping[int, int]) -> None:
         """Take the symbols; `index` is the array index of each symbol id."""
         self._traded = {spec.symbol_id: (i, spec) for i, spec in enumerate(event.symbols[: event.traded_count])}
+        self._names = {spec.symbol_id: spec.name for spec in event.symbols}
         self._portfolio.set_symbols(index)
+        self._orders.restore(self._restored, {spec.symbol_id: (i, spec) for i, spec in enumerate(event.symbols)})
+        self._restored = ()
         self._guard.changed()
 
     def reconciled(self, event: ev.Reconciled) -> None:
         """Take the venue's own list of positions and orders."""
-        for symbol_id in self._portfolio.reconcile(event.positions):
+        for before, after in self._portfolio.reconcile(event.positions):
+            known = before or after
+            assert known is not None
+            if self._has_reconciled:
+                self._notices.append(self._difference(before, after, known))
             # Less of ours than before, and no order of ours that could have done it: somebody else did.
-            if not self._orders.has_open(symbol_id):
-                self._keep_hands_off(symbol_id)
+            is_less = before is not None and (after is None or abs(after.volume_cents) < abs(before.volume_cents))
+            if is_less and self._portfolio.is_ours(known) and not self._orders.has_open(known.symbol_id):
+                self._keep_hands_off(known.symbol_id)
+        self._has_reconciled = True
         for order in event.orders:
             if order.symbol_id in self._traded and order.label == self._settings.label:
                 self._orders.adopt(order, *self._traded[order.symbol_id], event.recv_ns)
@@ -85,14 +110,41 @@ class Bookkeeping:
             filled = event.order is not None and event.order.executed_cents > 0
             self._portfolio.update_position(event.position, moved=filled and event.kind in _MAY_FILL)
         if event.balance is not None and self._portfolio.set_balance(event.balance, event.balance_version):
-            self._guard.deposited(float(event.balance_change or Decimal(0)))
+            self._transferred(event.balance_change or Decimal(0), event.balance_version)
         self._orders.executed(event)
         self._guard.changed()
+
+    def commanded(self, event: ev.CommandGiven) -> None:
+        """Take a person's `halt`, `flatten` or `resume`."""
+        if event.command == "resume" and event.cause == "by_hand":
+            self.hands_off.clear()
+        self._guard.commanded(event)
+
+    def take_notices(self) -> list[Notice]:
+        """Return what a person should know of what has happened since the last call."""
+        taken, self._notices = self._notices, []
+        return taken
+
+    def _transferred(self, change: Decimal, balance_version: int | None) -> None:
+        if change:
+            self._guard.deposited(float(change), balance_version)
+            self._notices.append(_transfer_notice(change, "now"))
+
+    def _cash_flow_stated(self, event: ev.CashFlowStated) -> None:
+        for change in self._guard.cash_flow_stated(event):
+            self._notices.append(_transfer_notice(change.delta, "while we were away"))
 
     def margin_stated(self, event: ev.MarginStated) -> None:
         """Take what margin the broker asks for a position from now on."""
         self._portfolio.state_margin(event.position_id, event.used_margin)
         self._guard.changed()
+
+    def _difference(self, before: Position | None, after: Position | None, known: Position) -> Notice:
+        """Return what to say of a position that the venue has otherwise than we do. Its word is taken."""
+        held, has = (0 if p is None else p.volume_cents / 100 for p in (before, after))
+        whose = "of ours" if self._portfolio.is_ours(known) else "of somebody else"
+        text = f"position {known.position_id} {whose}: we held {held:g} units, the venue has {has:g}; its word is taken"
+        return Notice("difference", self._names.get(known.symbol_id, str(known.symbol_id)), text)
 
     def _notice_foreign_close(self, event: ev.ExecutionReported, before: Position) -> None:
         """Keep away from a symbol after somebody else, or the venue itself, reduced a position of ours in it."""
@@ -106,3 +158,8 @@ class Bookkeeping:
     def _keep_hands_off(self, symbol_id: int) -> None:
         if self._settings.respect_manual_close and symbol_id in self._traded:
             self.hands_off.add(symbol_id)
+
+
+def _transfer_notice(change: Decimal, when: str) -> Notice:
+    verb = "paid in" if change > 0 else "paid out"
+    return Notice("transfer", None, f"{abs(change)} {verb} {when}: neither profit nor loss")

@@ -14,7 +14,16 @@ from bot.account.position import Deal
 from bot.ctrader.ratelimit import KindHeld
 from bot.ctrader.redact import MARKER
 from bot.ctrader.token import TokenPair, TokenStep
-from bot.engine.events import CommandGiven, Event, ExecutionReported, RequestRefused, UsualRestored
+from bot.engine.events import (
+    CommandGiven,
+    Event,
+    ExecutionReported,
+    GuardRestored,
+    IntentsRestored,
+    OpenIntent,
+    RequestRefused,
+    UsualRestored,
+)
 from bot.execution.orders import OrderSnapshot
 from bot.journal.format import JournalError
 
@@ -45,6 +54,10 @@ def _plain(event: Event | TokenStep | KindHeld) -> dict[str, Any]:
         return {"command": event.command, "ns": event.recv_ns}
     if isinstance(event, UsualRestored):
         return {"usual": event.contents, "ns": event.recv_ns}
+    if isinstance(event, GuardRestored):
+        return {"guard": event.content, "ns": event.recv_ns}
+    if isinstance(event, IntentsRestored):
+        return {"intents": [asdict(i) for i in event.intents], "ns": event.recv_ns, "since_ns": event.since_ns}
     if isinstance(event, RequestRefused) and event.paper:
         return {"paper_refused": event.error_code, "ns": event.recv_ns, "client_order_id": event.client_order_id}
     if not isinstance(event, ExecutionReported) or not event.paper:
@@ -83,6 +96,10 @@ def _event(plain: dict[str, Any]) -> Event | TokenStep | KindHeld:
         return TokenStep(plain["ns"], plain["token"], pair, plain["renewed"], plain["text"])
     if "usual" in plain:
         return UsualRestored(plain["ns"], plain["usual"])
+    if "guard" in plain:
+        return GuardRestored(plain["ns"], plain["guard"])
+    if "intents" in plain:
+        return IntentsRestored(plain["ns"], tuple(OpenIntent(**i) for i in plain["intents"]), plain["since_ns"])
     if "command" in plain:
         return CommandGiven(plain["ns"], plain["command"])
     if "paper_refused" in plain:
