@@ -85,6 +85,7 @@ def account_state(trader: Any, asset_names: dict[int, str], is_live: bool | None
         is_live=is_live,
         is_limited_risk=trader.isLimitedRisk,
         money_digits=digits,
+        opened_ns=_time_ns(trader, "registrationTimestamp"),
     )
 
 

@@ -2,7 +2,7 @@
 
 import math
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -38,6 +38,8 @@ class AccountGuard:
         self.shrink = 1.0
         self._margin_factor = 1.0
         self.account: AccountState | None = None
+        self.is_another_account = False  # than the one that an earlier run has left something of
+        self._restored_identity: Sequence[object] | None = None
         self._settings = settings
         self._portfolio = portfolio
         self._loss = LossGuard(settings.max_daily_loss_frac, settings.max_drawdown_frac)
@@ -78,6 +80,9 @@ class AccountGuard:
         if self.account is not None and account.balance != self._portfolio.balance:
             self._explained_by_ns = recv_ns + _EXPLAIN_WITHIN_NS
         self.account = account
+        if self._restored_identity is not None and list(account.identity) != list(self._restored_identity):
+            self._forget()
+        self._restored_identity = None
         self._heed_access_rights(account.access_rights, recv_ns)
         self._margin_rules = MarginRules(account.leverage, account.margin_calculation, account.is_limited_risk)
         self._portfolio.set_balance(account.balance, account.balance_version)
@@ -121,12 +126,19 @@ class AccountGuard:
 
         Causes that the broker or the machine imposes are found out anew.
         """
+        identity = None if self.account is None else list(self.account.identity)
         kept = [asdict(c) for c in self.states.causes if c.level == "halted" and c.code != "stop_file"]
-        return {"loss": self._loss.memory(), "transfers": self._transfers.memory(), "causes": kept}
+        return {
+            "account": identity,
+            "causes": kept,
+            "loss": self._loss.memory(),
+            "transfers": self._transfers.memory(),
+        }
 
     def restore(self, content: Mapping[str, Any]) -> None:
         """Take what an earlier run has kept. Raises: ValueError for what `memory` does not return."""
         try:
+            self._restored_identity = content["account"]
             self._loss.restore(content["loss"])
             self._transfers.restore(content["transfers"])
             for cause in content["causes"]:
@@ -213,6 +225,15 @@ class AccountGuard:
             tiers = () if leverage_id is None else self._tiers.get(leverage_id)
             rates[s] = self._margin_rules.next_rate(float(held * unit_usd[s]) if held else 0.0, tiers)
         return rates * self._margin_factor
+
+    def _forget(self) -> None:
+        """Forget what was restored: it is about another account."""
+        self.is_another_account = True
+        self._loss = LossGuard(self._settings.max_daily_loss_frac, self._settings.max_drawdown_frac)
+        self._transfers = TransferWatch(self._loss)
+        for cause in self.states.causes:
+            if cause.code != "stop_file":
+                self.states.release(cause.code)
 
     def is_due(self, now_ns: int) -> bool:
         """Return whether `check` should look now: a few times a second, and after every change of the account."""

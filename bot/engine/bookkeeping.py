@@ -38,7 +38,7 @@ class Bookkeeping:
         """Take an event about the account that is no execution."""
         match event:
             case ev.AccountLoaded():
-                self._guard.account_loaded(event.account, event.recv_ns)
+                self._account_loaded(event)
             case ev.MarginStated():
                 self.margin_stated(event)
             case ev.LeverageTiersLoaded():
@@ -58,12 +58,22 @@ class Bookkeeping:
                 if event.since_ns is not None:
                     self._orders.catch_up(event.since_ns)
 
+    def _account_loaded(self, event: ev.AccountLoaded) -> None:
+        was_another = self._guard.is_another_account
+        self._guard.account_loaded(event.account, event.recv_ns)
+        if self._guard.is_another_account and not was_another:
+            text = "what the state folder holds of losses, halts and open orders is about another account: not heeded"
+            self._notices.append(Notice("other_account", None, text))
+
     def symbols_loaded(self, event: ev.SymbolsLoaded, index: Mapping[int, int]) -> None:
         """Take the symbols; `index` is the array index of each symbol id."""
         self._traded = {spec.symbol_id: (i, spec) for i, spec in enumerate(event.symbols[: event.traded_count])}
         self._names = {spec.symbol_id: spec.name for spec in event.symbols}
         self._portfolio.set_symbols(index)
-        self._orders.restore(self._restored, {spec.symbol_id: (i, spec) for i, spec in enumerate(event.symbols)})
+        if self._guard.is_another_account:
+            self._orders.discard(self._restored)
+        else:
+            self._orders.restore(self._restored, {spec.symbol_id: (i, spec) for i, spec in enumerate(event.symbols)})
         self._restored = ()
         self._guard.changed()
 

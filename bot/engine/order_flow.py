@@ -150,6 +150,13 @@ class OrderFlow:
             self._sent[order.client_order_id] = _Sent(intended, request)
             self._report(order, "unknown", None, "RESTARTED", paper=False)
 
+    def discard(self, intents: Iterable[ev.OpenIntent]) -> None:
+        """Say of intents that this account's venue will never know them: they were another account's."""
+        for intent in intents:
+            intended = restored_intent(intent, None)
+            self._note(OrderChange(intended, "resolved", None, None, 0, None, "OTHER_ACCOUNT", paper=False))
+        self._since_ns = None
+
     def catch_up(self, since_ns: int) -> None:
         """Have the deals since a time listed once we are READY: an earlier run may have ended before it saw them."""
         self._since_ns = since_ns

@@ -130,3 +130,25 @@ def test_a_reconcile_that_differs_is_told_and_believed() -> None:
     desk.hear(ev.Reconciled(desk.now_ns, (replace(held, volume_cents=700_000),), ()))
     desk.hear()
     assert len(desk.lines("notices")) == 1, "one that agrees is no news"
+
+
+def test_what_another_account_has_left_is_not_heeded() -> None:
+    """A simulator's account ids recur; when the account was opened tells them apart."""
+    before = Desk(max_drawdown_frac=0.02, max_daily_loss_frac=0.9)
+    before.account = replace(before.account, opened_ns=1)
+    before.fill(before.begin())
+    before.now_ns += SECOND
+    before.quote(mid_e5=108_500)
+    assert before.engine.trading == "halted"
+    content = before.engine._guard.memory()
+    for opened_ns, trading in ((1, "halted"), (2, "active")):
+        desk = Desk()
+        desk.account = replace(desk.account, opened_ns=opened_ns)
+        restored(desk, replace(OPEN, created_ns=desk.now_ns), since_ns=desk.now_ns - SECOND)
+        desk.hear(ev.GuardRestored(desk.now_ns, content))
+        desk.begin()
+        assert desk.engine.trading == trading
+        assert [n.code for n in desk.lines("notices")] == ([] if opened_ns == 1 else ["other_account"])
+        assert states(desk)[0] == ("r0-7", "unknown" if opened_ns == 1 else "resolved")
+        assert any(isinstance(r, ResolveOrders) for r in desk.lines("requests")) == (opened_ns == 1)
+        assert bool(trades(desk)) == (opened_ns == 2)
