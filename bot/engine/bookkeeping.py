@@ -6,6 +6,7 @@ from decimal import Decimal
 from bot.account.portfolio import Portfolio
 from bot.account.position import Position
 from bot.engine import events as ev
+from bot.engine import news
 from bot.engine.account_guard import AccountGuard
 from bot.engine.decision import Notice
 from bot.engine.lagging import lagging_positions
@@ -60,10 +61,10 @@ class Bookkeeping:
 
     def _account_loaded(self, event: ev.AccountLoaded) -> None:
         was_another = self._guard.is_another_account
+        self._notices += news.account_changed(self._guard.account, event.account)
         self._guard.account_loaded(event.account, event.recv_ns)
         if self._guard.is_another_account and not was_another:
-            text = "what the state folder holds of losses, halts and open orders is about another account: not heeded"
-            self._notices.append(Notice("other_account", None, text))
+            self._notices.append(news.another_account())
 
     def symbols_loaded(self, event: ev.SymbolsLoaded, index: Mapping[int, int]) -> None:
         """Take the symbols; `index` is the array index of each symbol id."""
@@ -83,7 +84,8 @@ class Bookkeeping:
             known = before or after
             assert known is not None
             if self._has_reconciled:
-                self._notices.append(self._difference(before, after, known))
+                is_ours = self._portfolio.is_ours(known)
+                self._notices.append(news.differs(before, after, self._name(known.symbol_id), is_ours=is_ours))
             # Less of ours than before, and no order of ours that could have done it: somebody else did.
             is_less = before is not None and (after is None or abs(after.volume_cents) < abs(before.volume_cents))
             if is_less and self._portfolio.is_ours(known) and not self._orders.has_open(known.symbol_id):
@@ -117,6 +119,11 @@ class Bookkeeping:
                 self._notice_foreign_close(event, before)
         elif event.position is not None:
             # A fill may be told without its deal: the position is then the only word of it.
+            before = self._portfolio.position(event.position.position_id)
+            if event.kind == "swap" and (
+                told := news.swap_booked(before, event.position, self._name(event.position.symbol_id))
+            ):
+                self._notices.append(told)
             filled = event.order is not None and event.order.executed_cents > 0
             self._portfolio.update_position(event.position, moved=filled and event.kind in _MAY_FILL)
         if event.balance is not None and self._portfolio.set_balance(event.balance, event.balance_version):
@@ -138,23 +145,16 @@ class Bookkeeping:
     def _transferred(self, change: Decimal, balance_version: int | None) -> None:
         if change:
             self._guard.deposited(float(change), balance_version)
-            self._notices.append(_transfer_notice(change, "now"))
+            self._notices.append(news.transferred(change, "now"))
 
     def _cash_flow_stated(self, event: ev.CashFlowStated) -> None:
         for change in self._guard.cash_flow_stated(event):
-            self._notices.append(_transfer_notice(change.delta, "while we were away"))
+            self._notices.append(news.transferred(change.delta, "while we were away"))
 
     def margin_stated(self, event: ev.MarginStated) -> None:
         """Take what margin the broker asks for a position from now on."""
         self._portfolio.state_margin(event.position_id, event.used_margin)
         self._guard.changed()
-
-    def _difference(self, before: Position | None, after: Position | None, known: Position) -> Notice:
-        """Return what to say of a position that the venue has otherwise than we do. Its word is taken."""
-        held, has = (0 if p is None else p.volume_cents / 100 for p in (before, after))
-        whose = "of ours" if self._portfolio.is_ours(known) else "of somebody else"
-        text = f"position {known.position_id} {whose}: we held {held:g} units, the venue has {has:g}; its word is taken"
-        return Notice("difference", self._names.get(known.symbol_id, str(known.symbol_id)), text)
 
     def _notice_foreign_close(self, event: ev.ExecutionReported, before: Position) -> None:
         """Keep away from a symbol after somebody else, or the venue itself, reduced a position of ours in it."""
@@ -165,11 +165,9 @@ class Bookkeeping:
         if reduced and self._portfolio.is_ours(before) and not ours:
             self._keep_hands_off(before.symbol_id)
 
+    def _name(self, symbol_id: int) -> str:
+        return self._names.get(symbol_id, str(symbol_id))
+
     def _keep_hands_off(self, symbol_id: int) -> None:
         if self._settings.respect_manual_close and symbol_id in self._traded:
             self.hands_off.add(symbol_id)
-
-
-def _transfer_notice(change: Decimal, when: str) -> Notice:
-    verb = "paid in" if change > 0 else "paid out"
-    return Notice("transfer", None, f"{abs(change)} {verb} {when}: neither profit nor loss")
