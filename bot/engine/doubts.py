@@ -48,6 +48,21 @@ def restrictions(specs: Iterable[SymbolSpec]) -> Doubts:
     return doubts
 
 
+class MergedDoubts:
+    """Several groups of doubts as one; the very same object while none of them is another."""
+
+    def __init__(self) -> None:
+        self._parts: tuple[Doubts, ...] = ()
+        self._merged: Doubts = {}
+
+    def merge(self, *parts: Doubts) -> Doubts:
+        """Return all of them together, earlier groups first."""
+        if len(parts) != len(self._parts) or any(a is not b for a, b in zip(parts, self._parts, strict=True)):
+            self._parts = parts
+            self._merged = {code: text for part in parts for code, text in part.items()}
+        return self._merged
+
+
 class Standing:
     """What stands against trading single symbols at this moment; made anew only when something has changed."""
 
