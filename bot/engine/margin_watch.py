@@ -34,6 +34,7 @@ CHECK_NS, DOUBT_NS = 600 * _SECOND, 60 * _SECOND
 PATIENCE = 3
 _SETTLE_NS = _SECOND
 _MOST_VOLUMES = 10
+_WITHIN = 0.95  # of what is left of a region: prices move while the question is on its way
 _SIDES = (0, 1)  # long, short
 
 
@@ -89,14 +90,16 @@ class SymbolMargin:
 def volumes_to_ask(spec: SymbolSpec, own: SymbolMargin) -> tuple[int, ...]:
     """Return the volumes whose answers tell of every region that an order can reach, ascending, 0.01 base unit.
 
-    The smallest one, and for each side one that ends in the middle of each region above what is open: as far as our
-    limits and the largest single order go.
+    The smallest one, the largest one of the region that what is open reaches (margin is rounded, and the smallest order
+    has little of it), and for each side one that ends in the middle of each region above: as far as our limits and the
+    largest single order go.
     """
     chosen = {spec.least_volume_cents}
     for side in _SIDES:
         usd = own.open_units[side] * own.unit_usd
         last = min(max(own.reach_usd, usd), usd + spec.max_volume_cents / 100 * own.unit_usd)
         end = own.region_end(usd)
+        chosen.add(spec.round_volume((min(end, last) - usd) / own.unit_usd * _WITHIN * 100))
         while end < last and len(chosen) < _MOST_VOLUMES:
             middle = (end + min(own.region_end(end), last)) / 2
             chosen.add(spec.round_volume((middle - usd) / own.unit_usd * 100))
@@ -156,8 +159,7 @@ class MarginWatch:
             return None  # then margin itself is unknown, and refuses
         if asked.asked_ns >= 0:
             asked.unanswered += 1
-            if asked.unanswered == PATIENCE:
-                self._go_on_alone(asked, spec, own)
+            self._note_silence(asked, spec, own)
         volumes = volumes_to_ask(spec, own)
         if self._is_known(asked, own, volumes) and now_ns < asked.check_ns:
             return None
@@ -171,9 +173,13 @@ class MarginWatch:
         ends = [own.region_end((own.open_units[side] + largest) * own.unit_usd) for side in _SIDES]
         return all(known >= end for known, end in zip(asked.known_usd, ends, strict=True))
 
-    def _go_on_alone(self, asked: _Asked, spec: SymbolSpec, own: SymbolMargin) -> None:
+    def _note_silence(self, asked: _Asked, spec: SymbolSpec, own: SymbolMargin) -> None:
         if any(asked.known_usd):
             return  # what was heard before still holds, as far as it goes
+        if asked.unanswered < PATIENCE:
+            asked.doubt = f"the broker has not said yet what margin {spec.name} takes: no growth until it does"
+            self._tell()
+            return
         asked.known_usd = [own.region_end(own.open_units[side] * own.unit_usd) for side in _SIDES]
         asked.doubt = (
             f"the broker does not answer what margin {spec.name} takes: our own figures count, within one leverage tier"
@@ -225,7 +231,7 @@ class MarginWatch:
             )
             if over > self._tolerance and over > worst_over:
                 worst_over, asked.doubt = over, what
-                reason = f"{what}: more than risk.expected_margin_tolerance_frac away; see `microlev doctor`"
+                reason = f"{what}: see `microlev doctor`, ask the broker, or raise risk.expected_margin_tolerance_frac"
                 asked.bar = GrowthBar(over, self._tolerance, reason)
             elif under > self._tolerance and asked.bar is None and under > worst_under:
                 worst_under, asked.doubt = under, what
