@@ -45,7 +45,6 @@ class AccountGuard:
         self._checked_ns: int | None = None
         self._explained_by_ns = 0
         self._sent_ns: deque[int] = deque()
-        self._told_version = -1
 
     @property
     def is_netted(self) -> bool:
@@ -62,14 +61,10 @@ class AccountGuard:
         """Whether everything of ours is to be closed: a loss limit, or a person, asks for it."""
         return self.states.is_flattening
 
-    @property
     def doubts(self) -> Doubts:
-        """The causes why trading is not free that no other line explains; the same object while they are the same."""
-        if self._told_version != self.states.version:
-            self._told_version = self.states.version
-            told = [cause for code in _TOLD if (cause := self.states.find(code)) is not None]
-            self._doubts: Doubts = {cause.code: cause.text for cause in told}
-        return self._doubts
+        """Return the causes why trading is not free that no other line explains."""
+        told = [cause for code in _TOLD if (cause := self.states.find(code)) is not None]
+        return {cause.code: cause.text for cause in told}
 
     @property
     def margin_rules(self) -> MarginRules:

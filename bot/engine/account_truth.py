@@ -34,10 +34,12 @@ class AccountTruth:
     """The broker's word and ours, side by side.
 
     `awaited` (T,) bool: traded symbols whose first expected margin is on its way, which is no time to try to grow.
+    `version` grows when it, or a doubt, has changed.
     """
 
     def __init__(self, settings: EngineSettings, portfolio: Portfolio, guard: AccountGuard) -> None:
         self.awaited = np.zeros(0, np.bool_)
+        self.version = 0
         self._portfolio = portfolio
         self._guard = guard
         self._plan = LeveragePlan(settings.leverage_bands, settings.leverage_windows)
@@ -51,6 +53,8 @@ class AccountTruth:
         self._names: tuple[str, ...] = ()
         self._answers: list[ExpectedMarginStated | ProfitStated] = []
         self._next_ns = 0
+        self._plan_doubts: Doubts = {}
+        self._told: tuple[object, ...] = ()
         self._unasked = np.zeros(0, np.int64)
         self._try_ns = 0
         self._units: tuple[np.ndarray, np.ndarray] = np.zeros(0), np.zeros(0)
@@ -78,10 +82,10 @@ class AccountTruth:
         """Take an answer; it is compared at the prices of the next decision."""
         self._answers.append(event)
 
-    @property
-    def doubts(self) -> tuple[Doubts, ...]:
-        """What differs, for programs and people; the same objects while nothing has changed."""
-        return ({} if self._margins is None else self._margins.doubts), self._stated.doubts
+    def doubts(self) -> Doubts:
+        """Return what differs, for programs and people."""
+        margins: Doubts = {} if self._margins is None else self._margins.doubts
+        return margins | self._stated.doubts | self._plan_doubts
 
     def new_orders(self, equity: float, now_ns: int) -> NewOrders:
         """Return what is known of the margin of new orders, of all loaded symbols."""
@@ -113,7 +117,23 @@ class AccountTruth:
         self._stated.look(
             self._guard.margin_rules, self._guard.symbol_tiers, self._specs, by_symbol, self._unit_values, now_ns
         )
-        return self._questions(prices, held, by_symbol, equity, now_ns)
+        self._look_at_plan()
+        questions = self._questions(prices, held, by_symbol, equity, now_ns)
+        told = self.doubts(), self.awaited.tobytes()
+        if told != self._told:
+            self._told = told
+            self.version += 1
+        return questions
+
+    def _look_at_plan(self) -> None:
+        leverage = self._guard.margin_rules.leverage
+        of_plan = [entry.leverage for entry in (*self._plan.bands, *self._plan.windows)]
+        above = [of for of in of_plan if leverage is not None and of >= leverage]
+        if above:
+            text = f"a leverage of {max(above):g} in risk.leverage_bands or risk.leverage_windows lowers nothing"
+            self._plan_doubts = {"leverage_plan": f"{text}: the account's is {leverage:g}"}
+        else:
+            self._plan_doubts = {}
 
     def _is_priced_at_last(self, prices: Prices, now_ns: int) -> bool:
         """Return whether a symbol that could not be asked about for want of a price has one now."""

@@ -1,7 +1,7 @@
 """What stands against trading single symbols: codes, each with words where the code alone would not say enough."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
@@ -49,17 +49,18 @@ def restrictions(specs: Iterable[SymbolSpec]) -> Doubts:
 
 
 class MergedDoubts:
-    """Several groups of doubts as one; the very same object while none of them is another."""
+    """Doubts about markets and about the account as one; the very same object while neither has changed."""
 
     def __init__(self) -> None:
-        self._parts: tuple[Doubts, ...] = ()
+        self._first: Doubts | None = None
+        self._version = -1
         self._merged: Doubts = {}
 
-    def merge(self, *parts: Doubts) -> Doubts:
-        """Return all of them together, earlier groups first."""
-        if len(parts) != len(self._parts) or any(a is not b for a, b in zip(parts, self._parts, strict=True)):
-            self._parts = parts
-            self._merged = {code: text for part in parts for code, text in part.items()}
+    def merge(self, first: Doubts, version: int, others: Callable[[], Doubts]) -> Doubts:
+        """Return both together. Args: `others` are made anew when `version` is another."""
+        if first is not self._first or version != self._version:
+            self._first, self._version = first, version
+            self._merged = first | others()
         return self._merged
 
 

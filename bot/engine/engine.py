@@ -244,14 +244,16 @@ class Engine(ObservedEngine):
         awaiting, n = self._hours.awaiting, self._traded
         hands_off = tuple(sorted(self._bookkeeping.hands_off))
         day = self._day
-        awaiting = awaiting[:n] | self._truth.awaited
-        told = (unready, hands_off, awaiting.tobytes(), day.barred.tobytes(), day.holiday_factor.tobytes())
+        told = (
+            unready, hands_off, awaiting.tobytes(), day.barred.tobytes(), day.holiday_factor.tobytes(),
+            self._truth.version,
+        )  # fmt: skip
         if told == self._barred:
             return
         self._barred = told
         free = Bound.QUOTES if self._sizer.quotes else Bound.NONE
         barred = np.where(day.barred[:n], int(Bound.CALENDAR), int(free))
-        barred[awaiting] = Bound.NOT_READY
+        barred[awaiting[:n] | self._truth.awaited] = Bound.NOT_READY
         barred[[self._index[symbol_id] for symbol_id in hands_off]] = Bound.HANDS_OFF
         if unready:
             barred[:] = Bound.NOT_READY
@@ -284,7 +286,7 @@ class Engine(ObservedEngine):
             (held[:n], limit, base),
             targets,
             self._valuation.equity,
-            warm & ~self._day.barred[:n],
+            warm & ~self._day.barred[:n] & ~self._truth.awaited,
             bar,
             view=lambda: self._view(prices),
         )
@@ -330,4 +332,7 @@ class Engine(ObservedEngine):
             is_changed=self._board.is_changed,
         )
         self._board.is_changed = False
-        return self._merged.merge(doubts, self._guard.doubts, *self._truth.doubts)
+        return self._merged.merge(doubts, self._guard.states.version + self._truth.version, self._account_doubts)
+
+    def _account_doubts(self) -> Doubts:
+        return self._guard.doubts() | self._truth.doubts()

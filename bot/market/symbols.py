@@ -38,7 +38,7 @@ class SymbolSpec:
     Units: volumes in 0.01 base unit; `leverage_id` keys the dynamic leverage tiers; `schedule` holds
         (start, end) in seconds since Sunday 00:00 in `schedule_time_zone`, end exclusive; empty means unknown. What
         they mean at a moment: `bot.market.hours`. `max_exposure_cents` bounds what the account may hold of the symbol,
-        0 for no bound.
+        both sides together, 0 for no bound.
     Source: ProtoOASymbol joined with ProtoOALightSymbol (base and quote asset, enabled).
     """
 

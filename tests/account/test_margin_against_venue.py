@@ -120,7 +120,9 @@ def test_any_account_agrees_before_and_after_an_order(
     deposit, symbol_id, leverage, calculation, long_share, short_share, new_share, is_buy = case
     spec = SPECS[symbol_id]
     venue = Venue(deposit, leverage, margin_calculation=calculation, **HEDGED)
-    bought, sold, new = (spec.round_volume(share * spec.max_volume_cents) for share in (long_share, short_share, new_share))
+    bought, sold, new = (
+        spec.round_volume(share * spec.max_volume_cents) for share in (long_share, short_share, new_share)
+    )
     venue.hold(symbol_id, bought, sold)
     if new:
         venue.agrees(symbol_id, (bought, sold), new)
