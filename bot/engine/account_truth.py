@@ -127,7 +127,7 @@ class AccountTruth:
 
     def _look_at_plan(self) -> None:
         leverage = self._guard.margin_rules.leverage
-        of_plan = [entry.leverage for entry in (*self._plan.bands, *self._plan.windows)]
+        of_plan = [band.leverage for band in self._plan.bands] + [w.leverage for w in self._plan.windows]
         above = [of for of in of_plan if leverage is not None and of >= leverage]
         if above:
             text = f"a leverage of {max(above):g} in risk.leverage_bands or risk.leverage_windows lowers nothing"

@@ -38,8 +38,10 @@ class Executor:
         self._mishaps = mishaps
 
     def check_margin(self, order: SimOrder) -> None:
-        """Raises: OrderRefused (NOT_ENOUGH_MONEY, MAX_EXPOSURE_REACHED) when what the order opens needs more margin than
-        there is equity, or would be more of the symbol than an account may hold."""
+        """Refuse an order whose new exposure the account has no money for, or may not hold.
+
+        Raises: OrderRefused (NOT_ENOUGH_MONEY, MAX_EXPOSURE_REACHED).
+        """
         account = self.account
         opening = account.opening_cents(order)
         if opening == 0:
