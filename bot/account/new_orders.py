@@ -23,13 +23,15 @@ class GrowthBar:
 class NewOrders:
     """How the margin of new orders is computed, and how far that is known.
 
-    `factors` (S,), 1 or more: how many times more the broker expects than the rules say; `leverage_caps` (S,) lower the
-    account's leverage, infinite for none; `known_usd` (2, S) up to which open volume of the long and of the short side
-    the broker has been asked; `bars` one a symbol, None where it may grow.
+    `factors` (S,), 1 or more: how many times more the broker expects than the rules say. `leverage_caps` (S,) lower the
+    account's leverage, infinite for none. `older_units` (2, S) what of each side, long and short, is from before the
+    lower leverage began, base units. `known_usd` (2, S) up to which open volume of each side the broker has been asked.
+    `bars` one a symbol, None where it may grow.
     """
 
     factors: np.ndarray
     leverage_caps: np.ndarray
+    older_units: np.ndarray
     known_usd: np.ndarray
     bars: tuple[GrowthBar | None, ...]
 
@@ -44,6 +46,7 @@ def no_news(symbol_count: int) -> NewOrders:
     return NewOrders(
         np.ones(symbol_count),
         np.full(symbol_count, math.inf),
+        np.zeros((2, symbol_count)),
         np.full((2, symbol_count), math.inf),
         (None,) * symbol_count,
     )

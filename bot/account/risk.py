@@ -106,11 +106,11 @@ class RiskView:
         factors = None if new is None else new.factors
         after = self._margin(symbol_index, change_units, factors=factors, reduces=reduces)
         if new is not None and new.is_lower:
-            # What is held keeps its margin; what is added has that of the lower leverage.
-            caps = new.leverage_caps
+            # What was held before keeps its margin; what came since, and comes now, has that of the lower leverage.
+            caps, older = new.leverage_caps, new.older_units
             added = self._margin(symbol_index, change_units, factors=factors, caps=caps)
-            added -= self._margin(factors=factors, caps=caps)
-            lowered = self._margin(factors=factors) + added
+            added -= self._margin(factors=factors, caps=caps, held=older)
+            lowered = self._margin(factors=factors, held=older) + added
             after = after if after > lowered else lowered
         return self.margin_factor * after
 
@@ -121,13 +121,15 @@ class RiskView:
         *,
         factors: np.ndarray | None = None,
         caps: np.ndarray | None = None,
+        held: np.ndarray | None = None,
         reduces: bool = False,
     ) -> float:
-        """Args: `factors` (S,) multiply each symbol's margin; `caps` (S,) lower the account's leverage."""
+        """Args: `factors` (S,) multiply each symbol's margin; `caps` (S,) lower the account's leverage; `held` (2, S)
+        instead of what is held."""
         return used_margin(
             self.margin_rules,
-            self.long_units,
-            self.short_units,
+            self.long_units if held is None else held[0],
+            self.short_units if held is None else held[1],
             self.unit_notional if factors is None else self.unit_notional * factors,
             self.unit_notional_usd,
             self.tiers,

@@ -55,6 +55,7 @@ class AccountTruth:
         self._next_ns = 0
         self._plan_doubts: Doubts = {}
         self._told: tuple[object, ...] = ()
+        self._older: dict[int, tuple[float, ...]] = {}
         self._unasked = np.zeros(0, np.int64)
         self._try_ns = 0
         self._units: tuple[np.ndarray, np.ndarray] = np.zeros(0), np.zeros(0)
@@ -91,12 +92,28 @@ class AccountTruth:
         """Return what is known of the margin of new orders, of all loaded symbols."""
         news = no_news(len(self._specs))
         caps = self._plan.caps(equity, now_ns, self._names) if self._plan.is_any else news.leverage_caps
+        news = replace(news, leverage_caps=caps, older_units=self._older_units(caps))
         if self._margins is None:
-            return replace(news, leverage_caps=caps)
+            return news
         bars = list(news.bars)
         for s in range(len(self.awaited)):
             news.factors[s], news.known_usd[:, s], bars[s] = self._margins.known(s)
-        return replace(news, leverage_caps=caps, bars=tuple(bars))
+        return replace(news, bars=tuple(bars))
+
+    def _older_units(self, caps: np.ndarray) -> np.ndarray:
+        """Return what is left of the positions from before the lower leverage, (2, S): what is closed meanwhile and
+        bought again is new."""
+        units = np.zeros((2, len(caps)))
+        sides = self._portfolio.sides_units()
+        for s in np.flatnonzero(np.isfinite(caps)).tolist():
+            held = tuple(float(side[s]) for side in sides)
+            before = self._older.get(self._specs[s].symbol_id, held)
+            units[:, s] = np.minimum(held, before)
+        self._older = {
+            self._specs[s].symbol_id: (float(units[0, s]), float(units[1, s]))
+            for s in np.flatnonzero(np.isfinite(caps)).tolist()
+        }
+        return units
 
     def look(self, prices: Prices, board: PriceBoard, equity: float, now_ns: int, *, ready: bool) -> list[Request]:
         """Take what has been answered, and return what is to be asked."""
