@@ -15,8 +15,10 @@ import numpy as np
 
 import strategies
 from bot import __version__
+from bot.account.leverage_plan import Band, Window
 from bot.account.risk import RiskLimits
 from bot.config import Config, ConfigError
+from bot.config.model import LeverageWindow
 from bot.config.secrets import ClientSecrets, Token
 from bot.ctrader.pipeline import Pipeline
 from bot.ctrader.redact import MARKER
@@ -111,6 +113,9 @@ def engine_settings(config: Config, run_id: str) -> EngineSettings:
             min_margin_level_frac=risk.min_margin_level_frac,
             max_orders_per_minute=risk.max_orders_per_minute,
             stale_quote_s=risk.stale_quote_s,
+            stop_out_level_frac=risk.stop_out_level_frac,
+            max_spread_bps=risk.max_spread_bps,
+            heeds_crisis=sizing.crisis,
         ),
         watch_limits=WatchLimits(
             max_reject_frac=risk.max_reject_frac,
@@ -134,7 +139,18 @@ def engine_settings(config: Config, run_id: str) -> EngineSettings:
         flatten_on_stop=config.on_stop == "flatten",
         keep_on_stop=config.on_stop == "keep",
         run_id=run_id,
+        expected_margin_tolerance_frac=risk.expected_margin_tolerance_frac,
+        profit_tolerance_frac=risk.profit_tolerance_frac,
+        leverage_bands=tuple(Band(band.equity_from, band.leverage) for band in risk.leverage_bands),
+        leverage_windows=tuple(map(_window, risk.leverage_windows)),
     )
+
+
+def _window(given: LeverageWindow) -> Window:
+    at_ns, minute_ns = round(given.at.timestamp() * 1000) * 1_000_000, 60_000_000_000
+    from_ns = at_ns - round(given.minutes_before * minute_ns)
+    until_ns = at_ns + round(given.minutes_after * minute_ns)
+    return Window(from_ns, until_ns, given.leverage, tuple(given.symbols))
 
 
 def _check_symbols(config: Config, strategy: Strategy) -> None:

@@ -198,6 +198,10 @@ class Portfolio:
         """Return every open position, paper layer included, in the order of their ids."""
         return [self._positions[i] for i in sorted(self._positions)]
 
+    def venue_positions(self) -> list[Position]:
+        """Return the positions that stand at the venue, without what a dry run has done to them, by their ids."""
+        return [self._venue[i] for i in sorted(self._venue)]
+
     def position(self, position_id: int) -> Position | None:
         """Return one open position, or None."""
         return self._positions.get(position_id)

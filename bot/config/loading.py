@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from bot.config.errors import ConfigError
-from bot.config.model import Config, SymbolConfig
+from bot.config.model import Config, LeverageBand, LeverageWindow, SymbolConfig
 from bot.config.rules import contradictions
 from bot.config.source import ConfigSource, Key
 from bot.config.source_text import read_yaml_text
@@ -17,6 +17,7 @@ from bot.config.yaml_tree import FromEnvironment, read_tree
 
 # Keys whose default is a variable of the environment; without it they stay None until they are needed.
 _FROM_ENVIRONMENT = {"client_id": "CTRADER_CLIENT_ID", "client_secret": "CTRADER_CLIENT_SECRET"}
+_LISTED = {("risk", "leverage_bands"): LeverageBand, ("risk", "leverage_windows"): LeverageWindow}
 _LONGEST_SHOWN = 60
 _ACCOUNT_ID: Key = ("account", "id")
 OF_THE_PLACE = ("venue", "account", "credentials", "mode", "recording", "state")
@@ -97,6 +98,8 @@ def _fill_credentials(tree: dict[str, Any], environ: Mapping[str, str]) -> None:
 def _explain(details: ErrorDetails, key: Key, tree: dict[str, Any]) -> str:
     """Say what is wrong with one key, and what is allowed."""
     kind = details["type"]
+    if kind == "missing" and key[:1] != ("symbols",):
+        return "is missing; it has no default"
     if kind == "missing":
         return "is missing; name at least one symbol, for example `symbols: {EURUSD: {}}`"
     if kind == "extra_forbidden":
@@ -142,7 +145,10 @@ def shown(given: Any, key: Key) -> str:
 
 def _lookup(tree: Any, key: Key) -> Any:
     for part in key:
-        tree = tree.get(part) if isinstance(tree, dict) else None
+        if isinstance(tree, list):
+            tree = tree[int(part)] if part.isdecimal() and int(part) < len(tree) else None
+        else:
+            tree = tree.get(part) if isinstance(tree, dict) else None
     return tree
 
 
@@ -151,6 +157,8 @@ def _allowed_keys(key: Key) -> list[str]:
     model: Any = Config
     if key[:1] == ("symbols",):
         model = SymbolConfig if len(key) == 2 else None
+    elif key[:2] in _LISTED:
+        model = _LISTED[key[:2]] if len(key) == 3 else None
     elif key:
         model = Config.model_fields[key[0]].annotation if len(key) == 1 else None
     return list(model.model_fields) if isinstance(model, type) and issubclass(model, BaseModel) else []

@@ -123,6 +123,7 @@ def symbol_spec(symbol: Any, name: str, base_asset: str, quote_asset: str) -> Sy
         commission_type=commission_type,
         commission_rate=None if rate is None else rate / scale,
         holidays=tuple(map(_holiday, symbol.holiday)),
+        max_exposure_cents=max(0, symbol.maxExposure),
     )
 
 

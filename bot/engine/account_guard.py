@@ -10,11 +10,14 @@ import numpy as np
 
 from bot.account.account import AccountState
 from bot.account.loss import LossBreach, LossGuard, next_turn_ns
-from bot.account.margin import MarginRules, packed_tiers, stated_margin
+from bot.account.margin import MarginRules, Tiers, packed_tiers, stated_margin
+from bot.account.market_risk import MarketRisk
+from bot.account.new_orders import NewOrders
 from bot.account.portfolio import Portfolio, Valuation
 from bot.account.risk import Refused, RiskView
 from bot.account.trading import Cause, Trading
 from bot.engine import events as ev
+from bot.engine.doubts import Doubts
 from bot.engine.limit_watch import LimitWatch
 from bot.engine.prices import PriceBoard, Prices
 from bot.engine.settings import EngineSettings
@@ -27,6 +30,8 @@ _CHECK_EVERY_NS = _SECOND // 4
 _MINUTE_NS = 60 * _SECOND
 _EXPLAIN_WITHIN_NS = 2 * _SECOND
 _MARGIN_DRIFT = 0.05
+_STRESS_ROOM = 1.1
+_TOLD = ("unsupported_account", "profit_difference")
 
 
 class AccountGuard:
@@ -67,6 +72,20 @@ class AccountGuard:
         """Whether everything of ours is to be closed: a loss limit, or a person, asks for it."""
         return self.states.is_flattening
 
+    def doubts(self) -> Doubts:
+        """Return the causes why trading is not free that no other line explains."""
+        told = [cause for code in _TOLD if (cause := self.states.find(code)) is not None]
+        return {cause.code: cause.text for cause in told}
+
+    @property
+    def margin_rules(self) -> MarginRules:
+        """How the account's margin is computed."""
+        return self._margin_rules
+
+    def symbol_tiers(self, spec: SymbolSpec) -> Tiers | None:
+        """Return a symbol's leverage tiers, empty for none; None while they have not come."""
+        return () if spec.leverage_id is None else self._tiers.get(spec.leverage_id)
+
     @property
     def _access_rights(self) -> str:
         return self.account.access_rights if self.account is not None else "FULL_ACCESS"
@@ -84,6 +103,7 @@ class AccountGuard:
             self._forget()
         self._restored_identity = None
         self._heed_access_rights(account.access_rights, recv_ns)
+        self._heed_kind(account, recv_ns)
         self._margin_rules = MarginRules(account.leverage, account.margin_calculation, account.is_limited_risk)
         self._portfolio.set_balance(account.balance, account.balance_version)
         self.changed()
@@ -94,6 +114,13 @@ class AccountGuard:
             return
         text = f"the broker has set the account to {rights}: only reductions"
         self.states.hold(Cause("access_rights", "reducing", text, now_ns))
+
+    def _heed_kind(self, account: AccountState, now_ns: int) -> None:
+        why = unsupported(account)
+        if why:
+            self.states.hold(Cause("unsupported_account", "reducing", why, now_ns))
+        else:
+            self.states.release("unsupported_account")
 
     def tiers_loaded(self, leverage_id: int, tiers: tuple[tuple[float, float], ...]) -> None:
         """Take a table of leverage tiers."""
@@ -171,6 +198,8 @@ class AccountGuard:
         now_ns: int,
         *,
         ready: bool,
+        new_orders: NewOrders | None = None,
+        market: MarketRisk | None = None,
     ) -> RiskView:
         """Return the account and the market of this moment, as the risk gate is to see them.
 
@@ -202,17 +231,21 @@ class AccountGuard:
             closings=closings,
             margin_factor=self._margin_factor,
             cause=self.states.text,
+            new_orders=new_orders,
+            market=market,
+            unsupported=unsupported(self.account),
         )
 
     def _tiers_of(self, specs: tuple[SymbolSpec, ...]) -> np.ndarray:
         """Return the tiers of each symbol, packed; made anew when another table or another set of symbols has come."""
         if self._symbol_tiers is None or self._symbol_tiers[0] is not specs:
             # A table that has not come is None, not empty: margin is unknown then, and nothing may grow.
-            tiers = tuple(() if s.leverage_id is None else self._tiers.get(s.leverage_id) for s in specs)
-            self._symbol_tiers = specs, packed_tiers(tiers)
+            self._symbol_tiers = specs, packed_tiers(tuple(self.symbol_tiers(s) for s in specs))
         return self._symbol_tiers[1]
 
-    def margin_rates(self, unit_usd: np.ndarray, traded: int, specs: tuple[SymbolSpec, ...]) -> np.ndarray:
+    def margin_rates(
+        self, unit_usd: np.ndarray, traded: int, specs: tuple[SymbolSpec, ...], new: NewOrders
+    ) -> np.ndarray:
         """Return margin / notional of the next unit of each traded symbol, on its larger side, (T,); NaN unknown.
 
         Shapes: `unit_usd` (S,) value of one base unit in USD, which tiers are stated in.
@@ -221,9 +254,9 @@ class AccountGuard:
         rates = np.full(traded, math.nan)
         for s in range(traded):
             held = max(long_units[s], short_units[s]) if s < len(long_units) else 0.0
-            leverage_id = specs[s].leverage_id
-            tiers = () if leverage_id is None else self._tiers.get(leverage_id)
-            rates[s] = self._margin_rules.next_rate(float(held * unit_usd[s]) if held else 0.0, tiers)
+            open_usd = float(held * unit_usd[s]) if held else 0.0
+            cap = float(new.leverage_caps[s])
+            rates[s] = self._margin_rules.next_rate(open_usd, self.symbol_tiers(specs[s]), cap) * new.factors[s]
         return rates * self._margin_factor
 
     def _forget(self) -> None:
@@ -257,11 +290,12 @@ class AccountGuard:
             # A little more is the price having moved since the broker last computed it.
             is_more = 0 < by_rules * (1 + _MARGIN_DRIFT) < stated
             self._margin_factor = stated / by_rules if is_more else 1.0
-            use_margin = by_rules * self._margin_factor
+            use_margin = stated if math.isnan(by_rules) else by_rules * self._margin_factor
             use = use_margin / equity if equity > 0 else math.nan
             limit = self._settings.risk_limits.max_margin_use_frac
             if use > limit:
                 self.shrink = limit / use
+            self.shrink = min(self.shrink, self._share_that_survives(view, use_margin, equity))
         self.limits.margin_level(equity / use_margin if use_margin > 0 else math.nan, now_ns)
         if not view.ready or now_ns < self._explained_by_ns or self._transfers.is_waiting(now_ns):
             return []
@@ -280,3 +314,27 @@ class AccountGuard:
         flattens = self._settings.flatten_on_loss
         self.states.hold(Cause(breach.check, "halted", text, now_ns, until_ns, flattens=flattens, by_limit=True))
         return Refused("*", breach.check, breach.value, breach.limit, text)
+
+    def _share_that_survives(self, view: RiskView, used: float, equity: float) -> float:
+        """Return the share of what is held that survives a stress of every symbol at once; 1 where all of it does.
+
+        A tenth beyond the limit is left alone: the stress moves with the market's volatility, and what is cut for it
+        each time would be grown again.
+        """
+        level = self._settings.risk_limits.stop_out_level_frac
+        if view.market is None or not used > 0 or not equity > 0:
+            return 1.0
+        needed = view.market.stress_loss(view.long_units - view.short_units, view.unit_notional) + level * used
+        return equity / needed if needed > _STRESS_ROOM * equity else 1.0
+
+
+def unsupported(account: AccountState | None) -> str:
+    """Return why an account of this kind is only reduced, in words; empty for one that is supported."""
+    if account is None:
+        return ""
+    if account.is_limited_risk:
+        return "guaranteed stop (limited risk) accounts are not supported by this version: only reductions; use another"
+    if account.account_type not in ("HEDGED", "NETTED"):
+        kind = account.account_type.replace("_", " ").lower()
+        return f"{kind} accounts are not supported by this version: only reductions; use a hedged or netted one"
+    return ""

@@ -114,9 +114,8 @@ def test_the_market_looks_the_same_in_a_dry_run_and_a_trading_run(tmp_path: Path
 
 def test_a_run_with_a_drop_while_an_order_is_on_its_way_is_replayed_bit_for_bit(tmp_path: Path) -> None:
     bot = WiredBot(tmp_path, bot_config(tmp_path, trade=True), virtual_venue(), seconds=20).start()
-    bot.until(lambda: bot.is_ready)
-    bot.client.is_deaf = True  # the order arrives at the venue, its answer never comes back
     bot.until(lambda: ("run1-1", "sent") in bot.states)
+    bot.client.is_deaf = True  # the order arrives at the venue, its answer never comes back
     bot.let(0.1)
     bot.client.drop("cut")
     bot.let(0.1)
