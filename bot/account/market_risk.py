@@ -26,7 +26,7 @@ class MarketRisk:
     sell_units: np.ndarray
     buy_units: np.ndarray
     spread_bps: np.ndarray
-    spot_only: np.ndarray  # bool: no depth, so that half of the spread is all there is to judge by
+    spot_only: np.ndarray  # 1 without depth, where half of the spread is all there is to judge by; else 0
     exit_bound_bps: np.ndarray
     crisis_level: np.ndarray
 

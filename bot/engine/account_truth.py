@@ -34,7 +34,7 @@ class AccountTruth:
     """The broker's word and ours, side by side.
 
     `awaited` (T,) bool: traded symbols whose first expected margin is on its way, which is no time to try to grow.
-    `version` grows when it, or a doubt, has changed.
+    `version` grows when it, or a doubt, has changed; `next_ns` is when to call `look` again.
     """
 
     def __init__(self, settings: EngineSettings, portfolio: Portfolio, guard: AccountGuard) -> None:
@@ -52,7 +52,8 @@ class AccountTruth:
         self._index: dict[int, int] = {}
         self._names: tuple[str, ...] = ()
         self._answers: list[ExpectedMarginStated | ProfitStated] = []
-        self._next_ns = 0
+        self.next_ns = self._look_ns = 0
+        self._news: NewOrders | None = None
         self._plan_doubts: Doubts = {}
         self._told: tuple[object, ...] = ()
         self._older: dict[int, tuple[float, ...]] = {}
@@ -67,7 +68,8 @@ class AccountTruth:
         self.awaited = np.zeros(traded, np.bool_)
         if self._margins is not None:
             self._margins.load(specs[:traded])
-        self._next_ns = self._try_ns = 0
+        self.next_ns = self._look_ns = self._try_ns = 0
+        self._news = None
         self._unasked = np.arange(traded if self._margins is not None else 0)
 
     def link_lost(self) -> None:
@@ -77,11 +79,13 @@ class AccountTruth:
             self._margins.link_lost()
         if self._profit is not None:
             self._profit.forget()
-        self._next_ns = 0
+        self.next_ns = self._look_ns = 0
+        self._news = None
 
     def take(self, event: ExpectedMarginStated | ProfitStated) -> None:
         """Take an answer; it is compared at the prices of the next decision."""
         self._answers.append(event)
+        self.next_ns = 0
 
     def doubts(self) -> Doubts:
         """Return what differs, for programs and people."""
@@ -90,15 +94,19 @@ class AccountTruth:
 
     def new_orders(self, equity: float, now_ns: int) -> NewOrders:
         """Return what is known of the margin of new orders, of all loaded symbols."""
+        if self._news is not None and not self._plan.is_any:
+            return self._news
         news = no_news(len(self._specs))
-        caps = self._plan.caps(equity, now_ns, self._names) if self._plan.is_any else news.leverage_caps
-        news = replace(news, leverage_caps=caps, older_units=self._older_units(caps))
-        if self._margins is None:
-            return news
-        bars = list(news.bars)
-        for s in range(len(self.awaited)):
-            news.factors[s], news.known_usd[:, s], bars[s] = self._margins.known(s)
-        return replace(news, bars=tuple(bars))
+        if self._margins is not None:
+            bars = list(news.bars)
+            for s in range(len(self.awaited)):
+                news.factors[s], news.known_usd[:, s], bars[s] = self._margins.known(s)
+            news = replace(news, bars=tuple(bars))
+        if self._plan.is_any:
+            caps = self._plan.caps(equity, now_ns, self._names)
+            news = replace(news, leverage_caps=caps, older_units=self._older_units(caps))
+        self._news = news
+        return news
 
     def _older_units(self, caps: np.ndarray) -> np.ndarray:
         """Return what is left of the positions from before the lower leverage, (2, S): what is closed meanwhile and
@@ -120,11 +128,10 @@ class AccountTruth:
         if self._profit is not None and self._profit.is_waiting:
             positions = self._portfolio.venue_positions()
             self._profit.observe(unrealised_profit(positions, prices, self._index), now_ns)
-        if now_ns < self._next_ns and not self._answers and not self._is_priced_at_last(prices, now_ns):
+        if not ready or (now_ns < self._look_ns and not self._answers and not self._is_priced_at_last(prices, now_ns)):
             return []
-        if not ready:
-            return []
-        self._next_ns = now_ns + _LOOK_NS
+        self._look_ns = now_ns + _LOOK_NS
+        self._news = None
         self._units = prices.mid * prices.quote_rate, prices.mid * board.usd_rates(prices)
         held = self._portfolio.venue_positions()
         by_symbol: dict[int, list[Position]] = {}
@@ -136,6 +143,8 @@ class AccountTruth:
         )
         self._look_at_plan()
         questions = self._questions(prices, held, by_symbol, equity, now_ns)
+        is_waiting = len(self._unasked) or (self._profit is not None and self._profit.is_waiting)
+        self.next_ns = 0 if is_waiting else self._look_ns
         told = self.doubts(), self.awaited.tobytes()
         if told != self._told:
             self._told = told

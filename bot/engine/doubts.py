@@ -1,7 +1,7 @@
 """What stands against trading, of single symbols or at all: codes, each with words where the code would not do."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -47,22 +47,6 @@ def restrictions(specs: Iterable[SymbolSpec]) -> Doubts:
         elif mode != "ENABLED":
             doubts[f"trading_mode:{name}"] = f"the broker has disabled trading in {name} ({mode})"
     return doubts
-
-
-class MergedDoubts:
-    """Doubts about markets and about the account as one; the very same object while neither has changed."""
-
-    def __init__(self) -> None:
-        self._first: Doubts | None = None
-        self._version = -1
-        self._merged: Doubts = {}
-
-    def merge(self, first: Doubts, version: int, others: Callable[[], Doubts]) -> Doubts:
-        """Return both together. Args: `others` are made anew when `version` is another."""
-        if first is not self._first or version != self._version:
-            self._first, self._version = first, version
-            self._merged = first | others()
-        return self._merged
 
 
 class Standing:

@@ -24,7 +24,7 @@ from bot.engine.actions import Actions
 from bot.engine.bookkeeping import Bookkeeping
 from bot.engine.day_clock import DayClock
 from bot.engine.decision import Decision
-from bot.engine.doubts import Doubts, MergedDoubts, Standing
+from bot.engine.doubts import Doubts, Standing
 from bot.engine.feed_watch import FeedWatch
 from bot.engine.fill_watch import FillWatch
 from bot.engine.market_hours import MarketHours
@@ -79,7 +79,8 @@ class Engine(ObservedEngine):
         self._feed_watch = FeedWatch()
         self._barred: tuple[object, ...] = ()
         self._standing = Standing()
-        self._merged = MergedDoubts()
+        self._doubts_seen: tuple[Doubts, int] = {}, -1
+        self._all_doubts: Doubts = {}
         self._targets: Targets | None = None
         self._now_ns = 0
         self._valuation = Valuation(math.nan, np.empty(0), 0.0)
@@ -193,7 +194,9 @@ class Engine(ObservedEngine):
             evaluator.advance(now_ns)
         prices = self._board.now(now_ns)
         self._valuation = self._portfolio.value_at(prices.table)
-        questions = self._truth.look(prices, self._board, self._valuation.equity, now_ns, ready=ready)
+        if now_ns >= self._truth.next_ns:
+            # Before anything is wanted: what has been asked for is not to be tried and refused meanwhile.
+            done.requests += self._truth.look(prices, self._board, self._valuation.equity, now_ns, ready=ready)
         done.refused += self._check_account(prices, now_ns)
         self._sizes.renew(evaluator, prices, self._board, self._valuation.equity, now_ns)
         held, closing = self._valuation.leverage, self._is_closing
@@ -206,7 +209,6 @@ class Engine(ObservedEngine):
                 self._specs[: self._traded], prices, evaluator, held[: self._traded], factors, targets,
                 self._valuation.equity, now_ns, done, closing=closing, view=lambda: self._view(prices),
             )  # fmt: skip
-        done.requests += questions
         done.requests += self._feed_watch.requests(prices, self._specs, self._traded, now_ns, ready=ready)
         rows = decision_rows(evaluator.changed, evaluator.table, held, targets.rows, factors)
         changes = self._orders.take()
@@ -339,7 +341,8 @@ class Engine(ObservedEngine):
             is_changed=self._board.is_changed,
         )
         self._board.is_changed = False
-        return self._merged.merge(doubts, self._guard.states.version + self._truth.version, self._account_doubts)
-
-    def _account_doubts(self) -> Doubts:
-        return self._guard.doubts() | self._truth.doubts()
+        version = self._guard.states.version + self._truth.version
+        if doubts is not self._doubts_seen[0] or version != self._doubts_seen[1]:
+            self._doubts_seen = doubts, version
+            self._all_doubts = doubts | self._guard.doubts() | self._truth.doubts()
+        return self._all_doubts

@@ -1,5 +1,7 @@
 """What the market lets the account survive and leave, read from the feature table for the risk gate."""
 
+import math
+
 import numpy as np
 from numba import njit
 
@@ -7,7 +9,7 @@ from bot.account.market_risk import MarketRisk
 from bot.market.evaluator import Evaluator
 from bot.sizing.caps import ASSUMED_DISTANCE_FRAC, exit_capacity_units, required_distance_frac
 
-_COLUMNS = 3
+_COLUMNS = 7  # the fields of MarketRisk, in their order
 
 
 @njit(cache=True, error_model="numpy")
@@ -18,6 +20,10 @@ def _read(table: np.ndarray, state: np.ndarray, columns: np.ndarray) -> None:
         columns[0, s] = required_distance_frac(fast, slow, tb.worst_minute_bps, tb.usual_round_trip_bps, minutes_s)
         columns[1, s] = exit_capacity_units(table, s, 1.0)
         columns[2, s] = exit_capacity_units(table, s, -1.0)
+        columns[3, s], columns[4, s] = tb.spread_bps, tb.is_spot_only
+        columns[5, s], columns[6, s] = state[s].exit_cost_cap_bps, tb.crisis_level
+        if math.isnan(columns[0, s]):
+            columns[0, s] = ASSUMED_DISTANCE_FRAC
 
 
 def market_risk(evaluator: Evaluator) -> MarketRisk:
@@ -28,13 +34,4 @@ def market_risk(evaluator: Evaluator) -> MarketRisk:
     table, state = evaluator.table, evaluator.state
     columns = np.empty((_COLUMNS, len(table)))
     _read(table, state, columns)
-    columns[0, np.isnan(columns[0])] = ASSUMED_DISTANCE_FRAC
-    return MarketRisk(
-        stress_frac=columns[0],
-        sell_units=columns[1],
-        buy_units=columns[2],
-        spread_bps=table["spread_bps"].copy(),
-        spot_only=table["is_spot_only"] > 0,
-        exit_bound_bps=state["exit_cost_cap_bps"].copy(),
-        crisis_level=table["crisis_level"].copy(),
-    )
+    return MarketRisk(*columns)
