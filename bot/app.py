@@ -73,6 +73,7 @@ def run_live(
     summarise: Callable[[Run, Any], dict[str, Any]],
     ended: Callable[[Run, str], None] = lambda run, text: None,
     journal_directory: Path | None = None,
+    steerable: bool = True,
     reactor: Any = None,
     client: ClientSecrets | None = None,
     token: Token | None = None,
@@ -82,6 +83,7 @@ def run_live(
     Args: `others` are run beside the first, each with its own account, engine and ledger, on the same connection;
         `watch` is asked once a run for the functions that see every Decision; `summarise` is called at its end, and
         `ended` with its line, empty when all is well, which may be long before the others end;
+        one that is not `steerable` has no control socket and heeds no stop file: it only looks;
         `reactor` is a running-to-be Twisted reactor, None takes the process's own.
     Raises: ConfigError for what cannot start.
     """
@@ -107,6 +109,7 @@ def run_live(
     from bot.net.outcome import EXIT_INTERRUPTED, DriverSettings, Outcome
     from bot.net.shared_link import SharedLink
     from bot.net.single_task import run_task
+    from bot.net.steering import steered
     from bot.net.token_keeper import TokenKeeper
     from bot.net.trust import TrustUnavailable, trust_roots
 
@@ -164,6 +167,9 @@ def run_live(
             summarise=summarise_and_keep,
             name=f"account {run.config.account.id}: " if others else "",
             first_inputs=told_first,
+            beside=(lambda driver: steered(reactor, run.config, run.session, run.engine, driver, directory))
+            if steerable
+            else None,
         )
 
     def told(outcome: Outcome, run: Run) -> Outcome:

@@ -164,12 +164,14 @@ class ProfitStated:
 class CommandGiven:
     """A person asked for something: `stop`, `halt`, `resume`, `flatten`.
 
-    `cause` says where it came from: `by_hand` (control socket), `stop_file`.
+    `cause` says where it came from: `by_hand` (control socket), `stop_file`. `reason` is what the person said, "" for
+    nothing.
     """
 
     recv_ns: int
     command: str
     cause: str = "by_hand"
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

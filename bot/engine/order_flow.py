@@ -158,6 +158,11 @@ class OrderFlow:
         """Return the indexes of symbols with an order whose outcome is unknown."""
         return [o.symbol_index for o in self._in_flight.all() if o.state == "unknown"]
 
+    @property
+    def open_orders(self) -> list[OwnOrder]:
+        """Our orders without a final state, oldest first; for looking at."""
+        return self._in_flight.all()
+
     def take(self) -> tuple[OrderChange, ...]:
         """Return the changes since the last call."""
         changes, self._changes = tuple(self._changes), []
