@@ -5,6 +5,7 @@ demo     embedded venue on loopback TLS <-> run
 replay   journal -> session + engine -> the same Decisions, compared
 """
 
+import json
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
@@ -264,11 +265,13 @@ def run_demo(
     journal_directory: Path | None,
     watch: Callable[[Run], Sequence[Callable[[Decision], None]]],
     summarise: Callable[[Run, Any], dict[str, Any]],
+    steer_by: Callable[[Path], None] = lambda path: None,
 ) -> tuple[int, str]:
     """Run the embedded venue and the bot against it in one process; return as `run_live`.
 
     Args: `preset` says what is traded and how, from `load_preset`; None: the demo's own symbols, and quick sizing;
-        `faults` is a file of faults for the venue to play, as `microlev sim --faults` takes it.
+        `faults` is a file of faults for the venue to play, as `microlev sim --faults` takes it; `steer_by` is told of
+        a config by which `status`, `halt`, `resume` and `flatten` find this demo.
     Raises: ValueError, one line, for a market or a file of faults that cannot be opened, or a preset that does not fit.
     """
     if preset is not None:
@@ -311,6 +314,7 @@ def run_demo(
         else:
             config = preset_config(preset, trade=trade, venue=where, state=Path(state))
         write_token_file(config.credentials.token_file, token)
+        steer_by(_write_steering_config(config, Path(state)))
         try:
             return run_live(
                 config,
@@ -325,6 +329,19 @@ def run_demo(
             )
         finally:
             server.stop()
+
+
+def _write_steering_config(config: Config, folder: Path) -> Path:
+    """Write what finds a demo that runs; JSON is YAML. Returns: the file."""
+    where: dict[str, Any] = {
+        "venue": {"environment": config.venue.environment},
+        "account": {"id": config.account.id},
+        "state": {"directory": str(folder)},
+        "symbols": {name: {} for name in config.symbols},
+    }
+    path = folder / "demo.yaml"
+    path.write_text(json.dumps(where) + "\n", encoding="utf-8")
+    return path
 
 
 def replay_journal(

@@ -37,7 +37,7 @@ def halt(
     reason: Annotated[str, typer.Option(metavar="TEXT", help="Why, for the log and for `status`.")] = "",
 ) -> int:
     """Take no new risk in a running bot until `resume`: reductions go on, resting orders that grow are cancelled."""
-    return _Bot(config).do("halt", _told, reason=reason)
+    return _Bot(config).do("halt", _has_halted, reason=reason)
 
 
 def resume(config: _Config) -> int:
@@ -93,6 +93,14 @@ class _Bot:
             typer.echo(f"not done: {error}", err=True)
             return EXIT_NOT_DONE
         return show(state)
+
+
+def _has_halted(state: dict[str, Any]) -> int:
+    _told(state)
+    if state["trading"] != "halted":
+        typer.echo("not done: the bot has heard it and has not halted; stop it with Ctrl-C", err=True)
+        return EXIT_NOT_DONE
+    return 0
 
 
 def _told(state: dict[str, Any]) -> int:

@@ -50,7 +50,7 @@ class ControlPort:
         path = self._place.take()
         try:
             # Nobody else can enter between bind and chmod: whoever connects is asked who it is.
-            self._port = self._reactor.listenUNIX(str(path), self._factory, backlog=MOST_CLIENTS, mode=0o600)
+            self._port = self._reactor.listenUNIX(str(path), self._factory, mode=0o600)
         except Exception as error:
             self._place.leave()
             raise ControlUnavailable(f"{path}: {getattr(error, 'socketError', error)}") from None

@@ -131,6 +131,7 @@ class Driver:
             self._client.drop("stopped")
         elif self._outcome is not None:
             self._finish()
+            self._client.drop("stopped")  # a peer that is gone is not waited for
         else:
             self._outcome = outcome
             self._reactor.callLater(STOP_LIMIT_S, self._stop_is_late)
