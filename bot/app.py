@@ -26,6 +26,7 @@ from bot.assembly import (
     new_run_id,
     open_journal,
     open_ledger,
+    restored,
     user_state_folder,
 )
 from bot.config import Config, check_live, check_together, client_secrets, load_token
@@ -167,7 +168,7 @@ def run_live(
             watchers=[*watch(run), *([keeper] if keeper is not None else [])],
             summarise=summarise_and_keep,
             name=f"account {run.config.account.id}: " if others else "",
-            first_inputs=told_first,
+            first_inputs=[*told_first, *restored(run)],
             beside=(lambda driver: steered(reactor, run.config, run.session, run.engine, driver, directory))
             if steerable
             else None,

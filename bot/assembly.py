@@ -24,7 +24,8 @@ from bot.ctrader.redact import MARKER
 from bot.ctrader.session import Session, SessionPlan
 from bot.engine.decision import Decision
 from bot.engine.engine import Engine
-from bot.engine.events import Event, UsualRestored
+from bot.engine.events import Event, IntentsRestored, OpenIntent, UsualRestored
+from bot.engine.limit_watch import WatchLimits
 from bot.engine.settings import EngineSettings, SymbolChoice
 from bot.execution.paper import PaperVenue
 from bot.execution.plan import OrderStyle
@@ -111,6 +112,13 @@ def engine_settings(config: Config, run_id: str) -> EngineSettings:
             min_margin_level_frac=risk.min_margin_level_frac,
             max_orders_per_minute=risk.max_orders_per_minute,
             stale_quote_s=risk.stale_quote_s,
+        ),
+        watch_limits=WatchLimits(
+            max_reject_frac=risk.max_reject_frac,
+            max_slippage_beyond_bps=risk.max_slippage_beyond_bps,
+            max_clock_step_s=risk.max_clock_step_s,
+            min_disk_free_mb=risk.min_disk_free_mb,
+            min_margin_level_frac=risk.min_margin_level_frac,
         ),
         style=OrderStyle(execution.order_type, execution.max_slippage_bps, config.account.label),
         evaluator=evaluator,
@@ -263,6 +271,17 @@ def keep_usual(run: Run, tell: Callable[[str], None]) -> tuple[list[Event], Usua
             del contents[name]
     events: list[Event] = [UsualRestored(0, contents)] if contents else []
     return events, UsualKeeper(path, run.engine.usual, tell)
+
+
+def restored(run: Run) -> list[Event]:
+    """Return what the engine is to be told of earlier runs of its account, by their ledger: what they left open."""
+    if run.ledger is None:
+        return []
+    intents = tuple(
+        OpenIntent(i.client_order_id, i.symbol_id, i.action, i.volume_cents, i.order_type, i.created_ns, i.position_id)
+        for i in run.ledger.open_intents()
+    )
+    return [IntentsRestored(0, intents)] if intents else []
 
 
 def open_ledger(run: Run) -> None:

@@ -14,7 +14,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
-from bot.assembly import Run, assemble, open_journal, open_ledger
+from bot.assembly import Run, assemble, open_journal, open_ledger, restored
 from bot.cli.summary import summarise
 from bot.config import Config
 from bot.config.secrets import ClientSecrets, Token
@@ -244,6 +244,7 @@ class WiredBot:
             keep_token=(lambda driver: self._keeper(driver, oauth)) if oauth is not None else None,
             watchers=[self.decisions.append, *watchers, *watch(self.run)],
             summarise=self._summarise,
+            first_inputs=restored(self.run),
         )
         self.client: Any = self.driver._client
         self.written: list[Written] = []

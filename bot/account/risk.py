@@ -85,6 +85,7 @@ class RiskView:
     pending_units: np.ndarray | None = None
     access_rights: str = "FULL_ACCESS"
     closings: tuple[str | None, ...] = ()  # why the market of a symbol is closed, in words; None where it is not
+    cause: str = ""  # why trading is not active, in words
     margin_factor: float = 1.0  # how many times more margin the broker asks for than its own rules say
 
     def used_margin(self, symbol_index: int = 0, change_units: float = 0.0, *, reduces: bool = False) -> float:
@@ -168,12 +169,7 @@ class RiskGate:
         limits, name = self._limits, spec.name
         quiet = float(view.quiet_s[s])
         if view.trading != "active":
-            why = (
-                ""
-                if view.access_rights == "FULL_ACCESS"
-                else f" (the broker has set the account to {view.access_rights})"
-            )
-            return Refused(name, "halted", None, None, f"trading is {view.trading}{why}: only reductions")
+            return Refused(name, "halted", None, None, f"trading is {view.trading}: {view.cause or 'only reductions'}")
         if spec.trading_mode != "ENABLED":
             return Refused(name, "schedule", None, None, f"trading mode is {spec.trading_mode}: only reductions")
         if target_cents < 0 and not spec.short_selling:

@@ -118,6 +118,8 @@ class Engine(ObservedEngine):
             case ev.CommandGiven():
                 if event.command == "stop":
                     self._stopping = True
+                else:
+                    self._bookkeeping.commanded(event)
             case ev.UsualRestored():
                 self._usual = event.contents
             case _:
@@ -170,6 +172,8 @@ class Engine(ObservedEngine):
         self._now_ns = now_ns
         ready = self._readiness.session_ready
         done = Actions(requests=self._orders.overdue(now_ns, ready=ready))
+        done.requests += self._guard.questions(now_ns, ready=ready)
+        done.notices += self._bookkeeping.take_notices()
         if self._evaluator is None:
             return done.decision(now_ns, NO_ROWS, self._orders.take(), self._readiness.changed(self._guard.trading, {}))
         evaluator = self._evaluator
@@ -197,6 +201,9 @@ class Engine(ObservedEngine):
         rows = decision_rows(evaluator.changed, evaluator.table, held, targets.rows, factors)
         changes = self._orders.take()
         self._fills.changed(changes)
+        if changes:
+            self._guard.limits.ended(changes, now_ns)
+            self._guard.limits.filled(self._fills.take_excess_bps(), now_ns)
         if not done.intended:  # an order is not to wait for what others have taught
             self._fills.look(evaluator, now_ns)
         state = self._readiness.changed(self._guard.trading, self._doubts(prices))
@@ -299,8 +306,7 @@ class Engine(ObservedEngine):
         self._sizer.set_margin_rates(self._guard.margin_rates(unit_usd, self._traded, self._specs))
         long_units, short_units = self._portfolio.sides_units()
         odd = bool((prices.odd & ((long_units > 0) | (short_units > 0))).any())
-        breach = self._guard.check(self._view(prices), self._valuation.equity, now_ns, odd=odd)
-        return [] if breach is None else [breach]
+        return self._guard.check(self._view(prices), self._valuation.equity, now_ns, odd=odd)
 
     # -- reporting ----------------------------------------------------------------------------------------------
 
@@ -313,6 +319,7 @@ class Engine(ObservedEngine):
             by_hand=[self._index[symbol_id] for symbol_id in sorted(hands_off)] if hands_off else [],
             unpriced=[p.position_id for p in self._portfolio.unpriced()],
             problem=self._sizer.strategy.problem,
+            causes=self._guard.states.causes,
             is_changed=self._board.is_changed,
         )
         self._board.is_changed = False

@@ -87,7 +87,7 @@ class ObservedEngine:
     @property
     def open_orders(self) -> list[OwnOrder]:
         """Our orders without a final state, oldest first: on their way, resting, or unknown."""
-        return self._orders.open_orders
+        return self._orders.look()
 
     @property
     def orders_last_minute(self) -> int:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from bot.account.risk import RiskLimits
+from bot.engine.limit_watch import WatchLimits
 from bot.execution.plan import OrderStyle
 from bot.market.evaluator import EvaluatorSettings
 from bot.sizing.leverage import LeverageLimits, Pace
@@ -32,6 +33,7 @@ class EngineSettings:
     pace: Pace
     leverage_limits: LeverageLimits
     risk_limits: RiskLimits
+    watch_limits: WatchLimits
     style: OrderStyle
     evaluator: EvaluatorSettings
     calendar: bool

@@ -93,6 +93,7 @@ class Steering:
                 self._stop_file.remove()
             except OSError as error:
                 return refused(f"the stop file {self._stop_file.path} is in the way: {error.strerror}; take it away")
+            self._tell([CommandGiven(self._now_ns(), "resume", "stop_file")])
         if command != "status":
             reason = _one_line(request.get("reason"))
             _log.info("{name}{command} by hand{why}", name=self._name, command=command, why=reason and f": {reason}")

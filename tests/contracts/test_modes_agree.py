@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from recordings import BOOK, recording
 from wired_bot import ACCOUNT, SECOND, START, WiredBot, bot_config, virtual_venue
 
 from bot.app import replay_journal
@@ -83,6 +84,21 @@ def test_a_dry_run_and_a_trading_run_decide_alike_until_the_first_fill(tmp_path:
     first_order = next(i for i, d in enumerate(dry.decisions) if d.intended)
     assert len(dry.decisions[first_order].intended) == 2
     assert dry.encoded[: first_order + 1] == live.encoded[: first_order + 1]
+
+
+@pytest.mark.parametrize("market", ["synthetic:calm", "synthetic:thin", "recorded"])
+def test_a_dry_run_and_a_trading_run_over_one_market_plan_the_same_orders(market: str, tmp_path: Path) -> None:
+    source = str(recording(BOOK)) if market == "recorded" else market
+    symbols = {"BTCUSD": {}} if market == "recorded" else {"EURUSD": {}, "USDJPY": {"direction": "short"}}
+    planned = []
+    for trade in (False, True):
+        bot = recorded(
+            tmp_path / str(trade), trade=trade, seconds=45, venue=virtual_venue(source), symbols=symbols, **LIQUIDITY
+        )
+        orders = [order for decision in bot.decisions for order in decision.intended]
+        planned.append([(o.symbol, o.action, o.side, o.volume_cents, o.order_type) for o in orders])
+    assert planned[0] == planned[1]
+    assert len(planned[0]) >= 8, "a run without orders proves nothing"
 
 
 def test_the_market_looks_the_same_in_a_dry_run_and_a_trading_run(tmp_path: Path) -> None:

@@ -142,9 +142,9 @@ def test_many_silent_clients_do_not_keep_the_next_one_out(served: Served) -> Non
 
 
 def test_a_client_that_leaves_before_its_answer_harms_nothing(served: Served) -> None:
-    for _ in range(20):
+    for _ in range(MOST_CLIENTS):
         served.client().send(b'{"command": "halt"}\n').socket.close()
-    served.turned.until(lambda: len(served.requests) == 20)
+    served.turned.until(lambda: len(served.requests) == MOST_CLIENTS)
     served.turned.until(lambda: not served.port._factory.clients)
     assert served.client().send(b'{"command": "status"}\n').reply()["ok"]
 
