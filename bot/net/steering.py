@@ -127,18 +127,26 @@ class Steering:
 
 
 def steered(
-    reactor: Any, config: Config, session: Session, engine: Engine, driver: Driver, journal_folder: Path | None
+    reactor: Any,
+    config: Config,
+    session: Session,
+    engine: Engine,
+    driver: Driver,
+    journal_folder: Path | None,
+    *,
+    wall_ns: Callable[[], int] = time.time_ns,
 ) -> Steering:
-    """Return the steering of a run, not yet started. Args: `journal_folder`, if there is one, is watched for space."""
+    """Return the steering of a run, not yet started.
+
+    Args: `journal_folder`, if there is one, is watched for space; `wall_ns` is the machine's clock, ns since the epoch.
+    """
     directory = state_directory(config)
     folders = [folder for folder in (directory, journal_folder) if folder is not None]
     return Steering(
         reactor,
         ControlPlace(directory, names_to_serve(config.account.id, config.mode)),
         StopFile(directory.absolute()),
-        HostWatch(
-            round(config.risk.min_disk_free_mb * 1_000_000), driver.now_ns, time.time_ns, lambda: free_bytes(folders)
-        ),
+        HostWatch(round(config.risk.min_disk_free_mb * 1_000_000), driver.now_ns, wall_ns, lambda: free_bytes(folders)),
         tell=driver.tell,
         status=lambda: status(config, session, engine, driver.figures, driver.now_ns()),
         now_ns=driver.now_ns,
