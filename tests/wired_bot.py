@@ -100,6 +100,7 @@ class WiredClient:
         self._failed_in_a_row = 0
         self._up_since_s = self._not_before_s = 0.0
         self._is_running = False
+        self._closing: Deferred[None] | None = None
 
     def start(self) -> None:
         self.calls.append("start")
@@ -123,7 +124,8 @@ class WiredClient:
         self.calls.append("stop")
         self._is_running = False
         if self.never_closes:
-            return Deferred()
+            self._closing = Deferred()  # until it is dropped
+            return self._closing
         self._lose("stopped")
         return succeed(None)
 
@@ -178,6 +180,9 @@ class WiredClient:
             reason, self._drop_reason = self._drop_reason or reason, None
             self._listener.link_down(reason)
             self._try_again()
+        if self._closing is not None:
+            closing, self._closing = self._closing, None
+            closing.callback(None)
 
     def _try_again(self) -> None:
         wait_s = max(0.0, self._not_before_s - self._clock.seconds())
