@@ -8,11 +8,12 @@ def in_words(state: dict[str, Any]) -> str:
     """Return a status, as `bot.net.status` makes it, for a person."""
     currency = state["deposit_currency"] or ""
     level = "unknown" if state["margin_level"] is None else f"{state['margin_level']:.2f}"
+    level = "none (no margin is used)" if state["used_margin"] == 0 else level
     lines = [
         f"account    {state['account_id']} ({state['environment']}, {state['mode']}), strategy {state['strategy']}, "
         f"run {state['run_id']}, process {state['process_id']}",
         f"equity     {_money(state['equity'])} {currency}, balance {_money(state['balance'])} {currency}, used margin "
-        f"{_money(state['used_margin'])} {currency}, margin level {'none used' if not state['used_margin'] else level}",
+        f"{_money(state['used_margin'])} {currency}, margin level {level}",
         *trading_lines(state),
         _connection(state),
     ]
@@ -31,7 +32,7 @@ def in_words(state: dict[str, Any]) -> str:
 
 def trading_lines(state: dict[str, Any]) -> Iterator[str]:
     """Yield the trading state, and each cause of it with the time since when it stands."""
-    yield f"trading    {state['trading']}"
+    yield f"trading    {state['trading']}{', and the run is ending' if state['stopping'] else ''}"
     for cause in state["causes"]:
         until = "" if cause["until"] is None else f", until {_clock(cause['until'])}"
         flattens = ", closes what is ours" if cause["flattens"] else ""

@@ -80,6 +80,11 @@ class ObservedEngine:
         return self._guard.states.causes
 
     @property
+    def is_stopping(self) -> bool:
+        """Whether the run is to end."""
+        return self._stopping
+
+    @property
     def is_halted_by_limit(self) -> bool:
         """Whether a limit of the config, not a person, has halted trading."""
         return self._guard.states.is_halted_by_limit

@@ -39,6 +39,7 @@ def status(config: Config, session: Session, engine: Engine, figures: RunFigures
         "used_margin": _known(margin),
         "margin_level": _known(equity / margin) if margin > 0 else None,
         "trading": engine.trading,
+        "stopping": engine.is_stopping,
         "causes": [
             {
                 "code": cause.code,

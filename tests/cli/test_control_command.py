@@ -40,7 +40,8 @@ def state(**changes: Any) -> dict[str, Any]:
         "type": "status", "time": "2026-11-27T05:34:28.799Z", "account_id": ACCOUNT, "account_type": None,
         "deposit_currency": None, "environment": "simulator", "mode": "trade", "strategy": "constant", "run_id": "run1",
         "process_id": 1, "equity": None, "balance": None, "used_margin": None, "margin_level": None,
-        "trading": "active", "causes": [], "ready": True, "reasons": [], "texts": [], "hands_off": [], "positions": [],
+        "trading": "active", "stopping": False, "causes": [], "ready": True, "reasons": [], "texts": [],
+        "hands_off": [], "positions": [],
         "orders": [], "leverage": [], "connected": True, "connected_s": 7.1, "connections": 1, "last_error": None,
         "orders_last_minute": 0, "max_orders_per_minute": 30, "stop_file": None,
     } | changes  # fmt: skip
@@ -121,7 +122,8 @@ def test_status_in_words_says_unknown_where_nothing_is_known(bot: FakeBot, termi
     bot.replies = [{"ok": True, "status": state(**known)}]
     assert terminal.microlev("status", terminal.config()) == 0
     for words in (
-        "equity     unknown", "trading    halted", "by_hand: halted by hand (halted since 2026-11-27 05:34:28.799 UTC)",
+        "equity     unknown", "margin level unknown",
+        "trading    halted", "by_hand: halted by hand (halted since 2026-11-27 05:34:28.799 UTC)",
         "until 2026-11-27 22:00:00.000 UTC, closes what is ours", "300001 EURUSD buy 0.2 lots at 1.1, ours",
         "unlisted symbol buy 20000 units at 1.1, not ours", "run1-3 EURUSD close 20000 units, on its way, unknown",
         "at 1.0999, resting, accepted", "connection lost: cut", "/x/stop is there", "hands off  USDJPY",

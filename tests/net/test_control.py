@@ -1,5 +1,6 @@
 """The control socket over real Unix sockets: who is heard, what is answered, and that no client can do harm."""
 
+import contextlib
 import os
 import socket
 import stat
@@ -237,6 +238,26 @@ def test_a_socket_of_a_program_without_our_lock_is_not_replaced_either(turned: H
         one.port.stop()
         with socket.socket(socket.AF_UNIX) as caller:
             caller.connect(str(tmp_path / NAMES[0]))  # still theirs
+
+
+def test_a_socket_whose_server_is_too_busy_to_answer_is_not_replaced(
+    turned: HandTurned, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(control_place, "_PROBE_S", 0.01)
+    with socket.socket(socket.AF_UNIX) as busy:
+        busy.bind(str(tmp_path / NAMES[0]))
+        busy.listen(0)
+        waiting = [socket.socket(socket.AF_UNIX) for _ in range(4)]
+        for each in waiting:
+            each.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                each.connect(str(tmp_path / NAMES[0]))
+        one = Served(turned, tmp_path)
+        one.port.start()
+        assert (tmp_path / NAMES[0]).exists() and (tmp_path / NAMES[1]).is_socket()
+        one.port.stop()
+        for each in waiting:
+            each.close()
 
 
 def test_what_is_no_socket_is_left_alone(turned: HandTurned, tmp_path: Path) -> None:

@@ -44,6 +44,15 @@ def test_space_is_news_when_it_passes_a_power_of_two_or_becomes_unknown() -> Non
     assert news is not None and news.disk_free_bytes is None
 
 
+def test_passing_the_limit_is_news_between_two_powers_of_two_as_well() -> None:
+    machine = Machine(free=LIMIT + 1)
+    machine.look()
+    for free in (LIMIT - 1, LIMIT + 1):
+        machine.free = free
+        news = machine.look()
+        assert news is not None and news.disk_free_bytes == free
+
+
 @given(st.lists(st.integers(0, 4 * LIMIT), max_size=40))
 def test_the_newest_word_of_space_is_always_on_the_right_side_of_the_limit(readings: list[int]) -> None:
     machine, told = Machine(), 10 * LIMIT
