@@ -16,9 +16,9 @@ from bot.net.steering import COMMANDS
 SECRETS = ("the-client-id", "the-client-secret", "the-access-token", "the-refresh-token")
 KEYS = {
     "type", "time", "account_id", "account_type", "deposit_currency", "environment", "mode", "strategy", "run_id",
-    "process_id", "equity", "balance", "used_margin", "margin_level", "trading", "stopping", "causes", "ready", "reasons",
-    "texts", "hands_off", "positions", "orders", "leverage", "connected", "connected_s", "connections", "last_error",
-    "orders_last_minute", "max_orders_per_minute", "stop_file",
+    "process_id", "equity", "balance", "used_margin", "margin_level", "trading", "stopping", "causes", "ready",
+    "reasons", "texts", "hands_off", "positions", "orders", "leverage", "connected", "connected_s", "connections",
+    "last_error", "orders_last_minute", "max_orders_per_minute", "stop_file",
 }  # fmt: skip
 
 
