@@ -3,7 +3,6 @@
 Nothing here starts anything; `app.py` does.
 """
 
-import os
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -20,6 +19,8 @@ from bot.account.risk import RiskLimits
 from bot.config import Config, ConfigError
 from bot.config.model import LeverageWindow
 from bot.config.secrets import ClientSecrets, Token
+from bot.config.state_folder import state_directory as state_directory
+from bot.config.state_folder import user_state_folder as user_state_folder
 from bot.ctrader.pipeline import Pipeline
 from bot.ctrader.redact import MARKER
 from bot.ctrader.session import Session, SessionPlan
@@ -258,20 +259,6 @@ def open_journal(run: Run, directory: Path, client: ClientSecrets, token: Token)
         )
     except (OSError, JournalError) as error:
         raise ConfigError(f"{directory}: the journal cannot be written: {error}") from None
-
-
-def state_directory(config: Config) -> Path:
-    """Return where the run keeps its state: the config's folder, or one per account in the user's state folder."""
-    if config.state.directory is not None:
-        return config.state.directory
-    account = config.account.id if config.account.id is not None else "first-account"
-    return user_state_folder() / f"{config.venue.environment}-{account}"
-
-
-def user_state_folder() -> Path:
-    """Return the user's folder for state: XDG_STATE_HOME, LOCALAPPDATA on Windows, or ~/.local/state."""
-    root = os.environ.get("XDG_STATE_HOME") or os.environ.get("LOCALAPPDATA")
-    return (Path(root) if root else Path.home() / ".local" / "state") / "microlev"
 
 
 def keep_usual(run: Run, tell: Callable[[str], None]) -> tuple[list[Event], UsualKeeper | None]:

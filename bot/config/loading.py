@@ -60,6 +60,22 @@ def load_preset(path: Path, environ: Mapping[str, str]) -> Config:
     return _checked(tree, source)
 
 
+def load_place(path: Path, environ: Mapping[str, str]) -> Config:
+    """Return what a YAML file says of where a bot runs, venue, account and state: enough to find a running one.
+
+    The other sections are left out unread, and their variables may be unset: neither the secrets nor a mistake made in
+    the file since the start are to keep anybody from stopping a bot. The configuration is one in dry run.
+    Raises: ConfigError, as `load_config`.
+    """
+    text = read_yaml_text(path, "config")
+    unread = [section for section in Config.model_fields if section not in ("venue", "account", "state")]
+    tree, source = read_tree(text, str(path), environ, may_be_unset=[(section,) for section in unread])
+    for section in unread:
+        tree.pop(section, None)
+    tree["symbols"] = {"EURUSD": {}}
+    return _checked(tree, source)
+
+
 def _checked(tree: dict[str, Any], source: ConfigSource, *, needs_account: bool = True) -> Config:
     try:
         config = Config.model_validate(tree)

@@ -47,6 +47,7 @@ class LimitWatch:
         self._states = states
         self._refused: deque[bool] = deque(maxlen=ORDERS_JUDGED)
         self._excess_bps: deque[float] = deque(maxlen=FILLS_JUDGED)
+        self._clock_step_s = self._accepted_step_s = 0.0  # the newest, and the one that a person has seen and gone on
 
     # -- a person's word ----------------------------------------------------------------------------------------
 
@@ -55,6 +56,8 @@ class LimitWatch:
         if event.command == "resume":
             for code in _ENDED_BY_HAND if event.cause == "by_hand" else (event.cause,):
                 self._states.release(code)
+            if event.cause == "by_hand":
+                self._accepted_step_s = self._clock_step_s
             self._refused.clear()
             self._excess_bps.clear()
             return
@@ -120,7 +123,8 @@ class LimitWatch:
 
     def host(self, event: HostChecked) -> None:
         """Take what the machine says of its disk and its clock."""
-        step, limit = event.clock_step_s, self._limits.max_clock_step_s
+        self._clock_step_s = event.clock_step_s
+        step, limit = event.clock_step_s - self._accepted_step_s, self._limits.max_clock_step_s
         if abs(step) > limit:
             text = (
                 f"this machine's clock was set {'forward' if step > 0 else 'back'} by {abs(step):.1f} s during the "

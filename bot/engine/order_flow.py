@@ -59,6 +59,7 @@ class OrderFlow:
         self._timeout_ns = round(order_timeout_s * _SECOND)
         self._settle_ns = round(settle_s * _SECOND)
         self._in_flight = OrdersInFlight()
+        self.look = self._in_flight.all  # to look at: our orders without a final state, oldest first
         self.resting = RestingFlow(self._in_flight, hours, self._move, self._note)
         self._sent: dict[str, _Sent] = {}
         self._changes: list[OrderChange] = []

@@ -1,5 +1,5 @@
-"""The inputs that do not come from the wire, as JSON for the journal and back: commands, paper fills, token
-steps, blocks that another account on the connection was told of, what earlier runs have learnt.
+"""The inputs that do not come from the wire, as JSON for the journal and back: commands, the machine's own state, paper
+fills, token steps, blocks that another account on the connection was told of, what earlier runs have learnt.
 
 Of a token only its end is kept: a marker stands for the rest, and nothing that is decided depends on it.
 """
@@ -19,6 +19,7 @@ from bot.engine.events import (
     Event,
     ExecutionReported,
     GuardRestored,
+    HostChecked,
     IntentsRestored,
     OpenIntent,
     RequestRefused,
@@ -51,7 +52,9 @@ def _plain(event: Event | TokenStep | KindHeld) -> dict[str, Any]:
     if isinstance(event, KindHeld):
         return {"held": event.payload_type, "ns": event.recv_ns, "until_ns": event.until_ns}
     if isinstance(event, CommandGiven):
-        return {"command": event.command, "ns": event.recv_ns}
+        return {"command": event.command, "ns": event.recv_ns, "cause": event.cause, "text": event.text}
+    if isinstance(event, HostChecked):
+        return {"disk_free_bytes": event.disk_free_bytes, "ns": event.recv_ns, "clock_step_s": event.clock_step_s}
     if isinstance(event, UsualRestored):
         return {"usual": event.contents, "ns": event.recv_ns}
     if isinstance(event, GuardRestored):
@@ -101,7 +104,9 @@ def _event(plain: dict[str, Any]) -> Event | TokenStep | KindHeld:
     if "intents" in plain:
         return IntentsRestored(plain["ns"], tuple(OpenIntent(**i) for i in plain["intents"]), plain["since_ns"])
     if "command" in plain:
-        return CommandGiven(plain["ns"], plain["command"])
+        return CommandGiven(plain["ns"], plain["command"], plain.get("cause", "by_hand"), plain.get("text", ""))
+    if "disk_free_bytes" in plain:
+        return HostChecked(plain["ns"], plain["disk_free_bytes"], plain["clock_step_s"])
     if "paper_refused" in plain:
         return RequestRefused(plain["ns"], plain["client_order_id"], plain["paper_refused"], paper=True)
     deal = None

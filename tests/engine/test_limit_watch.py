@@ -228,6 +228,18 @@ def test_a_full_disk_and_a_stepped_clock_let_nothing_grow() -> None:
     assert causes(desk) == []
 
 
+def test_a_step_that_a_person_has_gone_on_from_is_no_news_and_another_one_is() -> None:
+    desk = Desk()
+    desk.begin()
+    desk.hear(HostChecked(desk.now_ns, 10**12, -5.1))
+    assert causes(desk) == ["clock_step"]
+    command(desk, "resume")
+    desk.hear(HostChecked(desk.now_ns, 10**11, -5.1))  # it is the disk that was news
+    assert causes(desk) == []
+    desk.hear(HostChecked(desk.now_ns, 10**11, -10.2))
+    assert causes(desk) == ["clock_step"]
+
+
 def test_transfers_are_told() -> None:
     desk = holding()
     desk.pay("500", 2)
