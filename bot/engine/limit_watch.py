@@ -139,5 +139,5 @@ class LimitWatch:
             )
             if self._states.find("disk_full") is None:
                 self._states.hold(Cause("disk_full", "reducing", text, event.recv_ns, by_limit=True))
-        else:
+        elif free is not None:  # what is unknown is no room
             self._states.release("disk_full")

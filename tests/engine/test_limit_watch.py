@@ -220,6 +220,8 @@ def test_a_full_disk_and_a_stepped_clock_let_nothing_grow() -> None:
     desk.begin()
     desk.hear(HostChecked(desk.now_ns, 49_000_000, 0.0))
     assert causes(desk) == ["disk_full"] and "49 MB" in desk.engine._guard.states.text
+    desk.hear(HostChecked(desk.now_ns, None, 0.0))
+    assert causes(desk) == ["disk_full"], "what is unknown is no room"
     desk.hear(HostChecked(desk.now_ns, 51_000_000, -5.1))
     assert causes(desk) == ["clock_step"] and "back by 5.1 s" in desk.engine._guard.states.text
     desk.hear(HostChecked(desk.now_ns, None, 0.0))
