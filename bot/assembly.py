@@ -111,7 +111,12 @@ def engine_settings(config: Config, run_id: str) -> EngineSettings:
             max_orders_per_minute=risk.max_orders_per_minute,
             stale_quote_s=risk.stale_quote_s,
         ),
-        style=OrderStyle(execution.order_type, execution.max_slippage_bps, config.account.label),
+        style=OrderStyle(
+            execution.order_type,
+            execution.max_slippage_bps,
+            config.account.label,
+            is_sliced=execution.slicing == "almgren-chriss",
+        ),
         evaluator=evaluator,
         calendar=sizing.calendar,
         label=config.account.label,

@@ -126,6 +126,7 @@ class Engine(ObservedEngine):
     def _session_changed(self, event: ev.ReadinessChanged) -> None:
         self._readiness.session = event.reasons
         self._guard.changed()
+        self._maker.programmes.forget_all()
         if {"disconnected", "account_disconnected"} & set(event.reasons):
             # What was written and not answered may have been executed: unknown, until the venue says otherwise.
             self._orders.connection_lost()
@@ -135,6 +136,7 @@ class Engine(ObservedEngine):
     def _symbols_loaded(self, event: ev.SymbolsLoaded) -> None:
         before, old = self._index, self._evaluator
         self._specs, self._traded = event.symbols, event.traded_count
+        self._maker.programmes.forget_all()
         self._index = {spec.symbol_id: i for i, spec in enumerate(event.symbols)}
         self._bookkeeping.symbols_loaded(event, self._index)
         self._hours.load(event.symbols)

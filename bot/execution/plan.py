@@ -17,11 +17,12 @@ Action = Literal["open", "increase", "reduce", "close"]
 
 @dataclass(frozen=True, slots=True)
 class OrderStyle:
-    """How orders are sent. Units: `max_slippage_bps` bps of the price, for market-range orders."""
+    """How orders are sent, in slices or not. Units: `max_slippage_bps` bps of the price, for market-range orders."""
 
     order_type: str  # market | market_range
     max_slippage_bps: float
     label: str
+    is_sliced: bool = False
 
 
 @dataclass(frozen=True, slots=True)
