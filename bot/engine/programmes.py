@@ -4,8 +4,8 @@ How it works: an approved change that nothing hurries is sent as the first slice
 `bot.execution.slicing`); what remains is planned anew, on the market of then, when the next is due. Where a figure is
 not known, or slices gain nothing, it is one order.
 
-Invariants: a slice lies between what is held and what the gate approved; all programmes together use at most half of
-the orders that a minute may have; whoever is in doubt forgets the programme, and the next order is made of what is true.
+Invariants: a slice lies between what is held and what the gate approved; all programmes together plan to use at most
+half of the orders that a minute may have; in doubt a programme is forgotten, and the next order is made of the truth.
 """
 
 import math

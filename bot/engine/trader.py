@@ -15,6 +15,7 @@ from bot.engine.market_hours import MarketHours
 from bot.engine.order_maker import OrderMaker
 from bot.engine.prices import Prices
 from bot.engine.sizer import Sizer
+from bot.execution.requests import PlaceOrder, Request
 from bot.market.evaluator import Evaluator
 from bot.market.symbols import SymbolSpec
 from bot.sizing.leverage import Targets
@@ -108,7 +109,8 @@ class Trader:
             self._guard.order_sent(now_ns)
             self._fills.sent(order, request, s, spec.digits, _decision_mid(evaluator, s), now_ns)
             if grows:
-                self._sizer.note_growth(s, now_ns)
+                sliced = abs(order_leverage(request, prices, s, equity)) if s in programmes.running else None
+                self._sizer.note_growth(s, now_ns, sliced)
             seen = None  # what is on its way counts from here on
 
     def _wanted(
@@ -133,6 +135,13 @@ class Trader:
             return [(s, mark) for s, mark in enumerate(self._marks.tolist()) if mark] if any_apart else ()
         marks = enumerate(self._marks.tolist())
         return [(s, mark) for s, mark in marks if mark or (programmes.is_due(s, now_ns) and not prices.odd[s])]
+
+
+def order_leverage(request: Request, prices: Prices, s: int, equity: float) -> float:
+    """Return the leverage that an order adds if all of it fills, signed; NaN where equity is not positive."""
+    if not (isinstance(request, PlaceOrder) and equity > 0):
+        return math.nan
+    return request.volume_cents * float(prices.unit_notional[s]) / (100 * equity)
 
 
 def _decision_mid(evaluator: Evaluator, s: int) -> float:
