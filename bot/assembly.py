@@ -27,6 +27,7 @@ from bot.engine.events import Event, UsualRestored
 from bot.engine.settings import EngineSettings, SymbolChoice
 from bot.execution.paper import PaperVenue
 from bot.execution.plan import OrderStyle
+from bot.execution.protection import Protection
 from bot.journal.format import JournalError
 from bot.journal.ledger import Ledger, LedgerError
 from bot.journal.usual_file import UsualKeeper, path_to_read, read_usual, usual_path
@@ -116,6 +117,7 @@ def engine_settings(config: Config, run_id: str) -> EngineSettings:
             execution.max_slippage_bps,
             config.account.label,
             is_sliced=execution.slicing == "almgren-chriss",
+            protection=Protection(execution.stop_loss_bps, execution.take_profit_bps),
         ),
         evaluator=evaluator,
         calendar=sizing.calendar,

@@ -31,6 +31,7 @@ from bot.engine.observed import ObservedEngine
 from bot.engine.order_flow import OrderFlow
 from bot.engine.order_maker import OrderMaker
 from bot.engine.prices import PriceBoard, Prices
+from bot.engine.protector import Protector
 from bot.engine.quoter import CLOSING, ENDING, Quoter
 from bot.engine.readiness import Readiness
 from bot.engine.rows import NO_ROWS, decision_rows
@@ -63,6 +64,7 @@ class Engine(ObservedEngine):
         self._trader = Trader(self._portfolio, self._maker, self._guard, self._hours, self._fills, self._sizer)
         parts = (self._portfolio, self._orders, self._maker, self._guard, self._hours)
         self._quoter = Quoter(settings, *parts, self._bookkeeping.hands_off)
+        self._protector = Protector(settings, *parts, self._bookkeeping.hands_off)
         self._readiness = Readiness()
         self._stopping = False
         self._specs: tuple[SymbolSpec, ...] = ()
@@ -89,7 +91,7 @@ class Engine(ObservedEngine):
     @property
     def is_settled(self) -> bool:
         """Whether nothing is on its way, and nothing of ours is left to close if it should be."""
-        if self._orders.resting.is_waiting(keeping=self._settings.keep_on_stop):
+        if self._orders.resting.is_waiting(keeping=self._settings.keep_on_stop) or self._orders.protections.any():
             return False
         traded = self._specs[: self._traded]
         return not (self._is_closing and any(self._portfolio.own_positions(spec.symbol_id) for spec in traded))
@@ -102,10 +104,12 @@ class Engine(ObservedEngine):
 
     def receive(self, event: ev.Event) -> None:
         """Take in one event. Nothing is decided until `decide`."""
+        if isinstance(event, ev.MarketDataChanged):
+            if self._evaluator is not None:
+                self._evaluator.apply(event.rows, event.recv_ns)
+            return
+        self._protector.changed()
         match event:
-            case ev.MarketDataChanged():
-                if self._evaluator is not None:
-                    self._evaluator.apply(event.rows, event.recv_ns)
             case ev.ExecutionReported():
                 self._fills.executed(event)
                 self._bookkeeping.executed(event)
@@ -195,6 +199,8 @@ class Engine(ObservedEngine):
                 self._specs[: self._traded], prices, evaluator, held[: self._traded], factors, targets,
                 self._valuation.equity, now_ns, done, closing=closing, view=lambda: self._view(prices),
             )  # fmt: skip
+        if ready and not closing and self._protector.is_due(now_ns):
+            self._protector.look(self._specs[: self._traded], prices, held, now_ns, done)
         done.requests += self._feed_watch.requests(prices, self._specs, self._traded, now_ns, ready=ready)
         rows = decision_rows(evaluator.changed, evaluator.table, held, targets.rows, factors)
         changes = self._orders.take()
@@ -307,7 +313,8 @@ class Engine(ObservedEngine):
     # -- reporting ----------------------------------------------------------------------------------------------
 
     def _doubts(self, prices: Prices) -> Doubts:
-        hands_off = self._bookkeeping.hands_off
+        exits = self._bookkeeping.hands_off & self._bookkeeping.protected_exits
+        hands_off = self._bookkeeping.hands_off - exits if exits else self._bookkeeping.hands_off
         doubts = self._standing.doubts(
             prices,
             closings=self._hours.closings,
@@ -316,6 +323,8 @@ class Engine(ObservedEngine):
             unpriced=[p.position_id for p in self._portfolio.unpriced()],
             problem=self._sizer.strategy.problem,
             is_changed=self._board.is_changed,
+            exits=[self._index[symbol_id] for symbol_id in sorted(exits)],
+            more=self._protector.problems,
         )
         self._board.is_changed = False
         return doubts
