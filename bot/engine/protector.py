@@ -23,7 +23,7 @@ from bot.engine.order_flow import OrderFlow
 from bot.engine.order_maker import OrderMaker, known
 from bot.engine.prices import Prices
 from bot.engine.settings import EngineSettings
-from bot.execution.protection import Legs, is_in_place, is_widened, legs_to_send, reachable
+from bot.execution.protection import Legs, is_widened, legs_of_ours, legs_to_send, reachable
 from bot.execution.requests import ProtectPosition
 from bot.market.symbols import SymbolSpec
 
@@ -100,9 +100,10 @@ class Protector:
         problems: Doubts,
     ) -> None:
         position_id, flow = position.position_id, self._orders.protections
-        if is_in_place(self._protection, spec, position):
-            self._ours[position_id] = position.stop_loss, position.take_profit
-        legs = legs_to_send(self._protection, spec, position, self._ours.get(position_id))
+        ours = self._ours[position_id] = legs_of_ours(
+            self._protection, spec, position, self._ours.get(position_id)
+        )  # fmt: skip
+        legs = legs_to_send(self._protection, spec, position, ours)
         if legs is None:
             return
         self._due_ns = now_ns + _LOOK_NS
@@ -117,7 +118,7 @@ class Protector:
         market = float(prices.bid[s] if side > 0 else prices.ask[s])
         now = position.stop_loss, position.take_profit
         sendable = reachable(legs, now, side, market, spec)
-        if sendable != legs:
+        if any(leg is not None and taken is None for leg, taken in zip(legs, sendable, strict=True)):
             problems[f"unprotected:{spec.name}"] = (
                 f"the market ({market:.{spec.digits}f}) is at or beyond where the protection of position {position_id} "
                 f"in {spec.name} belongs: close it by hand if it should not wait for the price to come back"
@@ -154,7 +155,6 @@ class Protector:
             margin_after=None,
             margin_level_after=None,
         )
-        self._ours[position.position_id] = legs
         self._orders.protections.sent(order, request, s, now_ns)
         self._guard.order_sent(now_ns)
         done.intended.append(order)

@@ -114,25 +114,43 @@ def _leg(
     return wanted if is_ours and abs(now - wanted) > slack else now
 
 
-def is_in_place(protection: Protection, spec: SymbolSpec, position: Position) -> bool:
-    """Return whether the legs lie where we would place them: then they count as ours."""
+def legs_of_ours(protection: Protection, spec: SymbolSpec, position: Position, ours: Legs | None) -> Legs:
+    """Return which legs count as placed by us from now on: those that lie where we would place them, and `ours`.
+
+    Missing: None for a leg that is somebody else's, or not there.
+    """
     away = distances(protection, spec, position.price)
-    pairs = zip((position.stop_loss, position.take_profit), wanted_legs(protection, spec, position), away, strict=True)
-    return all(
-        w is None or (n is not None and abs(n - w) <= max(spec.point, _TOLERANCE * (d or 0))) for n, w, d in pairs
-    )
+    now, wanted = (position.stop_loss, position.take_profit), wanted_legs(protection, spec, position)
+    before = ours or (None, None)
+    found = [
+        n if n is not None and w is not None and abs(n - w) <= max(spec.point, _TOLERANCE * (d or 0.0)) else known
+        for n, w, d, known in zip(now, wanted, away, before, strict=True)
+    ]
+    return found[0], found[1]
 
 
 def reachable(legs: Legs, now: Legs, side: int, market: float, spec: SymbolSpec) -> Legs:
-    """Return the legs that the venue can take: one that the market has passed stays as it is.
+    """Return the legs that the venue can take now.
 
-    Args: `side` +1 for a long position; `market` the price it would be closed at: the bid of a long.
+    One that the market has passed stays as it is. Where there is none yet, one that is nearer to the market than the
+    broker allows is placed at the least distance.
+
+    Args: `side` +1 for a long position; `market` the price it would be closed at, the bid of a long; NaN takes none.
     """
-    least_stop = spec.least_distance(spec.stop_distance, market)
-    least_profit = spec.least_distance(spec.profit_distance, market)
-    stop, profit = legs
-    if stop is not None and not side * (market - stop) > least_stop:
-        stop = now[0]
-    if profit is not None and not side * (profit - market) > least_profit:
-        profit = now[1]
-    return stop, profit
+    stop = _takeable(legs[0], now[0], -side, market, spec.least_distance(spec.stop_distance, market), spec)
+    return stop, _takeable(legs[1], now[1], side, market, spec.least_distance(spec.profit_distance, market), spec)
+
+
+def _takeable(
+    leg: float | None, now: float | None, way: int, market: float, least: float, spec: SymbolSpec
+) -> float | None:
+    """Return one leg. Args: `way` +1 for one that lies above the market, -1 for one below."""
+    if leg is None or leg == now:
+        return now
+    away = way * (leg - market)
+    if away >= max(least - spec.point / 1e3, spec.point / 2):
+        return leg
+    if not away > 0 or now is not None:
+        return now
+    steps = math.ceil(way * (market + way * least) / spec.point - 1e-3)
+    return spec.round_price(way * steps * spec.point)
