@@ -1,4 +1,4 @@
-"""Protection of our positions: with the order, after its entry has moved, after a restart; refused, unknown, reached."""
+"""Protection of our positions: with an order, after the entry moved, after a restart; refused, unknown, reached."""
 
 from dataclasses import replace
 from decimal import Decimal
@@ -198,7 +198,7 @@ def test_a_distance_that_the_broker_does_not_allow_is_widened_and_said() -> None
     )  # fmt: skip
     desk.quote()
     desk.hear(ev.ReadinessChanged(desk.now_ns, ()))
-    assert amendments(desk)[0].stop_loss == 1.08998, "a thousand points and one below the bid"
+    assert amendments(desk)[0].stop_loss == 1.08999, "a thousand points below the bid"
     assert "protection_distance:EURUSD" in desk.reasons()
 
 
