@@ -313,8 +313,9 @@ class Engine(ObservedEngine):
     # -- reporting ----------------------------------------------------------------------------------------------
 
     def _doubts(self, prices: Prices) -> Doubts:
-        exits = self._bookkeeping.hands_off & self._bookkeeping.protected_exits
-        hands_off = self._bookkeeping.hands_off - exits if exits else self._bookkeeping.hands_off
+        hands_off, exits = self._bookkeeping.hands_off, self._bookkeeping.protected_exits
+        if exits:
+            hands_off, exits = hands_off - exits, hands_off & exits
         doubts = self._standing.doubts(
             prices,
             closings=self._hours.closings,
@@ -323,7 +324,7 @@ class Engine(ObservedEngine):
             unpriced=[p.position_id for p in self._portfolio.unpriced()],
             problem=self._sizer.strategy.problem,
             is_changed=self._board.is_changed,
-            exits=[self._index[symbol_id] for symbol_id in sorted(exits)],
+            exits=[self._index[symbol_id] for symbol_id in sorted(exits)] if exits else [],
             more=self._protector.problems,
         )
         self._board.is_changed = False
