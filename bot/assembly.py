@@ -31,6 +31,7 @@ from bot.engine.limit_watch import WatchLimits
 from bot.engine.settings import EngineSettings, SymbolChoice
 from bot.execution.paper import PaperVenue
 from bot.execution.plan import OrderStyle
+from bot.execution.protection import Protection
 from bot.journal.format import JournalError
 from bot.journal.ledger import Ledger, LedgerError
 from bot.journal.usual_file import UsualKeeper, path_to_read, read_usual, usual_path
@@ -125,7 +126,13 @@ def engine_settings(config: Config, run_id: str) -> EngineSettings:
             min_disk_free_mb=risk.min_disk_free_mb,
             min_margin_level_frac=risk.min_margin_level_frac,
         ),
-        style=OrderStyle(execution.order_type, execution.max_slippage_bps, config.account.label),
+        style=OrderStyle(
+            execution.order_type,
+            execution.max_slippage_bps,
+            config.account.label,
+            is_sliced=execution.slicing == "almgren-chriss",
+            protection=Protection(execution.stop_loss_bps, execution.take_profit_bps),
+        ),
         evaluator=evaluator,
         calendar=sizing.calendar,
         label=config.account.label,

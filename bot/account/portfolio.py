@@ -54,6 +54,7 @@ class Portfolio:
         self._paper_deals: dict[int, list[Deal]] = {}  # what a dry run did to real positions, in that order
         self._paper: dict[int, Position] = {}
         self._paper_profit = Decimal(0)
+        self._paper_legs: dict[int, tuple[float | None, float | None]] = {}  # protection that a dry run has placed
         self._seen_deals: set[tuple[bool, int]] = set()
         self._index: dict[int, int] = {}
         self._balance: Decimal | None = None
@@ -129,6 +130,9 @@ class Portfolio:
                         commission=snapshot.commission,
                         used_margin=snapshot.used_margin,
                         margin_rate=snapshot.margin_rate,
+                        stop_loss=snapshot.stop_loss,
+                        take_profit=snapshot.take_profit,
+                        is_trailing=snapshot.is_trailing,
                     )
                 self._venue[deal.position_id] = moved
             if deal.balance is not None:
@@ -173,6 +177,11 @@ class Portfolio:
             self._venue[snapshot.position_id] = snapshot
         else:
             return
+        self._refresh()
+
+    def protect_on_paper(self, position_id: int, stop_loss: float | None, take_profit: float | None) -> None:
+        """Take the protection that the paper venue keeps for a position. Units: prices."""
+        self._paper_legs[position_id] = (stop_loss, take_profit)
         self._refresh()
 
     def state_margin(self, position_id: int, used_margin: Decimal) -> None:
@@ -270,6 +279,9 @@ class Portfolio:
                     break
                 merged[pid] = moved
         merged.update(self._paper)
+        self._paper_legs = {pid: legs for pid, legs in self._paper_legs.items() if pid in merged}
+        for pid, (stop_loss, take_profit) in self._paper_legs.items():
+            merged[pid] = replace(merged[pid], stop_loss=stop_loss, take_profit=take_profit, is_trailing=False)
         self._positions = merged
         self._rebuild_sums()
 
@@ -361,5 +373,6 @@ def _moved(held: Position, deal: Deal) -> Position | None:
     if held.volume_cents * volume > 0:
         share = Decimal(volume) / held.volume_cents
         return replace(held, volume_cents=volume, swap=held.swap * share, commission=held.commission * share)
-    # A netted position that changed side.
-    return replace(held, volume_cents=volume, price=deal.price, swap=Decimal(0), commission=Decimal(0))
+    # A netted position that changed side; what protected the other side protects nothing here.
+    moved = replace(held, volume_cents=volume, price=deal.price, swap=Decimal(0), commission=Decimal(0))
+    return replace(moved, stop_loss=None, take_profit=None, is_trailing=False)

@@ -124,6 +124,9 @@ def symbol_spec(symbol: Any, name: str, base_asset: str, quote_asset: str) -> Sy
         commission_rate=None if rate is None else rate / scale,
         holidays=tuple(map(_holiday, symbol.holiday)),
         max_exposure_cents=max(0, symbol.maxExposure),
+        stop_distance=symbol.slDistance,
+        profit_distance=symbol.tpDistance,
+        is_distance_in_points=not symbol.HasField("distanceSetIn") or _name(symbol, "distanceSetIn").endswith("POINTS"),
     )
 
 
@@ -178,6 +181,9 @@ def position(entity: Any) -> Position | None:
         used_margin=money(entity.usedMargin, digits) if entity.HasField("usedMargin") else None,
         margin_rate=_optional(entity, "marginRate"),
         opened_ns=_time_ns(trade, "openTimestamp"),
+        stop_loss=_optional(entity, "stopLoss"),
+        take_profit=_optional(entity, "takeProfit"),
+        is_trailing=entity.trailingStopLoss,
     )
 
 

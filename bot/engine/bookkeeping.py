@@ -20,11 +20,13 @@ _MAY_FILL = ("filled", "partially_filled", "cancelled", "expired")
 class Bookkeeping:
     """Enters executions, reconciles and histories, and notices who moved a position of ours.
 
-    `hands_off` holds the ids of traded symbols in which somebody else has closed a position of ours.
+    `hands_off` holds the ids of traded symbols in which somebody else has closed a position of ours, or a protective
+    stop or target of it was reached; `protected_exits` the ids of those where that came last.
     """
 
     def __init__(self, settings: EngineSettings, portfolio: Portfolio, orders: OrderFlow, guard: AccountGuard) -> None:
         self.hands_off: set[int] = set()
+        self.protected_exits: set[int] = set()
         self._settings = settings
         self._portfolio = portfolio
         self._orders = orders
@@ -113,11 +115,11 @@ class Bookkeeping:
             label = event.order.label if event.order is not None else None
             before = self._portfolio.position(event.deal.position_id)
             counted = self._portfolio.apply_deal(event.deal, label=label, snapshot=event.position)
-            if event.position is not None and not self._portfolio.agrees_with(event.position):
+            if event.position is not None and not event.paper and not self._portfolio.agrees_with(event.position):
                 self._orders.doubt()
             if counted and before is not None:
                 self._notice_foreign_close(event, before)
-        elif event.position is not None:
+        elif event.position is not None and not event.paper:
             # A fill may be told without its deal: the position is then the only word of it.
             before = self._portfolio.position(event.position.position_id)
             if event.kind == "swap" and (
@@ -126,6 +128,9 @@ class Bookkeeping:
                 self._notices.append(told)
             filled = event.order is not None and event.order.executed_cents > 0
             self._portfolio.update_position(event.position, moved=filled and event.kind in _MAY_FILL)
+        if event.paper and event.position is not None:
+            placed = event.position
+            self._portfolio.protect_on_paper(placed.position_id, placed.stop_loss, placed.take_profit)
         if event.balance is not None and self._portfolio.set_balance(event.balance, event.balance_version):
             self._transferred(event.balance_change or Decimal(0), event.balance_version)
         self._orders.executed(event)
@@ -135,6 +140,7 @@ class Bookkeeping:
         """Take a person's `halt`, `flatten` or `resume`."""
         if event.command == "resume" and event.cause == "by_hand":
             self.hands_off.clear()
+            self.protected_exits.clear()
         self._guard.commanded(event)
 
     def take_notices(self) -> list[Notice]:
@@ -163,11 +169,15 @@ class Bookkeeping:
         ours = self._orders.is_ours(event.client_order_id, event.deal.order_id)
         ours = ours or self._orders.may_close(event.deal.position_id)
         if reduced and self._portfolio.is_ours(before) and not ours:
-            self._keep_hands_off(before.symbol_id)
+            is_protection = event.order is not None and event.order.order_type == "stop_loss_take_profit"
+            self._keep_hands_off(before.symbol_id, protected=is_protection)
 
     def _name(self, symbol_id: int) -> str:
         return self._names.get(symbol_id, str(symbol_id))
 
-    def _keep_hands_off(self, symbol_id: int) -> None:
-        if self._settings.respect_manual_close and symbol_id in self._traded:
+    def _keep_hands_off(self, symbol_id: int, *, protected: bool = False) -> None:
+        """Leave a symbol to whoever has closed there. A protective exit is always respected: it is our own wish, and
+        to enter again at once would undo it."""
+        if symbol_id in self._traded and (protected or self._settings.respect_manual_close):
             self.hands_off.add(symbol_id)
+            (self.protected_exits.add if protected else self.protected_exits.discard)(symbol_id)

@@ -33,6 +33,7 @@ from bot.engine.observed import ObservedEngine
 from bot.engine.order_flow import OrderFlow
 from bot.engine.order_maker import OrderMaker
 from bot.engine.prices import PriceBoard, Prices
+from bot.engine.protector import Protector
 from bot.engine.quoter import CLOSING, ENDING, Quoter
 from bot.engine.readiness import Readiness
 from bot.engine.rows import NO_ROWS, decision_rows
@@ -66,6 +67,7 @@ class Engine(ObservedEngine):
         self._trader = Trader(self._portfolio, self._maker, self._guard, self._hours, self._fills, self._sizer)
         parts = (self._portfolio, self._orders, self._maker, self._guard, self._hours)
         self._quoter = Quoter(settings, *parts, self._bookkeeping.hands_off)
+        self._protector = Protector(settings, *parts, self._bookkeeping.hands_off)
         self._readiness = Readiness()
         self._stopping = False
         self._specs: tuple[SymbolSpec, ...] = ()
@@ -94,7 +96,7 @@ class Engine(ObservedEngine):
     @property
     def is_settled(self) -> bool:
         """Whether nothing is on its way, and nothing of ours is left to close if it should be."""
-        if self._orders.resting.is_waiting(keeping=self._settings.keep_on_stop):
+        if self._orders.resting.is_waiting(keeping=self._settings.keep_on_stop) or self._orders.protections.any():
             return False
         traded = self._specs[: self._traded]
         return not (self._is_closing and any(self._portfolio.own_positions(spec.symbol_id) for spec in traded))
@@ -107,10 +109,12 @@ class Engine(ObservedEngine):
 
     def receive(self, event: ev.Event) -> None:
         """Take in one event. Nothing is decided until `decide`."""
+        if isinstance(event, ev.MarketDataChanged):
+            if self._evaluator is not None:
+                self._evaluator.apply(event.rows, event.recv_ns)
+            return
+        self._protector.changed()
         match event:
-            case ev.MarketDataChanged():
-                if self._evaluator is not None:
-                    self._evaluator.apply(event.rows, event.recv_ns)
             case ev.ExecutionReported():
                 self._fills.executed(event)
                 self._bookkeeping.executed(event)
@@ -135,6 +139,7 @@ class Engine(ObservedEngine):
     def _session_changed(self, event: ev.ReadinessChanged) -> None:
         self._readiness.session = event.reasons
         self._guard.changed()
+        self._maker.programmes.forget_all()
         if {"disconnected", "account_disconnected"} & set(event.reasons):
             # What was written and not answered may have been executed: unknown, until the venue says otherwise.
             self._orders.connection_lost()
@@ -145,6 +150,7 @@ class Engine(ObservedEngine):
     def _symbols_loaded(self, event: ev.SymbolsLoaded) -> None:
         before, old = self._index, self._evaluator
         self._specs, self._traded = event.symbols, event.traded_count
+        self._maker.programmes.forget_all()
         self._index = {spec.symbol_id: i for i, spec in enumerate(event.symbols)}
         self._bookkeeping.symbols_loaded(event, self._index)
         self._hours.load(event.symbols)
@@ -209,6 +215,8 @@ class Engine(ObservedEngine):
                 self._specs[: self._traded], prices, evaluator, held[: self._traded], factors, targets,
                 self._valuation.equity, now_ns, done, closing=closing, view=lambda: self._view(prices),
             )  # fmt: skip
+        if ready and not closing and self._protector.is_due(now_ns):
+            self._protector.look(self._specs[: self._traded], prices, held, now_ns, done)
         done.requests += self._feed_watch.requests(prices, self._specs, self._traded, now_ns, ready=ready)
         rows = decision_rows(evaluator.changed, evaluator.table, held, targets.rows, factors)
         changes = self._orders.take()
@@ -329,7 +337,9 @@ class Engine(ObservedEngine):
     # -- reporting ----------------------------------------------------------------------------------------------
 
     def _doubts(self, prices: Prices) -> Doubts:
-        hands_off = self._bookkeeping.hands_off
+        hands_off, exits = self._bookkeeping.hands_off, self._bookkeeping.protected_exits
+        if exits:
+            hands_off, exits = hands_off - exits, hands_off & exits
         doubts = self._standing.doubts(
             prices,
             closings=self._hours.closings,
@@ -339,6 +349,8 @@ class Engine(ObservedEngine):
             problem=self._sizer.strategy.problem,
             causes=self._guard.states.causes,
             is_changed=self._board.is_changed,
+            exits=[self._index[symbol_id] for symbol_id in sorted(exits)] if exits else [],
+            more=self._protector.problems,
         )
         self._board.is_changed = False
         version = self._guard.states.version + self._truth.version

@@ -16,6 +16,7 @@ from bot.engine import events as ev
 from bot.engine.adoption import adopted, is_adoptable
 from bot.engine.decision import IntendedOrder, OrderChange
 from bot.engine.market_hours import CLOSED_CODES, MarketHours
+from bot.engine.protection_flow import ProtectionFlow
 from bot.engine.resting_flow import GONE, RestingFlow
 from bot.engine.restored import ALTERATIONS, NOT_LOADED, restored_intent, restored_order
 from bot.execution.in_flight import OrdersInFlight, OwnOrder
@@ -61,6 +62,7 @@ class OrderFlow:
         self._in_flight = OrdersInFlight()
         self.look = self._in_flight.all  # to look at: our orders without a final state, oldest first
         self.resting = RestingFlow(self._in_flight, hours, self._move, self._note)
+        self.protections = ProtectionFlow(self._note)
         self._sent: dict[str, _Sent] = {}
         self._changes: list[OrderChange] = []
         self._ours: set[str | None] = set()
@@ -106,6 +108,12 @@ class OrderFlow:
         """Return whether a symbol has an order on its way, settles after an unknown one, or was just refused one."""
         if self._pause_until_ns.get(symbol_index, 0) > now_ns:
             return True
+        if self.protections.any() and symbol_index in self.protections.unknown_symbols():
+            return True
+        return self._in_flight.busy(symbol_index, now_ns)
+
+    def is_on_its_way(self, symbol_index: int, now_ns: int) -> bool:
+        """Return whether a symbol has an order on its way, or settles after an unknown one."""
         return self._in_flight.busy(symbol_index, now_ns)
 
     def is_held(self, request: PlaceOrder | ClosePosition, now_ns: int) -> bool:
@@ -189,6 +197,7 @@ class OrderFlow:
     def unknown_symbols(self) -> list[int]:
         """Return the indexes of symbols with an order whose outcome is unknown."""
         unknown = [o.symbol_index for o in self._in_flight.all() if o.state == "unknown"]
+        unknown += [s for s in self.protections.unknown_symbols() if s not in unknown]
         return [s for s in unknown if s != NOT_LOADED]
 
     def take(self) -> tuple[OrderChange, ...]:
@@ -201,6 +210,7 @@ class OrderFlow:
     def executed(self, event: ev.ExecutionReported) -> None:
         """Move the order an execution event speaks of, if it is ours."""
         self._active_ns = event.recv_ns
+        self.protections.executed(event)
         state = _STATE_OF_KIND.get(event.kind)
         order_id = event.order.order_id if event.order is not None else None
         order = self._in_flight.find(event.client_order_id, order_id)
@@ -239,6 +249,8 @@ class OrderFlow:
 
     def refused(self, event: ev.RequestRefused) -> None:
         """Mark a refused order: rejected, or unknown where the code does not say that nothing happened."""
+        if self.protections.refused(event):
+            return
         order = self._in_flight.find(event.client_order_id, event.order_id)
         if self.resting.refused(event, order):
             return
@@ -256,6 +268,7 @@ class OrderFlow:
         """Everything without a final answer may or may not have happened: unknown."""
         self._looked_ns = None
         self.resting.connection_lost()
+        self.protections.connection_lost()
         for order in self._in_flight.all():
             order.asked_ns = None
             if order.state != "unknown" and not order.is_paper:
@@ -268,6 +281,8 @@ class OrderFlow:
 
         Args: `lagging` positions that the deals have and the reconcile has not: their orders stay unknown.
         """
+        for symbol_index in self.protections.listed(complete=event.complete):
+            self._in_flight.settle(symbol_index, event.recv_ns + self._settle_ns)
         for order in self._in_flight.all():
             if order.state != "unknown" or order.asked_ns is None:
                 continue
@@ -331,6 +346,7 @@ class OrderFlow:
         """Turn orders without an answer into unknown ones, and ask the venue about those once we are ready."""
         earliest: int | None = None
         self.resting.overdue(now_ns, self._timeout_ns)
+        self._is_in_doubt = self.protections.overdue(now_ns, self._timeout_ns) or self._is_in_doubt
         for order in self._in_flight.all():
             is_late = not order.is_working and now_ns - order.sent_ns >= self._timeout_ns
             if order.state != "unknown" and is_late:

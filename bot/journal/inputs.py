@@ -10,7 +10,7 @@ from dataclasses import asdict
 from decimal import Decimal
 from typing import Any
 
-from bot.account.position import Deal
+from bot.account.position import Deal, Position
 from bot.ctrader.ratelimit import KindHeld
 from bot.ctrader.redact import MARKER
 from bot.ctrader.token import TokenPair, TokenStep
@@ -28,6 +28,7 @@ from bot.engine.events import (
 from bot.execution.orders import OrderSnapshot
 from bot.journal.format import JournalError
 
+_POSITION_MONEY = ("swap", "commission", "used_margin")
 _MONEY = ("commission", "gross_profit", "swap", "close_commission", "balance")
 
 
@@ -75,7 +76,12 @@ def _plain(event: Event | TokenStep | KindHeld) -> dict[str, Any]:
         "error_code": event.error_code,
         "order": asdict(event.order) if event.order is not None else None,
         "deal": deal,
+        "position": _text_money(event.position) if event.position is not None else None,
     }
+
+
+def _text_money(position: Position) -> dict[str, Any]:
+    return {key: str(v) if isinstance(v, Decimal) else v for key, v in asdict(position).items()}
 
 
 def decode_inputs(payload: bytes) -> list[Event | TokenStep | KindHeld]:
@@ -114,12 +120,18 @@ def _event(plain: dict[str, Any]) -> Event | TokenStep | KindHeld:
         fields = dict(plain["deal"])
         fields.update({key: Decimal(fields[key]) for key in _MONEY if fields[key] is not None})
         deal = Deal(**fields)
+    position = None
+    if plain.get("position") is not None:
+        fields = dict(plain["position"])
+        fields.update({key: Decimal(fields[key]) for key in _POSITION_MONEY if fields[key] is not None})
+        position = Position(**fields)
     return ExecutionReported(
         recv_ns=plain["ns"],
         kind=plain["paper"],
         client_order_id=plain["client_order_id"],
         order=OrderSnapshot(**plain["order"]) if plain["order"] is not None else None,
         deal=deal,
+        position=position,
         error_code=plain["error_code"],
         paper=True,
     )

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from wired_bot import WiredBot, bot_config, virtual_venue
 
-from bot.account.position import Deal
+from bot.account.position import Deal, Position
 from bot.app import replay_journal
 from bot.assembly import assemble
 from bot.config.secrets import ClientSecrets, Token
@@ -40,6 +40,12 @@ deals = st.builds(
     price=st.floats(1e-5, 1e6), commission=money, executed_ns=ids, closed_volume_cents=st.integers(0, 2**62),
     gross_profit=st.none() | money, paper=st.just(True),
 )  # fmt: skip
+positions = st.builds(
+    Position,
+    position_id=ids, symbol_id=ids, volume_cents=st.integers(-(2**62), 2**62), price=st.floats(1e-5, 1e6),
+    label=st.text(max_size=20), swap=money, commission=money, used_margin=st.none() | money, stop_loss=prices,
+    take_profit=prices, is_trailing=st.booleans(),
+)  # fmt: skip
 fills = st.builds(
     ExecutionReported,
     recv_ns=ids,
@@ -47,7 +53,7 @@ fills = st.builds(
         ["accepted", "filled", "partially_filled", "replaced", "cancelled", "rejected", "cancel_rejected"]
     ),
     client_order_id=st.none() | st.text(max_size=20), order=st.none() | orders, deal=st.none() | deals,
-    error_code=st.none() | st.text(max_size=10), paper=st.just(True),
+    position=st.none() | positions, error_code=st.none() | st.text(max_size=10), paper=st.just(True),
 )  # fmt: skip
 refusals = st.builds(
     RequestRefused, recv_ns=ids, client_order_id=st.none() | st.text(max_size=20), error_code=st.text(max_size=10),
