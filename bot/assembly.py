@@ -26,7 +26,7 @@ from bot.ctrader.redact import MARKER
 from bot.ctrader.session import Session, SessionPlan
 from bot.engine.decision import Decision
 from bot.engine.engine import Engine
-from bot.engine.events import Event, IntentsRestored, OpenIntent, UsualRestored
+from bot.engine.events import Event, GuardRestored, IntentsRestored, OpenIntent, UsualRestored
 from bot.engine.limit_watch import WatchLimits
 from bot.engine.settings import EngineSettings, SymbolChoice
 from bot.execution.paper import PaperVenue
@@ -302,14 +302,34 @@ def ledger_path(config: Config) -> Path:
 
 
 def restored(run: Run) -> list[Event]:
-    """Return what the engine is to be told of earlier runs of its account, by their ledger: what they left open."""
+    """Return what the engine is to be told of earlier runs of its account, by their ledger.
+
+    That is: halts and the references of the loss limits, intents without an end, and since when deals may be missing.
+    Raises: ConfigError when the ledger cannot be read, or says what no run has written.
+    """
     if run.ledger is None:
         return []
-    intents = tuple(
-        OpenIntent(i.client_order_id, i.symbol_id, i.action, i.volume_cents, i.order_type, i.created_ns, i.position_id)
-        for i in run.ledger.open_intents()
-    )
-    return [IntentsRestored(0, intents)] if intents else []
+    try:
+        intents = tuple(
+            OpenIntent(
+                i.client_order_id, i.symbol_id, i.action, i.volume_cents, i.order_type, i.created_ns, i.position_id
+            )
+            for i in run.ledger.open_intents()
+        )
+        guard, listed = run.ledger.recall("guard"), run.ledger.recall("listed")
+    except LedgerError as error:
+        raise ConfigError(str(error)) from None
+    told: list[Event] = []
+    if guard is not None:
+        told.append(GuardRestored(0, guard))
+        try:
+            Engine(engine_settings(run.config, "trial")).receive(told[0])
+        except ValueError as error:
+            raise ConfigError(f"{run.ledger.path}: what it keeps of the loss limits cannot be used: {error}") from None
+    since_ns = listed["to_ns"] if listed is not None else None
+    if intents or since_ns is not None:
+        told.append(IntentsRestored(0, intents, since_ns))
+    return told
 
 
 def open_ledger(run: Run) -> None:

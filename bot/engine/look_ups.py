@@ -50,6 +50,11 @@ class LookUps:
         if complete and self._looked_ns is not None:
             self._listed_to_ns = self._looked_ns
 
+    @property
+    def listed_to_ns(self) -> int | None:
+        """Until when the venue's lists have told everything; None before a complete answer."""
+        return self._listed_to_ns
+
     def is_pressing(self, now_ns: int) -> bool:
         """Return whether to ask at once, because of a doubt or an earlier run; ask then: a doubt is not said twice."""
         if self._behind_since_ns is not None:

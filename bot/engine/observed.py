@@ -130,6 +130,20 @@ class ObservedEngine:
         """Return the mid that an order of late was decided at, and its predicted cost in bps; None unknown."""
         return self._fills.decided(client_order_id)
 
+    @property
+    def memory_version(self) -> int:
+        """Grows with every halt and its end: what `guard_memory` returns is then worth keeping at once."""
+        return self._guard.states.version
+
+    def guard_memory(self) -> dict[str, object]:
+        """Return what is known of loss limits and halts, as `GuardRestored` takes it back in a later run."""
+        return self._guard.memory()
+
+    @property
+    def listed_to_ns(self) -> int | None:
+        """Until when the venue's lists of orders and deals have told everything; None before a complete answer."""
+        return self._orders.look_ups.listed_to_ns
+
     def usual(self) -> dict[str, dict[str, object]]:
         """Return what is known of usual values by symbol, as `UsualRestored` takes it back in a later run."""
         known = dict(self._usual)

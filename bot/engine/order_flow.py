@@ -67,7 +67,7 @@ class OrderFlow:
         self._failures: dict[int, int] = {}  # refusals in a row, by symbol index
         self._pause_until_ns: dict[int, int] = {}
         self._held_until_ns: dict[type, int] = {}  # by kind of request
-        self._look_ups = LookUps()
+        self.look_ups = LookUps()
         self._restored_alterations: list[IntendedOrder] = []
 
     def sent(
@@ -157,11 +157,11 @@ class OrderFlow:
         for intent in intents:
             intended = restored_intent(intent, None)
             self._note(OrderChange(intended, "resolved", None, None, 0, None, "OTHER_ACCOUNT", paper=False))
-        self._look_ups.forget()
+        self.look_ups.forget()
 
     def catch_up(self, since_ns: int) -> None:
         """Have the deals since a time listed once we are READY: an earlier run may have ended before it saw them."""
-        self._look_ups.catch_up(since_ns)
+        self.look_ups.catch_up(since_ns)
 
     def is_ours(self, client_order_id: str | None, order_id: int | None) -> bool:
         """Return whether an order is, or was lately, one of this run's."""
@@ -202,7 +202,7 @@ class OrderFlow:
 
     def executed(self, event: ev.ExecutionReported) -> None:
         """Move the order an execution event speaks of, if it is ours."""
-        self._look_ups.moved(event.recv_ns)
+        self.look_ups.moved(event.recv_ns)
         self.protections.executed(event)
         state = _STATE_OF_KIND.get(event.kind)
         order_id = event.order.order_id if event.order is not None else None
@@ -259,7 +259,7 @@ class OrderFlow:
 
     def connection_lost(self) -> None:
         """Everything without a final answer may or may not have happened: unknown."""
-        self._look_ups.connection_lost()
+        self.look_ups.connection_lost()
         self.resting.connection_lost()
         self.protections.connection_lost()
         for order in self._in_flight.all():
@@ -274,7 +274,7 @@ class OrderFlow:
 
         Args: `lagging` positions that the deals have and the reconcile has not: their orders stay unknown.
         """
-        self._look_ups.answered(complete=event.complete)
+        self.look_ups.answered(complete=event.complete)
         for symbol_index in self.protections.listed(complete=event.complete):
             self._in_flight.settle(symbol_index, event.recv_ns + self._settle_ns)
         for order in self._in_flight.all():
@@ -332,7 +332,7 @@ class OrderFlow:
 
     def doubt(self) -> None:
         """Say that positions and events do not add up: the venue is asked, at most every ten seconds."""
-        self._look_ups.doubt()
+        self.look_ups.doubt()
 
     # -- time ---------------------------------------------------------------------------------------------------
 
@@ -341,7 +341,7 @@ class OrderFlow:
         earliest: int | None = None
         self.resting.overdue(now_ns, self._timeout_ns)
         if self.protections.overdue(now_ns, self._timeout_ns):
-            self._look_ups.doubt()
+            self.look_ups.doubt()
         for order in self._in_flight.all():
             is_late = not order.is_working and now_ns - order.sent_ns >= self._timeout_ns
             if order.state != "unknown" and is_late:
@@ -350,7 +350,7 @@ class OrderFlow:
                 if self._is_to_be_asked_for(order, now_ns):
                     order.asked_ns = now_ns
                     earliest = order.sent_ns if earliest is None else min(earliest, order.sent_ns)
-        looks = self._look_ups
+        looks = self.look_ups
         if ready and (looks.is_pressing(now_ns) or (looks.is_usual(now_ns) and self._is_calm())):
             earliest = now_ns if earliest is None else earliest
         return [] if earliest is None else [looks.ask(earliest, now_ns)]

@@ -14,6 +14,7 @@ from bot.net.outcome import EXIT_FAILED, Outcome
 from bot.net.token_keeper import TokenKeeper, not_stored
 
 _SAMPLE_EVERY_NS = 60_000_000_000
+_MEMORY_EVERY_NS = 5_000_000_000  # while only figures move: a crash costs the loss limits no more than that
 
 
 class Safekeeping:
@@ -25,6 +26,8 @@ class Safekeeping:
         self._ledger = ledger
         self._keeper = keeper
         self._sample_due_ns = 0
+        self._memory_due_ns = 0
+        self._memory_version = -1
         self._account: tuple[int, str] | None = None
 
     def keep(self, decision: Decision) -> Outcome | None:
@@ -43,7 +46,13 @@ class Safekeeping:
     def keep_aftermath(self, decision: Decision) -> Outcome | None:
         """Put on disk what came of a decision whose bytes are gone; return how the run is to end when that fails."""
         ledger = self._ledger
-        if ledger is None or (decision.is_quiet and decision.now_ns < self._sample_due_ns):
+        if ledger is None:
+            return None
+        try:
+            self._remember(ledger, decision.now_ns)
+        except LedgerError as error:
+            return Outcome(EXIT_FAILED, f"stopped: {error}")
+        if decision.is_quiet and decision.now_ns < self._sample_due_ns:
             return None
         is_due = bool(decision.deals) or decision.now_ns >= self._sample_due_ns
         sampled = is_due and self._engine.portfolio.balance is not None
@@ -55,6 +64,15 @@ class Safekeeping:
         except LedgerError as error:
             return Outcome(EXIT_FAILED, f"stopped: {error}")
         return None
+
+    def _remember(self, ledger: Ledger, now_ns: int) -> None:
+        """Write down what the next run is to know: a halt at once, the figures of the loss limits every few seconds."""
+        version = self._engine.memory_version
+        if self._engine.account is None or (version == self._memory_version and now_ns < self._memory_due_ns):
+            return
+        self._memory_version, self._memory_due_ns = version, now_ns + _MEMORY_EVERY_NS
+        ledger.remember("guard", self._engine.guard_memory())
+        ledger.remember("listed", {"to_ns": self._engine.listed_to_ns})
 
     def _remember_account(self, ledger: Ledger) -> None:
         """Write down whose ledger it is, and in which currency: a report has nothing else to go by."""

@@ -189,6 +189,8 @@ def test_the_next_slice_is_the_first_of_the_schedule_that_can_be_traded(
     assert planned.count == len(schedule.volumes_cents)
     # A share at the half of a step may be rounded either way, and then the one before may just be large enough.
     assert abs(planned.volume_cents - schedule.volumes_cents[first]) <= 100_000
+    if planned.volume_cents == change:
+        return  # all of it at once, and nothing to wait for
     assert planned.wait_s in (first * planned.slice_s, (first + 1) * planned.slice_s, (first + 2) * planned.slice_s)
 
 
