@@ -78,21 +78,18 @@ class Portfolio:
         self._count_cash()
         return True
 
-    def reconcile(self, positions: Iterable[Position]) -> set[int]:
+    def reconcile(self, positions: Iterable[Position]) -> list[tuple[Position | None, Position | None]]:
         """Replace the venue's positions by its own list; the paper layer stays on the positions that still exist.
 
-        Returns: ids of the symbols in which a position of ours is gone, or smaller than it was.
+        Returns: each position whose volume is another than it was, before and after; None where there was, or is, none.
         """
         before = self._venue
         self._venue = {p.position_id: p for p in positions}
-        shrunk = set()
-        for old in before.values():
-            new = self._venue.get(old.position_id)
-            if self.is_ours(old) and (new is None or abs(new.volume_cents) < abs(old.volume_cents)):
-                shrunk.add(old.symbol_id)
+        ids = [*before, *(pid for pid in self._venue if pid not in before)]
+        pairs = [(before.get(pid), self._venue.get(pid)) for pid in ids]
         self._paper_deals = {pid: deals for pid, deals in self._paper_deals.items() if pid in self._venue}
         self._refresh()
-        return shrunk
+        return [(old, new) for old, new in pairs if old is None or new is None or old.volume_cents != new.volume_cents]
 
     def apply_deal(self, deal: Deal, *, label: str | None, snapshot: Position | None = None) -> bool:
         """Move a position by one deal; return False when the deal was counted before.
@@ -201,9 +198,18 @@ class Portfolio:
         """Balance in deposit currency, paper profit included; None before the account was loaded."""
         return None if self._balance is None else self._balance + self._paper_profit
 
+    @property
+    def balance_version(self) -> int | None:
+        """The version of the newest balance; None where the broker states none."""
+        return self._balance_version
+
     def positions(self) -> list[Position]:
         """Return every open position, paper layer included, in the order of their ids."""
         return [self._positions[i] for i in sorted(self._positions)]
+
+    def venue_positions(self) -> list[Position]:
+        """Return the positions that stand at the venue, without what a dry run has done to them, by their ids."""
+        return [self._venue[i] for i in sorted(self._venue)]
 
     def position(self, position_id: int) -> Position | None:
         """Return one open position, or None."""

@@ -1,10 +1,11 @@
-"""What stands against trading single symbols: codes, each with words where the code alone would not say enough."""
+"""What stands against trading, of single symbols or at all: codes, each with words where the code would not do."""
 
 import math
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from bot.account.trading import Cause
 from bot.engine.prices import SPOT_ONLY, Prices
 from bot.market.symbols import SymbolSpec
 
@@ -73,6 +74,7 @@ class Standing:
         by_hand: Sequence[int],
         unpriced: Sequence[int],
         problem: str | None,
+        causes: Sequence[Cause],
         is_changed: bool,
         exits: Sequence[int] = (),
         more: Doubts = NO_DOUBTS,
@@ -81,10 +83,11 @@ class Standing:
 
         Args: `unknown`, `by_hand` indexes of symbols with an order of unknown outcome, and with a position that was
             closed by somebody else, `exits` of those where a protective leg has closed one; `unpriced` ids of
-            positions; `problem` of the strategy; `is_changed` says that the health of a feed is another than at the
-            last call; `more` what others have found, another object when it has changed.
+            positions; `problem` of the strategy; `causes` why trading is not free; `is_changed` says that the health
+            of a feed is another than at the last call; `more` what others have found, another object when it has
+            changed.
         """
-        told = (closings, tuple(unknown), tuple(by_hand), tuple(unpriced), problem, tuple(exits))
+        told = (closings, tuple(unknown), tuple(by_hand), tuple(unpriced), problem, causes, tuple(exits))
         if is_changed or told != self._told or more is not self._more:
             self._told, self._more = told, more
             names = [spec.name for spec in self._specs]
@@ -93,6 +96,7 @@ class Standing:
             others += [f"protective_exit:{names[s]}" for s in exits]
             others += [f"unpriced_position:{position_id}" for position_id in unpriced]
             found = market_doubts(self._specs, prices, closings) | self._restrictions | dict.fromkeys(others)
+            found |= {cause.code: cause.text for cause in causes}
             if problem is not None:
                 found["strategy_error"] = f"the strategy fails: {problem}"
             self._doubts = found | more

@@ -19,6 +19,7 @@ from bot.account.portfolio import Portfolio, Valuation
 from bot.account.risk import Refused, RiskView
 from bot.engine import events as ev
 from bot.engine.account_guard import AccountGuard
+from bot.engine.account_truth import AccountTruth
 from bot.engine.actions import Actions
 from bot.engine.bookkeeping import Bookkeeping
 from bot.engine.day_clock import DayClock
@@ -27,6 +28,7 @@ from bot.engine.doubts import Doubts, Standing
 from bot.engine.feed_watch import FeedWatch
 from bot.engine.fill_watch import FillWatch
 from bot.engine.market_hours import MarketHours
+from bot.engine.market_picture import market_risk
 from bot.engine.observed import ObservedEngine
 from bot.engine.order_flow import OrderFlow
 from bot.engine.order_maker import OrderMaker
@@ -57,6 +59,7 @@ class Engine(ObservedEngine):
         self._hours = MarketHours()
         self._orders = OrderFlow(settings.order_timeout_s, settings.settle_s, self._hours)
         self._guard = AccountGuard(settings, self._portfolio)
+        self._truth = AccountTruth(settings, self._portfolio, self._guard)
         self._bookkeeping = Bookkeeping(settings, self._portfolio, self._orders, self._guard)
         self._maker = OrderMaker(settings, self._portfolio, self._orders, self._bookkeeping.hands_off)
         self._fills = FillWatch()
@@ -78,6 +81,8 @@ class Engine(ObservedEngine):
         self._feed_watch = FeedWatch()
         self._barred: tuple[object, ...] = ()
         self._standing = Standing()
+        self._doubts_seen: tuple[Doubts, int] = {}, -1
+        self._all_doubts: Doubts = {}
         self._targets: Targets | None = None
         self._now_ns = 0
         self._valuation = Valuation(math.nan, np.empty(0), 0.0)
@@ -122,8 +127,12 @@ class Engine(ObservedEngine):
             case ev.CommandGiven():
                 if event.command == "stop":
                     self._stopping = True
+                else:
+                    self._bookkeeping.commanded(event)
             case ev.UsualRestored():
                 self._usual = event.contents
+            case ev.ExpectedMarginStated() | ev.ProfitStated():
+                self._truth.take(event)
             case _:
                 self._bookkeeping.take(event)
 
@@ -134,6 +143,7 @@ class Engine(ObservedEngine):
         if {"disconnected", "account_disconnected"} & set(event.reasons):
             # What was written and not answered may have been executed: unknown, until the venue says otherwise.
             self._orders.connection_lost()
+            self._truth.link_lost()
             if self._evaluator is not None:
                 self._evaluator.clear()
 
@@ -156,6 +166,7 @@ class Engine(ObservedEngine):
         assert self._evaluator is not None
         self.sink = self._evaluator.sink
         self._sizer.load(event.symbols, self._traded)
+        self._truth.load(event.symbols, self._traded)
         self._sizes.load(event.symbols, self._sizer.base)
         self._day.load(event.symbols)
         self._fills.load(event.symbols)
@@ -176,6 +187,8 @@ class Engine(ObservedEngine):
         self._now_ns = now_ns
         ready = self._readiness.session_ready
         done = Actions(requests=self._orders.overdue(now_ns, ready=ready))
+        done.requests += self._guard.questions(now_ns, ready=ready)
+        done.notices += self._bookkeeping.take_notices()
         if self._evaluator is None:
             return done.decision(now_ns, NO_ROWS, self._orders.take(), self._readiness.changed(self._guard.trading, {}))
         evaluator = self._evaluator
@@ -187,6 +200,9 @@ class Engine(ObservedEngine):
             evaluator.advance(now_ns)
         prices = self._board.now(now_ns)
         self._valuation = self._portfolio.value_at(prices.table)
+        if now_ns >= self._truth.next_ns:
+            # Before anything is wanted: what has been asked for is not to be tried and refused meanwhile.
+            done.requests += self._truth.look(prices, self._board, self._valuation.equity, now_ns, ready=ready)
         done.refused += self._check_account(prices, now_ns)
         self._sizes.renew(evaluator, prices, self._board, self._valuation.equity, now_ns)
         held, closing = self._valuation.leverage, self._is_closing
@@ -205,6 +221,9 @@ class Engine(ObservedEngine):
         rows = decision_rows(evaluator.changed, evaluator.table, held, targets.rows, factors)
         changes = self._orders.take()
         self._fills.changed(changes)
+        if changes:
+            self._guard.limits.ended(changes, now_ns)
+            self._guard.limits.filled(self._fills.take_excess_bps(), now_ns)
         if not done.intended:  # an order is not to wait for what others have taught
             self._fills.look(evaluator, now_ns)
         state = self._readiness.changed(self._guard.trading, self._doubts(prices))
@@ -242,13 +261,16 @@ class Engine(ObservedEngine):
         awaiting, n = self._hours.awaiting, self._traded
         hands_off = tuple(sorted(self._bookkeeping.hands_off))
         day = self._day
-        told = (unready, hands_off, awaiting.tobytes(), day.barred.tobytes(), day.holiday_factor.tobytes())
+        told = (
+            unready, hands_off, awaiting.tobytes(), day.barred.tobytes(), day.holiday_factor.tobytes(),
+            self._truth.version,
+        )  # fmt: skip
         if told == self._barred:
             return
         self._barred = told
         free = Bound.QUOTES if self._sizer.quotes else Bound.NONE
         barred = np.where(day.barred[:n], int(Bound.CALENDAR), int(free))
-        barred[awaiting[:n]] = Bound.NOT_READY
+        barred[awaiting[:n] | self._truth.awaited] = Bound.NOT_READY
         barred[[self._index[symbol_id] for symbol_id in hands_off]] = Bound.HANDS_OFF
         if unready:
             barred[:] = Bound.NOT_READY
@@ -281,7 +303,7 @@ class Engine(ObservedEngine):
             (held[:n], limit, base),
             targets,
             self._valuation.equity,
-            warm & ~self._day.barred[:n],
+            warm & ~self._day.barred[:n] & ~self._truth.awaited,
             bar,
             view=lambda: self._view(prices),
         )
@@ -298,17 +320,19 @@ class Engine(ObservedEngine):
             self._hours.closings,
             self._now_ns,
             ready=self._readiness.session_ready,
+            new_orders=self._truth.new_orders(self._valuation.equity, self._now_ns),
+            market=market_risk(self._evaluator),
         )
 
     def _check_account(self, prices: Prices, now_ns: int) -> list[Refused]:
         if not self._guard.is_due(now_ns):
             return []
         unit_usd = prices.mid * self._board.usd_rates(prices)
-        self._sizer.set_margin_rates(self._guard.margin_rates(unit_usd, self._traded, self._specs))
+        new = self._truth.new_orders(self._valuation.equity, now_ns)
+        self._sizer.set_margin_rates(self._guard.margin_rates(unit_usd, self._traded, self._specs, new))
         long_units, short_units = self._portfolio.sides_units()
         odd = bool((prices.odd & ((long_units > 0) | (short_units > 0))).any())
-        breach = self._guard.check(self._view(prices), self._valuation.equity, now_ns, odd=odd)
-        return [] if breach is None else [breach]
+        return self._guard.check(self._view(prices), self._valuation.equity, now_ns, odd=odd)
 
     # -- reporting ----------------------------------------------------------------------------------------------
 
@@ -323,9 +347,14 @@ class Engine(ObservedEngine):
             by_hand=[self._index[symbol_id] for symbol_id in sorted(hands_off)] if hands_off else [],
             unpriced=[p.position_id for p in self._portfolio.unpriced()],
             problem=self._sizer.strategy.problem,
+            causes=self._guard.states.causes,
             is_changed=self._board.is_changed,
             exits=[self._index[symbol_id] for symbol_id in sorted(exits)] if exits else [],
             more=self._protector.problems,
         )
         self._board.is_changed = False
-        return doubts
+        version = self._guard.states.version + self._truth.version
+        if doubts is not self._doubts_seen[0] or version != self._doubts_seen[1]:
+            self._doubts_seen = doubts, version
+            self._all_doubts = doubts | self._guard.doubts() | self._truth.doubts()
+        return self._all_doubts

@@ -7,18 +7,18 @@ answered, and for `settle_s` after that. It is never sent again.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from bot.account.portfolio import Portfolio
 from bot.engine import events as ev
 from bot.engine.adoption import adopted, is_adoptable
 from bot.engine.decision import IntendedOrder, OrderChange
 from bot.engine.market_hours import CLOSED_CODES, MarketHours
 from bot.engine.protection_flow import ProtectionFlow
 from bot.engine.resting_flow import GONE, RestingFlow
+from bot.engine.restored import ALTERATIONS, NOT_LOADED, restored_intent, restored_order
 from bot.execution.in_flight import OrdersInFlight, OwnOrder
 from bot.execution.orders import OrderSnapshot
 from bot.execution.requests import ClosePosition, PlaceOrder, Request, ResolveOrders
@@ -29,6 +29,7 @@ _ASK_AGAIN_NS = 10 * _SECOND
 _FIRST_PAUSE_NS, _LONGEST_PAUSE_NS = _SECOND, 60 * _SECOND
 # So often positions are compared with the venue's own while nothing happens: an event may have been lost.
 _LOOK_NS, _LOOK_CALM_NS = 60 * _SECOND, 30 * _SECOND
+_FARTHEST_NS = 28 * 86_400 * _SECOND  # farther back would take longer than anybody can wait
 _CLOCK_SLACK_NS = 60 * _SECOND  # the venue's clock may differ from ours when orders are looked up by time
 
 _STATE_OF_KIND = {
@@ -59,6 +60,7 @@ class OrderFlow:
         self._timeout_ns = round(order_timeout_s * _SECOND)
         self._settle_ns = round(settle_s * _SECOND)
         self._in_flight = OrdersInFlight()
+        self.look = self._in_flight.all  # to look at: our orders without a final state, oldest first
         self.resting = RestingFlow(self._in_flight, hours, self._move, self._note)
         self.protections = ProtectionFlow(self._note)
         self._sent: dict[str, _Sent] = {}
@@ -72,6 +74,8 @@ class OrderFlow:
         self._doubt_asked_ns: int | None = None
         self._looked_ns: int | None = None
         self._active_ns = 0
+        self._restored_alterations: list[IntendedOrder] = []
+        self._since_ns: int | None = None
 
     def sent(
         self,
@@ -138,6 +142,34 @@ class OrderFlow:
         self._sent[order.client_order_id] = _Sent(intended, None)
         self._report(order, "accepted", snapshot, None, paper=False)
 
+    def restore(self, intents: Iterable[ev.OpenIntent], index: Mapping[int, tuple[int, SymbolSpec]]) -> None:
+        """Take over what an earlier run left open: unknown, until the venue's lists have answered.
+
+        Args: `index` array index and definition of every loaded symbol, by id.
+        """
+        for intent in intents:
+            s, spec = index.get(intent.symbol_id, (NOT_LOADED, None))
+            intended = restored_intent(intent, spec)
+            if intent.action in ALTERATIONS:
+                self._restored_alterations.append(intended)
+                continue
+            order, request = restored_order(intent, s)
+            self._in_flight.add(order)
+            self._ours.add(order.client_order_id)
+            self._sent[order.client_order_id] = _Sent(intended, request)
+            self._report(order, "unknown", None, "RESTARTED", paper=False)
+
+    def discard(self, intents: Iterable[ev.OpenIntent]) -> None:
+        """Say of intents that this account's venue will never know them: they were another account's."""
+        for intent in intents:
+            intended = restored_intent(intent, None)
+            self._note(OrderChange(intended, "resolved", None, None, 0, None, "OTHER_ACCOUNT", paper=False))
+        self._since_ns = None
+
+    def catch_up(self, since_ns: int) -> None:
+        """Have the deals since a time listed once we are READY: an earlier run may have ended before it saw them."""
+        self._since_ns = since_ns
+
     def is_ours(self, client_order_id: str | None, order_id: int | None) -> bool:
         """Return whether an order is, or was lately, one of this run's."""
         return client_order_id in self._ours or order_id in self._our_order_ids
@@ -167,7 +199,7 @@ class OrderFlow:
         unknown = [o.symbol_index for o in self._in_flight.all() if o.state == "unknown"]
         if self.protections.pending:
             unknown += [s for s in self.protections.unknown_symbols() if s not in unknown]
-        return unknown
+        return [s for s in unknown if s != NOT_LOADED]
 
     def take(self) -> tuple[OrderChange, ...]:
         """Return the changes since the last call."""
@@ -301,6 +333,9 @@ class OrderFlow:
     def listed(self, orders: Iterable[OrderSnapshot]) -> None:
         """Compare our resting orders with the venue's own list of working ones."""
         self.resting.listed(orders)
+        for intended in self._restored_alterations:  # their orders are as the list has them
+            self._changes.append(OrderChange(intended, "resolved", None, None, 0, None, None, paper=False))
+        self._restored_alterations.clear()
 
     def doubt(self) -> None:
         """Say that positions and events do not add up: the venue is asked, at most every ten seconds."""
@@ -322,12 +357,15 @@ class OrderFlow:
                 if self._is_to_be_asked_for(order, now_ns):
                     order.asked_ns = now_ns
                     earliest = order.sent_ns if earliest is None else min(earliest, order.sent_ns)
+        if ready and self._since_ns is not None:
+            earliest = self._since_ns if earliest is None else min(earliest, self._since_ns)
+            self._since_ns = None
         if ready and self._is_time_to_look(now_ns):
             earliest = now_ns if earliest is None else earliest
         if earliest is None:
             return []
         self._looked_ns = now_ns
-        return [ResolveOrders(from_ns=earliest - _CLOCK_SLACK_NS)]
+        return [ResolveOrders(from_ns=max(earliest, now_ns - _FARTHEST_NS) - _CLOCK_SLACK_NS)]
 
     def _is_time_to_look(self, now_ns: int) -> bool:
         if self._is_in_doubt and (self._doubt_asked_ns is None or now_ns - self._doubt_asked_ns >= _ASK_AGAIN_NS):
@@ -377,19 +415,3 @@ class OrderFlow:
                 paper=paper,
             )
         )
-
-
-def lagging_positions(event: ev.OrderHistoryListed, portfolio: Portfolio) -> frozenset[int]:
-    """Return the positions that the lists say are open, by orders and deals of their time, and that we do not hold.
-
-    The reconcile that came just before was then taken earlier than the lists: neither can be believed yet. A position
-    whose deals cancel out, or are more than undone by the other side, has been closed since and lags nowhere.
-    """
-    side = {order.order_id: math.copysign(1, order.volume_cents) for order in event.orders if not order.closing}
-    volumes: dict[int, int] = {}
-    opened: dict[int, float] = {}
-    for deal in event.deals:
-        volumes[deal.position_id] = volumes.get(deal.position_id, 0) + deal.volume_cents
-        if deal.order_id in side:
-            opened[deal.position_id] = side[deal.order_id]
-    return frozenset(pid for pid, way in opened.items() if volumes[pid] * way > 0 and portfolio.position(pid) is None)

@@ -1,5 +1,5 @@
-"""The inputs that do not come from the wire, as JSON for the journal and back: commands, paper fills, token
-steps, blocks that another account on the connection was told of, what earlier runs have learnt.
+"""The inputs that do not come from the wire, as JSON for the journal and back: commands, the machine's own state, paper
+fills, token steps, blocks that another account on the connection was told of, what earlier runs have learnt.
 
 Of a token only its end is kept: a marker stands for the rest, and nothing that is decided depends on it.
 """
@@ -14,7 +14,17 @@ from bot.account.position import Deal, Position
 from bot.ctrader.ratelimit import KindHeld
 from bot.ctrader.redact import MARKER
 from bot.ctrader.token import TokenPair, TokenStep
-from bot.engine.events import CommandGiven, Event, ExecutionReported, RequestRefused, UsualRestored
+from bot.engine.events import (
+    CommandGiven,
+    Event,
+    ExecutionReported,
+    GuardRestored,
+    HostChecked,
+    IntentsRestored,
+    OpenIntent,
+    RequestRefused,
+    UsualRestored,
+)
 from bot.execution.orders import OrderSnapshot
 from bot.journal.format import JournalError
 
@@ -43,9 +53,15 @@ def _plain(event: Event | TokenStep | KindHeld) -> dict[str, Any]:
     if isinstance(event, KindHeld):
         return {"held": event.payload_type, "ns": event.recv_ns, "until_ns": event.until_ns}
     if isinstance(event, CommandGiven):
-        return {"command": event.command, "ns": event.recv_ns}
+        return {"command": event.command, "ns": event.recv_ns, "cause": event.cause, "text": event.text}
+    if isinstance(event, HostChecked):
+        return {"disk_free_bytes": event.disk_free_bytes, "ns": event.recv_ns, "clock_step_s": event.clock_step_s}
     if isinstance(event, UsualRestored):
         return {"usual": event.contents, "ns": event.recv_ns}
+    if isinstance(event, GuardRestored):
+        return {"guard": event.content, "ns": event.recv_ns}
+    if isinstance(event, IntentsRestored):
+        return {"intents": [asdict(i) for i in event.intents], "ns": event.recv_ns, "since_ns": event.since_ns}
     if isinstance(event, RequestRefused) and event.paper:
         return {"paper_refused": event.error_code, "ns": event.recv_ns, "client_order_id": event.client_order_id}
     if not isinstance(event, ExecutionReported) or not event.paper:
@@ -89,8 +105,14 @@ def _event(plain: dict[str, Any]) -> Event | TokenStep | KindHeld:
         return TokenStep(plain["ns"], plain["token"], pair, plain["renewed"], plain["text"])
     if "usual" in plain:
         return UsualRestored(plain["ns"], plain["usual"])
+    if "guard" in plain:
+        return GuardRestored(plain["ns"], plain["guard"])
+    if "intents" in plain:
+        return IntentsRestored(plain["ns"], tuple(OpenIntent(**i) for i in plain["intents"]), plain["since_ns"])
     if "command" in plain:
-        return CommandGiven(plain["ns"], plain["command"])
+        return CommandGiven(plain["ns"], plain["command"], plain.get("cause", "by_hand"), plain.get("text", ""))
+    if "disk_free_bytes" in plain:
+        return HostChecked(plain["ns"], plain["disk_free_bytes"], plain["clock_step_s"])
     if "paper_refused" in plain:
         return RequestRefused(plain["ns"], plain["client_order_id"], plain["paper_refused"], paper=True)
     deal = None

@@ -37,7 +37,8 @@ class SymbolSpec:
 
     Units: volumes in 0.01 base unit; `leverage_id` keys the dynamic leverage tiers; `schedule` holds
         (start, end) in seconds since Sunday 00:00 in `schedule_time_zone`, end exclusive; empty means unknown. What
-        they mean at a moment: `bot.market.hours`; `stop_distance`, `profit_distance` see `least_distance`.
+        they mean at a moment: `bot.market.hours`. `max_exposure_cents` bounds what the account may hold of the symbol,
+        both sides together, 0 for no bound; `stop_distance`, `profit_distance` see `least_distance`.
     Source: ProtoOASymbol joined with ProtoOALightSymbol (base and quote asset, enabled).
     """
 
@@ -59,6 +60,7 @@ class SymbolSpec:
     commission_type: str | None = None
     commission_rate: float | None = None
     holidays: tuple[Holiday, ...] = ()
+    max_exposure_cents: int = 0
     stop_distance: int = 0
     profit_distance: int = 0
     is_distance_in_points: bool = True

@@ -269,6 +269,12 @@ def test_a_symbol_keeps_its_hours_and_names_what_it_lacks() -> None:
     assert translate.untradable_fields(detail(11, lotSize=0, stepVolume=0)) == ("lotSize", "stepVolume")
 
 
+def test_a_symbol_states_how_much_of_it_an_account_may_hold() -> None:
+    assert translate.symbol_spec(detail(11, maxExposure=7_000), "EURUSD", "EUR", "USD").max_exposure_cents == 7_000
+    for none in ({}, {"maxExposure": 0}):
+        assert translate.symbol_spec(detail(11, **none), "EURUSD", "EUR", "USD").max_exposure_cents == 0
+
+
 def test_a_symbol_keeps_the_least_distances_of_protection() -> None:
     assert translate.symbol_spec(detail(11), "EURUSD", "EUR", "USD").least_distance(0, 1.1) == 0
     in_points = translate.symbol_spec(detail(11, slDistance=20, tpDistance=30, distanceSetIn=1), "EURUSD", "", "")
