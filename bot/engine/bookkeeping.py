@@ -8,6 +8,7 @@ from bot.account.position import Position
 from bot.engine import events as ev
 from bot.engine import news
 from bot.engine.account_guard import AccountGuard
+from bot.engine.deal_book import DealBook
 from bot.engine.decision import Notice
 from bot.engine.lagging import lagging_positions
 from bot.engine.order_flow import OrderFlow
@@ -26,6 +27,7 @@ class Bookkeeping:
 
     def __init__(self, settings: EngineSettings, portfolio: Portfolio, orders: OrderFlow, guard: AccountGuard) -> None:
         self.hands_off: set[int] = set()
+        self.deals = DealBook(settings.label, portfolio, orders)
         self.protected_exits: set[int] = set()
         self._settings = settings
         self._portfolio = portfolio
@@ -73,6 +75,7 @@ class Bookkeeping:
         self._traded = {spec.symbol_id: (i, spec) for i, spec in enumerate(event.symbols[: event.traded_count])}
         self._names = {spec.symbol_id: spec.name for spec in event.symbols}
         self._portfolio.set_symbols(index)
+        self.deals.load(self._names, event.recv_ns)
         if self._guard.is_another_account:
             self._orders.discard(self._restored)
         else:
@@ -82,6 +85,7 @@ class Bookkeeping:
 
     def reconciled(self, event: ev.Reconciled) -> None:
         """Take the venue's own list of positions and orders."""
+        self.deals.held(event.positions)
         for before, after in self._portfolio.reconcile(event.positions):
             known = before or after
             assert known is not None
@@ -101,6 +105,7 @@ class Bookkeeping:
 
     def history_listed(self, event: ev.OrderHistoryListed) -> None:
         """Take the venue's lists of orders and deals: unknown orders may be resolved by them."""
+        self.deals.listed(event)
         lagging = lagging_positions(event, self._portfolio)
         self._portfolio.mark_seen(deal.deal_id for deal in event.deals if deal.position_id not in lagging)
         for deal in event.deals:
@@ -111,6 +116,7 @@ class Bookkeeping:
 
     def executed(self, event: ev.ExecutionReported) -> None:
         """Take what happened to an order, a position or the balance."""
+        self.deals.executed(event)
         if event.deal is not None:
             label = event.order.label if event.order is not None else None
             before = self._portfolio.position(event.deal.position_id)
