@@ -101,7 +101,7 @@ class OrderFlow:
         """Return whether a symbol has an order on its way, settles after an unknown one, or was just refused one."""
         if self._pause_until_ns.get(symbol_index, 0) > now_ns:
             return True
-        if self.protections.any() and symbol_index in self.protections.unknown_symbols():
+        if self.protections.pending and symbol_index in self.protections.unknown_symbols():
             return True
         return self._in_flight.busy(symbol_index, now_ns)
 
@@ -190,7 +190,8 @@ class OrderFlow:
     def unknown_symbols(self) -> list[int]:
         """Return the indexes of symbols with an order whose outcome is unknown."""
         unknown = [o.symbol_index for o in self._in_flight.all() if o.state == "unknown"]
-        unknown += [s for s in self.protections.unknown_symbols() if s not in unknown]
+        if self.protections.pending:
+            unknown += [s for s in self.protections.unknown_symbols() if s not in unknown]
         return [s for s in unknown if s != NOT_LOADED]
 
     def take(self) -> tuple[OrderChange, ...]:
@@ -340,7 +341,7 @@ class OrderFlow:
         """Turn orders without an answer into unknown ones, and ask the venue about those once we are ready."""
         earliest: int | None = None
         self.resting.overdue(now_ns, self._timeout_ns)
-        if self.protections.overdue(now_ns, self._timeout_ns):
+        if self.protections.pending and self.protections.overdue(now_ns, self._timeout_ns):
             self.look_ups.doubt()
         for order in self._in_flight.all():
             is_late = not order.is_working and now_ns - order.sent_ns >= self._timeout_ns

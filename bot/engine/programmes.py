@@ -34,50 +34,45 @@ _ENDS_GROWTH = frozenset(
 
 
 class Programmes:
-    """The programmes that run. `is_on` says whether the run slices at all."""
+    """The programmes that run. `is_on` says whether the run slices at all; `running` holds them by symbol index."""
 
     def __init__(self, settings: EngineSettings) -> None:
         self.is_on = settings.style.is_sliced
         self._min_interval_s = settings.min_interval_s
         self._orders_a_minute = _SHARE_OF_RATE * settings.risk_limits.max_orders_per_minute
-        self._running: dict[int, Programme] = {}
-
-    @property
-    def running(self) -> Set[int]:
-        """The indexes of the symbols whose change is not finished."""
-        return self._running.keys()
+        self.running: dict[int, Programme] = {}
 
     def is_due(self, s: int, now_ns: int) -> bool:
         """Return whether a symbol's next slice may be sent."""
-        return s in self._running and now_ns >= self._running[s].due_ns
+        return s in self.running and now_ns >= self.running[s].due_ns
 
     def waits(self, s: int, held: float, target: float, now_ns: int) -> bool:
         """Return whether a symbol is between two slices. Growth is over at once where the target now reduces.
 
         Units: `held` and `target` leverage, signed.
         """
-        programme = self._running.get(s)
+        programme = self.running.get(s)
         if programme is None:
             return False
         if programme.grows and (abs(target) < abs(held) or target * held < 0):
-            del self._running[s]
+            del self.running[s]
             return False
         return now_ns < programme.due_ns
 
     def forget(self, s: int) -> None:
         """Give up a symbol's programme: what comes next is made of the truth of then."""
-        self._running.pop(s, None)
+        self.running.pop(s, None)
 
     def forget_all(self) -> None:
         """Give up every programme."""
-        self._running.clear()
+        self.running.clear()
 
     def forget_all_in(self, doubted: Set[int], now_ns: int, *, growth_ends: bool) -> None:
         """Give up those of some symbols, those that are far beyond their time, and with `growth_ends` all growth."""
-        for s, programme in list(self._running.items()):
+        for s, programme in list(self.running.items()):
             is_late = now_ns > programme.ends_ns + _LATE_NS
             if s in doubted or is_late or (growth_ends and programme.grows):
-                del self._running[s]
+                del self.running[s]
 
     def end_cents(
         self,
@@ -94,7 +89,7 @@ class Programmes:
         Units: signed, 0.01 base unit, a tradable change from `held_cents`; `unit_notional` and `equity` in deposit
             currency.
         """
-        programme = self._running.get(s)
+        programme = self.running.get(s)
         if programme is None:
             return fresh_cents
         row = targets.rows[s]
@@ -104,13 +99,13 @@ class Programmes:
         fresh = held_cents if bound is Bound.TOUCH else fresh_cents
         end = programme.end_cents(held_cents, goal_cents, fresh)
         if end is None or (programme.grows and bound in _ENDS_GROWTH):
-            del self._running[s]
+            del self.running[s]
             return fresh_cents
         if end == 0:
             return 0
         change = spec.round_volume(abs(end - held_cents))
         if change == 0:
-            del self._running[s]
+            del self.running[s]
             return fresh_cents
         return held_cents + (change if end > held_cents else -change)
 
@@ -134,8 +129,8 @@ class Programmes:
         if not self.is_on:
             return None
         change = approved.target_cents - approved.held_cents
-        programme = self._running.get(s)
-        count = len(self._running) + (0 if programme is not None else 1)
+        programme = self.running.get(s)
+        count = len(self.running) + (0 if programme is not None else 1)
         least_s = max(self._min_interval_s, 60.0 * count / self._orders_a_minute)
         left_s = LONGEST_S if programme is None else (programme.ends_ns - now_ns) / _SECOND
         market = _market_costs(evaluator, s, change, cost_bps, mid)
@@ -158,7 +153,7 @@ class Programmes:
 
         The last slice keeps its programme until its fill is known: what it does not fill is carried out, too.
         """
-        programme = self._running.get(s)
+        programme = self.running.get(s)
         if planned is None and programme is None:
             return ""
         if programme is None:
@@ -166,7 +161,7 @@ class Programmes:
             side = 1 if approved.held_cents + approved.target_cents > 0 else -1
             grows = abs(approved.target_cents) > abs(approved.held_cents)
             ends_ns = now_ns + round(planned.count * planned.slice_s * _SECOND)
-            programme = self._running[s] = Programme(approved.target_cents, side, grows, now_ns, ends_ns)
+            programme = self.running[s] = Programme(approved.target_cents, side, grows, now_ns, ends_ns)
         programme.target_cents = approved.target_cents
         programme.sent += 1
         if planned is None:
@@ -178,8 +173,8 @@ class Programmes:
 
     def postpone(self, s: int, now_ns: int) -> None:
         """Let a programme wait a moment: too many orders have been sent in the last minute."""
-        if s in self._running:
-            self._running[s].due_ns = now_ns + _SECOND
+        if s in self.running:
+            self.running[s].due_ns = now_ns + _SECOND
 
 
 def _market_costs(evaluator: Evaluator, s: int, change_cents: int, cost_bps: float | None, mid: float) -> MarketCosts:

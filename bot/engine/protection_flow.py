@@ -29,11 +29,14 @@ class _Amendment:
 
 
 class ProtectionFlow:
-    """Follows amendments of protection. Args: `note` takes a line about one."""
+    """Follows amendments of protection. Args: `note` takes a line about one.
+
+    `pending` holds those without an outcome, by position.
+    """
 
     def __init__(self, note: Callable[[OrderChange], None]) -> None:
         self._note = note
-        self._by_position: dict[int, _Amendment] = {}
+        self.pending: dict[int, _Amendment] = {}
         self._failures: dict[int, int] = {}  # refusals in a row
         self._pause_until_ns: dict[int, int] = {}
 
@@ -41,26 +44,22 @@ class ProtectionFlow:
 
     def is_waiting(self, position_id: int, now_ns: int) -> bool:
         """Return whether an amendment of a position is on its way, or was refused a moment ago."""
-        return position_id in self._by_position or self._pause_until_ns.get(position_id, 0) > now_ns
+        return position_id in self.pending or self._pause_until_ns.get(position_id, 0) > now_ns
 
     def has_failed(self, position_id: int) -> bool:
         """Return whether the last amendment of a position was refused."""
         return position_id in self._failures
 
-    def any(self) -> bool:
-        """Return whether one has no outcome yet."""
-        return bool(self._by_position)
-
     def unknown_symbols(self) -> list[int]:
         """Return the indexes of symbols with an amendment whose outcome is unknown."""
-        return [a.symbol_index for a in self._by_position.values() if a.state == "unknown"]
+        return [a.symbol_index for a in self.pending.values() if a.state == "unknown"]
 
     # -- what happens -------------------------------------------------------------------------------------------
 
     def sent(self, intended: IntendedOrder, request: ProtectPosition, symbol_index: int, now_ns: int) -> None:
         """Remember an amendment that goes out with this decision."""
         amendment = _Amendment(intended, request, symbol_index, now_ns)
-        self._by_position[request.position_id] = amendment
+        self.pending[request.position_id] = amendment
         self._report(amendment, "sent", None, paper=False)
 
     def executed(self, event: ev.ExecutionReported) -> None:
@@ -93,19 +92,19 @@ class ProtectionFlow:
 
     def connection_lost(self) -> None:
         """What has no answer may have been carried out or not: unknown."""
-        for amendment in self._by_position.values():
+        for amendment in self.pending.values():
             self._become_unknown(amendment, "CONNECTION_LOST")
 
     def overdue(self, now_ns: int, timeout_ns: int) -> bool:
         """Turn amendments without an answer into unknown ones; return whether the venue is to be asked."""
-        for amendment in self._by_position.values():
+        for amendment in self.pending.values():
             if amendment.state == "sent" and now_ns - amendment.sent_ns >= timeout_ns:
                 self._become_unknown(amendment, "ORDER_TIMEOUT")
         return bool(self.unknown_symbols())
 
     def listed(self, *, complete: bool) -> list[int]:
         """Take that positions are now as the venue's lists say; return the symbols in which that was unknown."""
-        unknown = [a for a in self._by_position.values() if a.state == "unknown"] if complete else []
+        unknown = [a for a in self.pending.values() if a.state == "unknown"] if complete else []
         for amendment in unknown:
             self._end(amendment, "resolved", None, paper=False)
         return [amendment.symbol_index for amendment in unknown]
@@ -117,9 +116,9 @@ class ProtectionFlow:
         self._pause_until_ns = {pid: ns for pid, ns in self._pause_until_ns.items() if pid in known}
 
     def _find(self, client_order_id: str | None) -> _Amendment | None:
-        if client_order_id is None or not self._by_position:
+        if client_order_id is None or not self.pending:
             return None
-        return next((a for a in self._by_position.values() if a.request.client_order_id == client_order_id), None)
+        return next((a for a in self.pending.values() if a.request.client_order_id == client_order_id), None)
 
     def _pause(self, amendment: _Amendment, now_ns: int) -> None:
         position_id = amendment.request.position_id
@@ -134,7 +133,7 @@ class ProtectionFlow:
             self._report(amendment, "unknown", error_code, paper=False)
 
     def _end(self, amendment: _Amendment, state: str, error_code: str | None, *, paper: bool) -> None:
-        del self._by_position[amendment.request.position_id]
+        del self.pending[amendment.request.position_id]
         self._report(amendment, state, error_code, paper=paper)
 
     def _report(self, amendment: _Amendment, state: str, error_code: str | None, *, paper: bool) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from engine_desk import EURUSD, LIMITS, SECOND, Desk, position
+from quote_desk import QuoteDesk
 
 from bot.account.position import Deal, Position
 from bot.engine import events as ev
@@ -236,3 +237,17 @@ def test_a_symbol_that_hands_are_kept_off_is_not_protected_anew() -> None:
     desk.hear(ev.Reconciled(desk.now_ns, (position(900_000),), ()))
     desk.wait(10)
     assert not amendments(desk)
+
+
+def test_a_resting_quote_that_opens_carries_both_legs_from_its_own_price() -> None:
+    desk = QuoteDesk(style=STYLE)
+    desk.begin()
+    for _ in range(3):
+        desk.now_ns += SECOND
+        desk.quote()
+    placed = [r for r in desk.lines("requests") if isinstance(r, PlaceOrder) and r.order_type == "limit"]
+    assert placed
+    for request in placed:
+        assert request.limit_price is not None
+        assert request.relative_stop_loss_e5 == pytest.approx(request.limit_price * 500, abs=1)
+        assert request.relative_take_profit_e5 == pytest.approx(request.limit_price * 1000, abs=1)

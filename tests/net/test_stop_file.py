@@ -54,14 +54,6 @@ def test_what_cannot_be_read_counts_as_there(tmp_path: Path) -> None:
     assert StopFile(tmp_path / "not there").look() is False
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
-def test_a_file_without_rights_counts_as_there(tmp_path: Path) -> None:
-    (tmp_path / STOP_FILE_NAME).write_text("flatten")
-    (tmp_path / STOP_FILE_NAME).chmod(0)
-    file = StopFile(tmp_path)
-    assert (file.look(), file.command) == (True, "halt")
-
-
 def test_an_error_of_the_disk_counts_as_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(*_: object) -> int:
         raise PermissionError(13, "denied")
