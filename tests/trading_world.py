@@ -20,11 +20,9 @@ from wish_board import WISH
 from world_deaths import Deaths, Killed, LedgerTap
 from world_link import WorldLink
 
-from bot.assembly import Run, assemble, open_ledger
+from bot.assembly import Run, assemble, open_ledger, restored
 from bot.config import Config
 from bot.engine.decision import Decision, OrderChange
-from bot.engine.engine import Engine
-from bot.engine.events import Event, IntentsRestored, OpenIntent
 from bot.net.driver import Driver
 from bot.net.outcome import DriverSettings
 from bot.sim.entities import AccountSettings
@@ -150,10 +148,8 @@ class TradingWorld:
         self.lives += 1
         self.run: Run = assemble(self.config, CLIENT, TOKEN, f"life{self.lives}")
         open_ledger(self.run)
-        ledger = self.run.ledger
-        assert ledger is not None
-        told_first = restored(ledger.open_intents(), self.now_ns()) if RESTORES_INTENTS else []
-        self.run.ledger = LedgerTap(ledger, self.deaths, self._note_intent)  # type: ignore[assignment]
+        told_first = restored(self.run)
+        self.run.ledger = LedgerTap(self.run.ledger, self.deaths, self._note_intent)  # type: ignore[assignment]
         session = self.run.session
         self.witness = Witness(lambda: session.ready)
         self.witness.order_ids = self._written_ids  # of every life
@@ -350,30 +346,3 @@ class TradingWorld:
         self.has_failed = True
         lately = "\n  ".join(self.story[-40:])
         return f"{self.kind} at {self.clock.seconds():.3f} s:\n" + "\n".join(wrong) + f"\nbefore:\n  {lately}"
-
-
-def restored(intents: Any, now_ns: int) -> list[Event]:
-    """Return what a process that starts is told of the intents whose outcome its ledger does not know."""
-    names = ("client_order_id", "symbol_id", "action", "volume_cents", "order_type", "created_ns", "position_id")
-    found = tuple(OpenIntent(**{name: getattr(intent, name) for name in names}) for intent in intents)
-    return [IntentsRestored(now_ns, found)] if found else []
-
-
-def _restores_intents() -> bool:
-    """Return whether an engine does anything with the intents of an earlier run; it will once that is built."""
-    import inspect
-
-    return "IntentsRestored" in inspect.getsource(inspect.getmodule(Engine)) or any(
-        "IntentsRestored" in inspect.getsource(module) for module in _engine_modules()
-    )
-
-
-def _engine_modules() -> list[Any]:
-    import sys
-
-    return [
-        module for name, module in sys.modules.items() if name.startswith("bot.engine.") and name != "bot.engine.events"
-    ]
-
-
-RESTORES_INTENTS = _restores_intents()

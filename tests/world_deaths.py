@@ -7,8 +7,9 @@ of it. So a kill at each of them is a kill at every point.
 from collections.abc import Callable
 from typing import Any
 
-POINTS = ("intent", "state", "write", "written", "read")
-"""After an intent's commit; after a state's; before bytes leave; after they have; when bytes have come."""
+POINTS = ("intent", "write", "written", "aftermath", "memory", "read")
+"""After an intent's commit; before bytes leave; after they have; after the commit of what came of them; of what the next
+run is to know; when bytes have come."""
 
 
 class Killed(BaseException):
@@ -55,10 +56,17 @@ class LedgerTap:
         self._seen(intent)
         self._deaths.passes("intent")
 
-    def record_state(self, *given: Any, **named: Any) -> None:
-        """Record a state, and perhaps die."""
-        self._ledger.record_state(*given, **named)
-        self._deaths.passes("state")
+    def record(self, after: Any) -> None:
+        """Record what came of a decision, and perhaps die."""
+        self._ledger.record(after)
+        for intent in after.found:
+            self._seen(intent)
+        self._deaths.passes("aftermath")
+
+    def remember(self, key: str, content: Any) -> None:
+        """Keep a fact, and perhaps die."""
+        self._ledger.remember(key, content)
+        self._deaths.passes("memory")
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._ledger, name)

@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 from exact_account import ExactAccount
-from trading_world import LABEL, RESTORES_INTENTS, TradingWorld
+from trading_world import LABEL, TradingWorld
 from wired_bot import ACCOUNT
 
 from bot.journal.ledger import FINAL_STATES
@@ -128,9 +128,6 @@ def _ledger(world: TradingWorld) -> Iterator[str]:
             continue
         sent = world.orders.sent.get(own_id)
         made = [account.order_history[i] for i in (sent.order_ids or [])] if sent is not None else []
-        is_old = intent.run_id != world.run.run_id
-        if is_old and not RESTORES_INTENTS:
-            continue  # nobody asks yet what became of those
         if intent.action in ("amend", "cancel"):
             if intent.state not in FINAL_STATES | {"replaced"}:
                 yield f"{own_id}, {intent.action}, is {intent.state} in the ledger"

@@ -14,11 +14,13 @@ import typer
 from bot import __version__
 from bot.cli.auth import auth
 from bot.cli.check import check, schema
+from bot.cli.control import flatten, halt, resume, status
 from bot.cli.demo import demo
 from bot.cli.doctor import doctor
 from bot.cli.explain import explain
 from bot.cli.record import record
 from bot.cli.replay import replay
+from bot.cli.report import report
 from bot.cli.run import run
 from bot.cli.sim import sim
 from bot.cli.symbols import symbols
@@ -34,7 +36,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, run, explain, check, sim, record, replay, schema, symbols, doctor):
+for command in (
+    demo, run, status, halt, resume, flatten, explain, report, check, sim, record, replay, schema, symbols, doctor,
+):  # fmt: skip
     app.command()(command)
 app.add_typer(auth, name="auth")
 

@@ -7,28 +7,27 @@ answered, and for `settle_s` after that. It is never sent again.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from bot.account.portfolio import Portfolio
 from bot.engine import events as ev
 from bot.engine.adoption import adopted, is_adoptable
 from bot.engine.decision import IntendedOrder, OrderChange
+from bot.engine.look_ups import CLOCK_SLACK_NS, LookUps
 from bot.engine.market_hours import CLOSED_CODES, MarketHours
+from bot.engine.protection_flow import ProtectionFlow
 from bot.engine.resting_flow import GONE, RestingFlow
+from bot.engine.restored import ALTERATIONS, NOT_LOADED, restored_intent, restored_order
 from bot.execution.in_flight import OrdersInFlight, OwnOrder
 from bot.execution.orders import OrderSnapshot
-from bot.execution.requests import ClosePosition, PlaceOrder, Request, ResolveOrders
+from bot.execution.requests import ClosePosition, PlaceOrder, Request
 from bot.market.symbols import SymbolSpec
 
 _SECOND = 1_000_000_000
 _ASK_AGAIN_NS = 10 * _SECOND
 _FIRST_PAUSE_NS, _LONGEST_PAUSE_NS = _SECOND, 60 * _SECOND
-# So often positions are compared with the venue's own while nothing happens: an event may have been lost.
-_LOOK_NS, _LOOK_CALM_NS = 60 * _SECOND, 30 * _SECOND
-_CLOCK_SLACK_NS = 60 * _SECOND  # the venue's clock may differ from ours when orders are looked up by time
 
 _STATE_OF_KIND = {
     "accepted": "accepted",
@@ -58,7 +57,9 @@ class OrderFlow:
         self._timeout_ns = round(order_timeout_s * _SECOND)
         self._settle_ns = round(settle_s * _SECOND)
         self._in_flight = OrdersInFlight()
+        self.look = self._in_flight.all  # to look at: our orders without a final state, oldest first
         self.resting = RestingFlow(self._in_flight, hours, self._move, self._note)
+        self.protections = ProtectionFlow(self._note)
         self._sent: dict[str, _Sent] = {}
         self._changes: list[OrderChange] = []
         self._ours: set[str | None] = set()
@@ -66,10 +67,8 @@ class OrderFlow:
         self._failures: dict[int, int] = {}  # refusals in a row, by symbol index
         self._pause_until_ns: dict[int, int] = {}
         self._held_until_ns: dict[type, int] = {}  # by kind of request
-        self._is_in_doubt = False
-        self._doubt_asked_ns: int | None = None
-        self._looked_ns: int | None = None
-        self._active_ns = 0
+        self.look_ups = LookUps()
+        self._restored_alterations: list[IntendedOrder] = []
 
     def sent(
         self,
@@ -102,6 +101,12 @@ class OrderFlow:
         """Return whether a symbol has an order on its way, settles after an unknown one, or was just refused one."""
         if self._pause_until_ns.get(symbol_index, 0) > now_ns:
             return True
+        if self.protections.pending and symbol_index in self.protections.unknown_symbols():
+            return True
+        return self._in_flight.busy(symbol_index, now_ns)
+
+    def is_on_its_way(self, symbol_index: int, now_ns: int) -> bool:
+        """Return whether a symbol has an order on its way, or settles after an unknown one."""
         return self._in_flight.busy(symbol_index, now_ns)
 
     def is_held(self, request: PlaceOrder | ClosePosition, now_ns: int) -> bool:
@@ -130,6 +135,34 @@ class OrderFlow:
         self._sent[order.client_order_id] = _Sent(intended, None)
         self._report(order, "accepted", snapshot, None, paper=False)
 
+    def restore(self, intents: Iterable[ev.OpenIntent], index: Mapping[int, tuple[int, SymbolSpec]]) -> None:
+        """Take over what an earlier run left open: unknown, until the venue's lists have answered.
+
+        Args: `index` array index and definition of every loaded symbol, by id.
+        """
+        for intent in intents:
+            s, spec = index.get(intent.symbol_id, (NOT_LOADED, None))
+            intended = restored_intent(intent, spec)
+            if intent.action in ALTERATIONS:
+                self._restored_alterations.append(intended)
+                continue
+            order, request = restored_order(intent, s)
+            self._in_flight.add(order)
+            self._ours.add(order.client_order_id)
+            self._sent[order.client_order_id] = _Sent(intended, request)
+            self._report(order, "unknown", None, "RESTARTED", paper=False)
+
+    def discard(self, intents: Iterable[ev.OpenIntent]) -> None:
+        """Say of intents that this account's venue will never know them: they were another account's."""
+        for intent in intents:
+            intended = restored_intent(intent, None)
+            self._note(OrderChange(intended, "resolved", None, None, 0, None, "OTHER_ACCOUNT", paper=False))
+        self.look_ups.forget()
+
+    def catch_up(self, since_ns: int) -> None:
+        """Have the deals since a time listed once we are READY: an earlier run may have ended before it saw them."""
+        self.look_ups.catch_up(since_ns)
+
     def is_ours(self, client_order_id: str | None, order_id: int | None) -> bool:
         """Return whether an order is, or was lately, one of this run's."""
         return client_order_id in self._ours or order_id in self._our_order_ids
@@ -156,7 +189,10 @@ class OrderFlow:
 
     def unknown_symbols(self) -> list[int]:
         """Return the indexes of symbols with an order whose outcome is unknown."""
-        return [o.symbol_index for o in self._in_flight.all() if o.state == "unknown"]
+        unknown = [o.symbol_index for o in self._in_flight.all() if o.state == "unknown"]
+        if self.protections.pending:
+            unknown += [s for s in self.protections.unknown_symbols() if s not in unknown]
+        return [s for s in unknown if s != NOT_LOADED]
 
     def take(self) -> tuple[OrderChange, ...]:
         """Return the changes since the last call."""
@@ -167,7 +203,8 @@ class OrderFlow:
 
     def executed(self, event: ev.ExecutionReported) -> None:
         """Move the order an execution event speaks of, if it is ours."""
-        self._active_ns = event.recv_ns
+        self.look_ups.moved(event.recv_ns)
+        self.protections.executed(event)
         state = _STATE_OF_KIND.get(event.kind)
         order_id = event.order.order_id if event.order is not None else None
         order = self._in_flight.find(event.client_order_id, order_id)
@@ -206,6 +243,8 @@ class OrderFlow:
 
     def refused(self, event: ev.RequestRefused) -> None:
         """Mark a refused order: rejected, or unknown where the code does not say that nothing happened."""
+        if self.protections.refused(event):
+            return
         order = self._in_flight.find(event.client_order_id, event.order_id)
         if self.resting.refused(event, order):
             return
@@ -221,8 +260,9 @@ class OrderFlow:
 
     def connection_lost(self) -> None:
         """Everything without a final answer may or may not have happened: unknown."""
-        self._looked_ns = None
+        self.look_ups.connection_lost()
         self.resting.connection_lost()
+        self.protections.connection_lost()
         for order in self._in_flight.all():
             order.asked_ns = None
             if order.state != "unknown" and not order.is_paper:
@@ -235,6 +275,9 @@ class OrderFlow:
 
         Args: `lagging` positions that the deals have and the reconcile has not: their orders stay unknown.
         """
+        self.look_ups.answered(complete=event.complete)
+        for symbol_index in self.protections.listed(complete=event.complete):
+            self._in_flight.settle(symbol_index, event.recv_ns + self._settle_ns)
         for order in self._in_flight.all():
             if order.state != "unknown" or order.asked_ns is None:
                 continue
@@ -275,7 +318,7 @@ class OrderFlow:
                 return snapshot
         if isinstance(self._sent[order.client_order_id].request, ClosePosition):
             for snapshot in event.orders:
-                recent = snapshot.updated_ns is None or snapshot.updated_ns >= order.sent_ns - _CLOCK_SLACK_NS
+                recent = snapshot.updated_ns is None or snapshot.updated_ns >= order.sent_ns - CLOCK_SLACK_NS
                 same = snapshot.position_id == order.position_id and abs(snapshot.volume_cents) == order.volume_cents
                 if snapshot.closing and same and recent:
                     return snapshot
@@ -284,10 +327,13 @@ class OrderFlow:
     def listed(self, orders: Iterable[OrderSnapshot]) -> None:
         """Compare our resting orders with the venue's own list of working ones."""
         self.resting.listed(orders)
+        for intended in self._restored_alterations:  # their orders are as the list has them
+            self._changes.append(OrderChange(intended, "resolved", None, None, 0, None, None, paper=False))
+        self._restored_alterations.clear()
 
     def doubt(self) -> None:
         """Say that positions and events do not add up: the venue is asked, at most every ten seconds."""
-        self._is_in_doubt = True
+        self.look_ups.doubt()
 
     # -- time ---------------------------------------------------------------------------------------------------
 
@@ -295,6 +341,8 @@ class OrderFlow:
         """Turn orders without an answer into unknown ones, and ask the venue about those once we are ready."""
         earliest: int | None = None
         self.resting.overdue(now_ns, self._timeout_ns)
+        if self.protections.pending and self.protections.overdue(now_ns, self._timeout_ns):
+            self.look_ups.doubt()
         for order in self._in_flight.all():
             is_late = not order.is_working and now_ns - order.sent_ns >= self._timeout_ns
             if order.state != "unknown" and is_late:
@@ -303,21 +351,12 @@ class OrderFlow:
                 if self._is_to_be_asked_for(order, now_ns):
                     order.asked_ns = now_ns
                     earliest = order.sent_ns if earliest is None else min(earliest, order.sent_ns)
-        if ready and self._is_time_to_look(now_ns):
+        looks = self.look_ups
+        if ready and (looks.is_pressing(now_ns) or (looks.is_usual(now_ns) and self._is_calm())):
             earliest = now_ns if earliest is None else earliest
-        if earliest is None:
-            return []
-        self._looked_ns = now_ns
-        return [ResolveOrders(from_ns=earliest - _CLOCK_SLACK_NS)]
+        return [] if earliest is None else [looks.ask(earliest, now_ns)]
 
-    def _is_time_to_look(self, now_ns: int) -> bool:
-        if self._is_in_doubt and (self._doubt_asked_ns is None or now_ns - self._doubt_asked_ns >= _ASK_AGAIN_NS):
-            self._is_in_doubt, self._doubt_asked_ns = False, now_ns
-            return True
-        if self._looked_ns is None:
-            self._looked_ns = now_ns  # READY has just been reached, over a reconcile
-        if now_ns - self._looked_ns < _LOOK_NS or now_ns - self._active_ns < _LOOK_CALM_NS:
-            return False
+    def _is_calm(self) -> bool:
         is_open = not bool(self._hours.closed.all())  # nothing moves in closed markets
         return is_open and all(order.is_working for order in self._in_flight.all())
 
@@ -358,19 +397,3 @@ class OrderFlow:
                 paper=paper,
             )
         )
-
-
-def lagging_positions(event: ev.OrderHistoryListed, portfolio: Portfolio) -> frozenset[int]:
-    """Return the positions that the lists say are open, by orders and deals of their time, and that we do not hold.
-
-    The reconcile that came just before was then taken earlier than the lists: neither can be believed yet. A position
-    whose deals cancel out, or are more than undone by the other side, has been closed since and lags nowhere.
-    """
-    side = {order.order_id: math.copysign(1, order.volume_cents) for order in event.orders if not order.closing}
-    volumes: dict[int, int] = {}
-    opened: dict[int, float] = {}
-    for deal in event.deals:
-        volumes[deal.position_id] = volumes.get(deal.position_id, 0) + deal.volume_cents
-        if deal.order_id in side:
-            opened[deal.position_id] = side[deal.order_id]
-    return frozenset(pid for pid, way in opened.items() if volumes[pid] * way > 0 and portfolio.position(pid) is None)

@@ -42,8 +42,15 @@ class FillQuality:
         self._fills = [SymbolFills() for _ in self._symbols]
         self._orders: dict[str, _OnItsWay] = {}
         self._mark_outs = MarkOuts()
+        self._excess_bps: list[float] = []
         self._age_ns: int | None = None
         self._arrays: _Arrays | None = None  # None: to be made for the next reader
+
+    def extend(self, symbols: Sequence[str]) -> None:
+        """Take further symbols behind those that are known, which keep what they have."""
+        self._symbols += tuple(symbols)
+        self._fills += [SymbolFills() for _ in symbols]
+        self._arrays = None
 
     # -- the life of an order -----------------------------------------------------------------------------------
 
@@ -79,7 +86,16 @@ class FillQuality:
         order.accepted_ns = now_ns
         self._took(order, "accepted", now_ns - order.sent_ns, now_ns)
 
-    def filled(self, order_id: str, volume_cents: int, price: float, now_ns: int) -> None:
+    def filled(
+        self,
+        order_id: str,
+        volume_cents: int,
+        price: float,
+        now_ns: int,
+        deal_id: int | None = None,
+        *,
+        paper: bool = False,
+    ) -> None:
         """Take a fill, whole or in part, as it is reported; call it once a deal.
 
         One that is only found in the venue's lists later has no latency and no mark-outs: leave it to `ended`.
@@ -94,7 +110,8 @@ class FillQuality:
                 self._took(order, "filled", now_ns - order.accepted_ns, now_ns)
         order.executed_cents += volume_cents
         order.paid += volume_cents * price
-        fill = Fill(order.symbol_index, order.side, price, order.decision_mid, volume_cents / 100 * price, now_ns)
+        notional = volume_cents / 100 * price
+        fill = Fill(order.symbol_index, order.side, price, order.decision_mid, notional, now_ns, deal_id, paper)
         self._fills[order.symbol_index].filled(fill, order.limit_price)
         if fill.effective_bps == fill.effective_bps:
             self._mark_outs.add(fill)
@@ -119,6 +136,7 @@ class FillQuality:
             average = order.paid / order.executed_cents
             cost = relative_bps(order.side, order.decision_mid, average, order.decision_mid)
             fills.slippage["predicted"].add(cost - order.predicted_bps, order.paid / 100)
+            self._excess_bps.append(cost - order.predicted_bps)
         self._arrays = None
 
     # -- time ---------------------------------------------------------------------------------------------------
@@ -134,6 +152,11 @@ class FillQuality:
         for mark in marks:
             self._fills[mark.fill.symbol_index].marked_out(mark)
         return tuple(marks)
+
+    def take_excess_bps(self) -> list[float]:
+        """Return what orders that ended since the last call cost beyond their prediction, bps, positive against us."""
+        taken, self._excess_bps = self._excess_bps, []
+        return taken
 
     def next_due_ns(self) -> int | None:
         """Return when a mark-out falls due next; None while no fill waits for one."""
