@@ -261,6 +261,9 @@ class OrderWatch:
         ):
             if figure > Decimal(str(limit)) * (1 + ROUNDING):
                 found.append(f"{name}: {figure:.6f} at an equity of {equity:.2f}, the limit is {limit}")
+        if self._is_charged_otherwise(sent, exact):
+            self.counts["margin of its own"] += 1
+            return found
         # Margin is charged at the venue's prices of now, the rest was decided on those that were seen.
         book = self.venue.books[symbol_id]
         moved = abs(Decimal(book.bid_e5 or 0) / Decimal(sent.belief.spots[symbol_id][0]) - 1)
@@ -274,8 +277,21 @@ class OrderWatch:
             found.append(f"margin_level: {equity / used:.4f}, the least is {limits.min_margin_level_frac}")
         return found
 
+    def _is_charged_otherwise(self, sent: Sent, exact: ExactAccount) -> bool:
+        """Return whether a position that the venue charges by a factor of its own has grown since the bytes left.
+
+        What an order of the same batch has added to it is charged by that factor, too; the bot knows it of the account
+        as a whole only.
+        """
+        account, believed = self.venue.desks[ACCOUNT].account, sent.belief.own_cents
+        charged = {p.symbol_id for p in account.positions.values() if p.margin_factor > 1}
+        return any(exact.own_cents(s) != believed.get(s, 0) for s in charged)
+
     def compare(self) -> None:
         """Look whether belief and truth about our volumes are the same again, so that meddling is over."""
         if self.meddled:
             engine, exact = self.run.engine, ExactAccount(self.venue, ACCOUNT, self.label, {})
-            self.meddled = {s for s in self.meddled if engine.portfolio.own_cents(s) != exact.own_cents(s)}
+            orders = self.venue.desks[ACCOUNT].account.orders.values()
+            waiting = {order.symbol_id for order in orders if order.label != self.label}
+            apart = {s for s in self.meddled if engine.portfolio.own_cents(s) != exact.own_cents(s)}
+            self.meddled = apart | (self.meddled & waiting)

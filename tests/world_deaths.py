@@ -59,8 +59,6 @@ class LedgerTap:
     def record(self, after: Any) -> None:
         """Record what came of a decision, and perhaps die."""
         self._ledger.record(after)
-        for intent in after.found:
-            self._seen(intent)
         self._deaths.passes("aftermath")
 
     def remember(self, key: str, content: Any) -> None:

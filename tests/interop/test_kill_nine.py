@@ -75,7 +75,12 @@ def wait_for_order(observer: Observer, bot: Bot) -> None:
     told, end = len(observer.executions), time.monotonic() + 30
     while len(observer.executions) == told:
         observer.listen(0.001)
-        assert time.monotonic() < end, f"no order within 30 s: {bot.so_far()[-5:]}"
+        assert time.monotonic() < end, f"no order within 30 s: {what_was_said(bot)}"
+
+
+def what_was_said(bot: Bot) -> list[dict[str, Any]]:
+    """Return the last lines of a life, those about the market aside."""
+    return [line for line in bot.so_far() if line["type"] != "decision"][-12:]
 
 
 def ids_of(bot: Bot) -> list[str]:
