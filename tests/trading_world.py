@@ -182,7 +182,7 @@ class TradingWorld:
         self.deaths.disarm()
         self.counts["deaths"] += 1
         left = self.link.leave()
-        for call in self.clock.getDelayedCalls():
+        for call in list(self.clock.getDelayedCalls()):
             call.cancel()
         assert self.run.ledger is not None
         self.run.ledger.close()
@@ -203,7 +203,7 @@ class TradingWorld:
             return  # it was killed meanwhile
         self._check_alive(may_end=True)
         assert self.result is not None, self.tell(["it does not stop"])
-        for call in self.clock.getDelayedCalls():
+        for call in list(self.clock.getDelayedCalls()):
             call.cancel()
         self.start()
 

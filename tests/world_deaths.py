@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 POINTS = ("intent", "write", "written", "aftermath", "memory", "read")
-"""After an intent's commit; before bytes leave; after they have; after the commit of what came of them; of what the next
-run is to know; when bytes have come."""
+"""After an intent's commit; before bytes leave; after they have; after the commit of what came of them, and of what the
+next run is to know; when bytes have come."""
 
 
 class Killed(BaseException):

@@ -300,7 +300,7 @@ class AccountGuard:
     def _use_margin(self, view: RiskView) -> float:
         """Return used margin, and heed how much more the broker asks for than its own rules say.
 
-        That is heeded at any price, odd ones too: what the gate lets grow meanwhile must not rest on a factor of before.
+        That is heeded at any price, odd ones too: what may grow meanwhile must not rest on a factor of before.
         """
         self._margin_factor = 1.0
         if not (view.long_units.any() or view.short_units.any()):

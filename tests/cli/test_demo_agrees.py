@@ -1,4 +1,4 @@
-"""`microlev demo --trade`: when it is over, what its ledger and its summary say is what the venue holds, to the cent."""
+"""`microlev demo --trade`: when it is over, its ledger and its summary say what the venue holds, to the cent."""
 
 from decimal import Decimal
 from pathlib import Path

@@ -1,6 +1,6 @@
 """A venue and a bot as processes, the bot to be killed by SIGKILL; and an observer who asks the venue what is true.
 
-The bot trades all the time: a strategy of its user's flips what it wants every half second, by the clock.
+The bot trades all the time: a strategy of its user's changes what it wants every second or so, by the clock.
 """
 
 import json
@@ -24,7 +24,7 @@ MICROLEV = [sys.executable, "-m", "bot"]
 READY_LIMIT_S = 90.0
 
 RESTLESS = '''
-"""Wants all of the base and a third of it in turns, each for half a second."""
+"""Wants all of the base, and nothing for half a second in every two: what grows in steps is closed at once."""
 
 import time
 from dataclasses import dataclass
@@ -43,7 +43,7 @@ class Strategy(Parametrised):
     factor_names: ClassVar[tuple[str, ...]] = ("share",)
 
     def factors(self, table, side):
-        return np.full((1, len(table)), 1.0 if int(time.time() * 2) % 2 else 0.33)
+        return np.full((1, len(table)), float(time.time() % 2.0 < 1.5))
 '''
 
 
@@ -61,12 +61,12 @@ def write_config(ready: dict[str, Any], folder: Path) -> Path:
         "credentials": {key: ready[key] for key in ("client_id", "client_secret", "access_token")},
         "mode": "trade",
         "symbols": {"EURUSD": {"direction": "long"}, "USDJPY": {"direction": "short"}},
-        "strategy": {"name": str(folder / "restless.py"), "base_leverage": 2},
+        "strategy": {"name": str(folder / "restless.py"), "base_leverage": 6},
         "sizing": {
             "warm_up_s": 0,
             "persistence_s": 0,
             "max_increase_frac_per_min": 1,
-            "band": 0.01,
+            "band": 0.002,
             "calendar": False,
             "time_of_day": False,
         },

@@ -27,13 +27,13 @@ FINAL = {"filled", "cancelled", "expired", "rejected", "resolved"}
 
 
 def test_the_command_that_is_killed_and_started_again_agrees_with_the_venue_to_the_cent(tmp_path: Path) -> None:
-    with running_venue("--seed", "3", "--balance", "100000") as ready, Observer(ready) as observer:
+    with running_venue("--seed", "3", "--balance", "1000000") as ready, Observer(ready) as observer:
         config = write_config(ready, tmp_path)
         play(observer, 2, tmp_path, lambda: Bot(config, tmp_path, Process))
 
 
 def test_after_fifty_kills_the_ledger_the_venue_and_the_bot_agree_to_the_cent(tmp_path: Path) -> None:
-    with running_venue("--seed", "3", "--balance", "100000") as ready, Observer(ready) as observer:
+    with running_venue("--seed", "3", "--balance", "1000000") as ready, Observer(ready) as observer:
         config = write_config(ready, tmp_path)
         with Nursery(config, tmp_path) as nursery:
             counts = play(observer, KILLS, tmp_path, lambda: Bot(config, tmp_path, nursery.start))
@@ -80,7 +80,9 @@ def wait_for_order(observer: Observer, bot: Bot) -> None:
 
 def what_was_said(bot: Bot) -> list[dict[str, Any]]:
     """Return the last lines of a life, those about the market aside."""
-    return [line for line in bot.so_far() if line["type"] != "decision"][-12:]
+    said = bot.so_far()
+    decisions = [line for line in said if line["type"] == "decision"]
+    return [line for line in said if line["type"] != "decision"][-8:] + decisions[-4:]
 
 
 def ids_of(bot: Bot) -> list[str]:
