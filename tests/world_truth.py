@@ -6,13 +6,16 @@ from typing import Any
 
 from exact_account import ExactAccount
 from trading_world import LABEL, TradingWorld
-from wired_bot import ACCOUNT
+from wired_bot import ACCOUNT, SECOND
 
 from bot.journal.ledger import FINAL_STATES
 
 SETTLE_S = 420.0
 """Within this time after the last fault nothing may be left in doubt: a lost event shows at the next look, one look a
 minute once it has been quiet for half of one, and a new connection takes up to 30 s."""
+
+CLOCK_SLACK_S = 60
+"""So far apart the clocks of bot and venue may be when orders are looked up by time."""
 
 QUIET_S = 95.0
 """So long must pass before what a lost event has left out is believed: one minute's look, and its answer."""
@@ -133,6 +136,8 @@ def _ledger(world: TradingWorld) -> Iterator[str]:
                 yield f"{own_id}, {intent.action}, is {intent.state} in the ledger"
             continue
         true = _true_states(intent, made)
+        if not made and intent.action in ("reduce", "close"):
+            true |= _seen_states(intent, account)
         if intent.state not in true:
             yield f"{own_id}, {intent.action}, is {intent.state} in the ledger, not {sorted(true)}: {made}"
 
@@ -147,6 +152,21 @@ def _true_states(intent: Any, made: list[Any]) -> set[str]:
     if order.executed_cents == order.volume_cents:
         return {"filled"}
     return {order.status.lower()}
+
+
+def _seen_states(intent: Any, account: Any) -> set[str]:
+    """Return what a close that never arrived may be taken for: it has no id, and others close by the same volume, too.
+
+    What the venue has done by itself is no excuse.
+    """
+    since_ns = intent.created_ns - CLOCK_SLACK_S * SECOND
+    return {
+        order.status.lower()
+        for order in account.order_history.values()
+        if order.closing and order.order_type == "MARKET" and not order.is_stop_out
+        if (order.position_id, order.volume_cents) == (intent.position_id, abs(intent.volume_cents))
+        if order.updated_ns >= since_ns
+    }
 
 
 def _deals(world: TradingWorld) -> Iterator[str]:

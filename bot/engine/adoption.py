@@ -15,6 +15,18 @@ def is_adoptable(snapshot: OrderSnapshot) -> bool:
     return snapshot.status == "accepted" and (is_limit or snapshot.order_type in ("market", "market_range"))
 
 
+def may_be_close(snapshot: OrderSnapshot, order: OwnOrder, slack_ns: int) -> bool:
+    """Return whether a venue's order may be what a close of ours has become, which carries no id of ours.
+
+    What the venue does by itself, a stop-out or a protection, is none, however alike it looks.
+    Units: `slack_ns` how far the venue's clock may be behind ours.
+    """
+    if not snapshot.closing or snapshot.is_stop_out or snapshot.order_type != "market":
+        return False
+    recent = snapshot.updated_ns is None or snapshot.updated_ns >= order.sent_ns - slack_ns
+    return recent and (snapshot.position_id, abs(snapshot.volume_cents)) == (order.position_id, order.volume_cents)
+
+
 def adopted(
     snapshot: OrderSnapshot, symbol_index: int, spec: SymbolSpec, now_ns: int
 ) -> tuple[IntendedOrder, OwnOrder]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bot.engine import events as ev
-from bot.engine.adoption import adopted, is_adoptable
+from bot.engine.adoption import adopted, is_adoptable, may_be_close
 from bot.engine.decision import IntendedOrder, OrderChange
 from bot.engine.look_ups import CLOCK_SLACK_NS, LookUps
 from bot.engine.market_hours import CLOSED_CODES, MarketHours
@@ -318,9 +318,7 @@ class OrderFlow:
                 return snapshot
         if isinstance(self._sent[order.client_order_id].request, ClosePosition):
             for snapshot in event.orders:
-                recent = snapshot.updated_ns is None or snapshot.updated_ns >= order.sent_ns - CLOCK_SLACK_NS
-                same = snapshot.position_id == order.position_id and abs(snapshot.volume_cents) == order.volume_cents
-                if snapshot.closing and same and recent:
+                if snapshot.order_id not in self._our_order_ids and may_be_close(snapshot, order, CLOCK_SLACK_NS):
                     return snapshot
         return None
 
