@@ -127,12 +127,21 @@ class RiskGate:
         self._limits = limits
 
     def review(
-        self, view: RiskView, symbol_index: int, spec: SymbolSpec, held_cents: int, target_cents: int, *, foreign: bool
+        self,
+        view: RiskView,
+        symbol_index: int,
+        spec: SymbolSpec,
+        held_cents: int,
+        target_cents: int,
+        *,
+        foreign: bool,
+        rests: bool = False,
     ) -> ApprovedTarget | Refused:
         """Return what may be traded to, possibly less than proposed, or why nothing may.
 
         Args: `held_cents` our net position; `target_cents` the proposal; `foreign` somebody else's position stands in
-            the symbol. A flip is reviewed as the close that comes first.
+            the symbol; `rests` that the order waits in the book, so that a reduction needs nobody there yet. A flip is
+            reviewed as the close that comes first.
         """
         s = symbol_index
         if target_cents * held_cents < 0:
@@ -150,7 +159,8 @@ class RiskGate:
         if spec.trading_mode.startswith("DISABLED"):
             return Refused(spec.name, "schedule", None, None, f"trading mode is {spec.trading_mode}")
         buying = target_cents > held_cents
-        if not (view.has_asks[s] if buying else view.has_bids[s]):
+        waits = rests and abs(target_cents) < abs(held_cents)
+        if not waits and not (view.has_asks[s] if buying else view.has_bids[s]):
             side = "ask" if buying else "bid"
             return Refused(
                 spec.name, "book_health", None, None, f"the {side} side of the book is empty: nobody to trade with"

@@ -36,6 +36,7 @@ from bot.engine.readiness import Readiness
 from bot.engine.rows import NO_ROWS, decision_rows
 from bot.engine.settings import EngineSettings
 from bot.engine.sizer import Sizer
+from bot.engine.target_rester import TargetRester
 from bot.engine.trader import Trader
 from bot.engine.watched_sizes import WatchedSizes
 from bot.market.delta_sink import DeltaSink
@@ -60,9 +61,13 @@ class Engine(ObservedEngine):
         self._maker = OrderMaker(settings, self._portfolio, self._orders, self._bookkeeping.hands_off)
         self._fills = FillWatch()
         self._sizer = Sizer(settings)
-        self._trader = Trader(self._portfolio, self._maker, self._guard, self._hours, self._fills, self._sizer)
-        parts = (self._portfolio, self._orders, self._maker, self._guard, self._hours)
-        self._quoter = Quoter(settings, *parts, self._bookkeeping.hands_off)
+        rests = settings.style.order_type == "limit" and not self._sizer.quotes
+        self._trader = Trader(
+            self._portfolio, self._maker, self._guard, self._hours, self._fills, self._sizer, rests=rests
+        )
+        parts = (settings, self._portfolio, self._orders, self._maker, self._guard, self._hours)
+        parts = (*parts, self._bookkeeping.hands_off)
+        self._quoter = TargetRester(*parts, note_growth=self._sizer.note_growth) if rests else Quoter(*parts)
         self._readiness = Readiness()
         self._stopping = False
         self._specs: tuple[SymbolSpec, ...] = ()
@@ -109,6 +114,7 @@ class Engine(ObservedEngine):
             case ev.ExecutionReported():
                 self._fills.executed(event)
                 self._bookkeeping.executed(event)
+                self._quoter.executed(event)
             case ev.RequestRefused():
                 self._orders.refused(event)
             case ev.ReadinessChanged():

@@ -13,6 +13,7 @@ from bot.engine.order_flow import OrderFlow
 from bot.engine.prices import Prices
 from bot.engine.settings import EngineSettings
 from bot.execution.plan import PlannedOrder, plan
+from bot.execution.reduction import first_to_close
 from bot.execution.requests import Request
 from bot.market import features as formulas
 from bot.market.book import ASK, BID, levels
@@ -81,11 +82,12 @@ class OrderMaker:
         """Return an order towards a symbol's target, with its request and whether it grows the position.
 
         A refusal is returned where the gate refuses, and None where nothing tradable is to be done. With `closing` our
-        positions are closed one by one, the largest first.
+        positions are closed one by one, in the order of `bot.execution.reduction`.
         """
         positions = self._portfolio.own_positions(spec.symbol_id)
         if closing:
-            positions = positions[:1]
+            first = first_to_close(positions)
+            positions = [] if first is None else [first]
             held_cents, target_cents = sum(p.volume_cents for p in positions), 0
         else:
             held_cents = sum([p.volume_cents for p in positions])
@@ -97,6 +99,8 @@ class OrderMaker:
                 equity,
                 urgent=bool(targets.urgent[s]),
             )
+        if view.netted:
+            target_cents = self._short_of_resting(s, held_cents, target_cents)
         if target_cents == held_cents:
             return None
         foreign = not self._settings.manage_all and self._portfolio.has_foreign(spec.symbol_id)
@@ -121,6 +125,17 @@ class OrderMaker:
         grows = abs(verdict.target_cents) > abs(verdict.held_cents)
         self._orders.sent(order, s, spec.symbol_id, planned.request, now_ns, grows=grows)
         return order, planned.request, grows
+
+    def _short_of_resting(self, s: int, held_cents: int, target_cents: int) -> int:
+        """Return a target of a netted account that what still rests against the position cannot turn to the other side.
+
+        On a hedged account an order that closes is tied to its position and can do no more.
+        """
+        side = 1 if held_cents > 0 else -1
+        if held_cents == 0 or abs(target_cents) >= abs(held_cents) or target_cents * held_cents < 0:
+            return target_cents
+        standing = self._orders.resting.standing_cents(s, -side)
+        return side * min(max(abs(target_cents), standing), abs(held_cents))
 
     def is_news(self, refusal: Refused, now_ns: int) -> bool:
         """Return whether to report a refusal: the same one is said again every ten seconds, not on every tick.

@@ -104,6 +104,16 @@ class RestingFlow:
         worst = np.where(by_buying >= by_selling, buys, -sells)
         return np.where(np.maximum(by_buying, by_selling) > 0, worst, 0.0)
 
+    def standing_cents(self, symbol_index: int, side: int) -> int:
+        """Return what may still fill of a side's resting orders, those aside whose cancel has left before what follows."""
+        standing = 0
+        for order in self.of_symbol(symbol_index):
+            alteration = self._alterations.of(order.client_order_id)
+            is_leaving = alteration is not None and isinstance(alteration.request, CancelOrder)
+            if order.side == side and not (is_leaving and alteration is not None and alteration.state == "sent"):
+                standing += self._most_left_cents(order)
+        return standing
+
     def _most_left_cents(self, order: OwnOrder) -> int:
         """Return what of an order may still fill, whether an amend on its way has been carried out or not."""
         alteration = self._alterations.of(order.client_order_id)

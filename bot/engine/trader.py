@@ -39,7 +39,10 @@ def _mark(targets: np.ndarray, held: np.ndarray, prices: np.ndarray, marks: np.n
 
 
 class Trader:
-    """Makes orders of targets that differ from what is held, one a symbol, and tells everybody who must know."""
+    """Makes orders of targets that differ from what is held, one a symbol, and tells everybody who must know.
+
+    Args: `rests` leaves what can wait to limit orders that rest: only what is forced, or closes everything, is done here.
+    """
 
     def __init__(
         self,
@@ -49,6 +52,8 @@ class Trader:
         hours: MarketHours,
         fills: FillWatch,
         sizer: Sizer,
+        *,
+        rests: bool = False,
     ) -> None:
         self._portfolio = portfolio
         self._maker = maker
@@ -56,6 +61,7 @@ class Trader:
         self._hours = hours
         self._fills = fills
         self._sizer = sizer
+        self._rests = rests
         self._marks = np.zeros(0, np.uint8)
 
     def trade(
@@ -86,6 +92,8 @@ class Trader:
             if awaiting[s] or (why_closed is not None and self._maker.has_told(spec.name, why_closed)):
                 continue
             forced, urgent = bool(mark & _FORCED) or is_flattening, bool(mark & _URGENT) or is_flattening
+            if self._rests and not (forced or urgent or closing):
+                continue
             if not self._maker.may_act(s, spec.symbol_id, now_ns, forced=forced, urgent=urgent):
                 continue
             seen = seen or view()

@@ -72,7 +72,8 @@ class QuoteDesk(Desk):
         """Return what the venue says when a share of the resting order of a side fills."""
         order = next(o for o in self.book.values() if o.volume_cents * side > 0 and o.symbol_id == symbol_id)
         self._ids += 10
-        filled = round(order.volume_cents * share)
+        left = order.volume_cents - side * order.executed_cents
+        filled = round(left * share)
         executed = order.executed_cents + abs(filled)
         after = replace(order, executed_cents=executed, execution_price=order.limit_price)
         deal = Deal(
