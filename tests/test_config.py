@@ -253,7 +253,7 @@ def test_a_key_without_effect_is_warned_about_and_one_that_asks_for_nothing_is_n
     )
     keys = [warning.split(":")[0] for warning in check_supported(loud)]
     assert keys == [
-        "execution.slicing", "manage",
+        "execution.slicing",
         "risk.expected_margin_tolerance_frac", "risk.min_margin_level_frac",
     ]  # fmt: skip
 

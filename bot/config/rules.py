@@ -60,8 +60,6 @@ def check_supported(config: Config) -> list[str]:
     warnings = []
     if config.execution.slicing != "none":
         warnings.append("execution.slicing: has no effect in this version; orders are sent whole")
-    if config.manage == "all":
-        warnings.append("manage: all concerns positions only in this version; orders of others are left alone")
     if "expected_margin_tolerance_frac" in config.risk.model_fields_set:
         warnings.append("risk.expected_margin_tolerance_frac: has no effect in this version")
     if config.risk.min_margin_level_frac <= config.risk.stop_out_level_frac:

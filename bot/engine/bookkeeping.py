@@ -7,21 +7,27 @@ from bot.account.portfolio import Portfolio
 from bot.account.position import Position
 from bot.engine import events as ev
 from bot.engine.account_guard import AccountGuard
-from bot.engine.order_flow import OrderFlow, lagging_positions
+from bot.engine.foreign_orders import ForeignOrders
+from bot.engine.lagging import lagging_positions
+from bot.engine.order_flow import OrderFlow
 from bot.engine.settings import EngineSettings
+from bot.execution.orders import OrderSnapshot
 from bot.market.symbols import SymbolSpec
 
+_RESTS = ("accepted", "replaced", "partially_filled")
 _MAY_FILL = ("filled", "partially_filled", "cancelled", "expired")
 
 
 class Bookkeeping:
     """Enters executions, reconciles and histories, and notices who moved a position of ours.
 
-    `hands_off` holds the ids of traded symbols in which somebody else has closed a position of ours.
+    `hands_off` holds the ids of traded symbols in which somebody else has closed a position of ours; `foreign` other
+    people's resting orders, None where they are left alone.
     """
 
     def __init__(self, settings: EngineSettings, portfolio: Portfolio, orders: OrderFlow, guard: AccountGuard) -> None:
         self.hands_off: set[int] = set()
+        self.foreign = ForeignOrders(orders, settings.label) if settings.manage_all else None
         self._settings = settings
         self._portfolio = portfolio
         self._orders = orders
@@ -58,6 +64,10 @@ class Bookkeeping:
             if order.symbol_id in self._traded and order.label == self._settings.label:
                 self._orders.adopt(order, *self._traded[order.symbol_id], event.recv_ns)
         self._orders.listed(event.orders)
+        if self.foreign is not None:
+            for order in event.orders:
+                self._meet(self.foreign, order, event.recv_ns)
+            self.foreign.drop_paper(order.order_id for order in event.orders)
         self._guard.changed()
 
     def history_listed(self, event: ev.OrderHistoryListed) -> None:
@@ -69,6 +79,8 @@ class Bookkeeping:
             if deal.balance is not None and deal.balance_version is not None:
                 self._portfolio.set_balance(deal.balance, deal.balance_version)
         self._orders.history(event, lagging)
+        if self.foreign is not None:
+            self.foreign.observe()
 
     def executed(self, event: ev.ExecutionReported) -> None:
         """Take what happened to an order, a position or the balance."""
@@ -87,7 +99,15 @@ class Bookkeeping:
         if event.balance is not None and self._portfolio.set_balance(event.balance, event.balance_version):
             self._guard.deposited(float(event.balance_change or Decimal(0)))
         self._orders.executed(event)
+        if self.foreign is not None:
+            if event.order is not None and event.kind in _RESTS and not event.paper:
+                self._meet(self.foreign, event.order, event.recv_ns)
+            self.foreign.observe(event)
         self._guard.changed()
+
+    def _meet(self, foreign: ForeignOrders, order: OrderSnapshot, now_ns: int) -> None:
+        if order.symbol_id in self._traded:
+            foreign.meet(order, *self._traded[order.symbol_id], now_ns, netted=self._guard.is_netted)
 
     def margin_stated(self, event: ev.MarginStated) -> None:
         """Take what margin the broker asks for a position from now on."""

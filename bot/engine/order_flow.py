@@ -12,9 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bot.account.portfolio import Portfolio
 from bot.engine import events as ev
-from bot.engine.adoption import adopted, is_adoptable
+from bot.engine.adoption import adopted, is_adoptable, watched
 from bot.engine.decision import IntendedOrder, OrderChange
 from bot.engine.market_hours import CLOSED_CODES, MarketHours
 from bot.engine.resting_flow import GONE, RestingFlow
@@ -80,8 +79,12 @@ class OrderFlow:
         now_ns: int,
         *,
         grows: bool,
-    ) -> None:
-        """Remember an order that goes out with this decision."""
+        for_owner: bool = False,
+    ) -> OwnOrder:
+        """Remember an order that goes out with this decision.
+
+        Args: `for_owner` says that it takes the place of somebody else's.
+        """
         order = OwnOrder(
             client_order_id=intended.client_order_id,
             symbol_index=symbol_index,
@@ -92,11 +95,13 @@ class OrderFlow:
             increases_risk=grows,
             limit_price=request.limit_price if isinstance(request, PlaceOrder) else None,
             changed_ns=now_ns,
+            is_foreign=for_owner,
         )
         self._in_flight.add(order)
         self._ours.add(order.client_order_id)
         self._sent[intended.client_order_id] = _Sent(intended, request)
         self._report(order, "sent", None, None, paper=False)
+        return order
 
     def busy(self, symbol_index: int, now_ns: int) -> bool:
         """Return whether a symbol has an order on its way, settles after an unknown one, or was just refused one."""
@@ -114,7 +119,7 @@ class OrderFlow:
 
     def has_open(self, symbol_id: int) -> bool:
         """Return whether an order of ours on this symbol has no final state yet."""
-        return any(order.symbol_id == symbol_id for order in self._in_flight.all())
+        return any(order.symbol_id == symbol_id and not order.is_foreign for order in self._in_flight.all())
 
     def adopt(self, snapshot: OrderSnapshot, symbol_index: int, spec: SymbolSpec, now_ns: int) -> None:
         """Take over an order of ours that the venue still works on, as after a crash.
@@ -129,6 +134,29 @@ class OrderFlow:
         self._our_order_ids.add(snapshot.order_id)
         self._sent[order.client_order_id] = _Sent(intended, None)
         self._report(order, "accepted", snapshot, None, paper=False)
+
+    def watch(
+        self, snapshot: OrderSnapshot, symbol_index: int, spec: SymbolSpec, now_ns: int, *, for_owner: bool
+    ) -> OwnOrder | None:
+        """Follow a resting order that is somebody else's; None where it is followed already.
+
+        Args: `for_owner` says that an earlier run of ours placed it for somebody else: its states are reported.
+        """
+        if self._in_flight.find(snapshot.client_order_id, snapshot.order_id) is not None:
+            return None
+        intended, order = watched(snapshot, symbol_index, spec, now_ns, for_owner=for_owner)
+        self._in_flight.add(order)
+        self._sent[order.client_order_id] = _Sent(intended, None)
+        if for_owner:
+            self._ours.add(order.client_order_id)
+            self._our_order_ids.add(snapshot.order_id)
+            self._report(order, "accepted", snapshot, None, paper=False)
+        return order
+
+    def gone(self, order: OwnOrder) -> None:
+        """End an order of somebody else's that only paper still has."""
+        self._move(order, "cancelled", None, None, paper=True)
+        self.resting.ended(order, paper=True)
 
     def is_ours(self, client_order_id: str | None, order_id: int | None) -> bool:
         """Return whether an order is, or was lately, one of this run's."""
@@ -154,6 +182,14 @@ class OrderFlow:
                 pending[order.symbol_index] += math.copysign(order.left_cents, order.volume_cents) / 100
         return np.asarray(pending + self.resting.worst_units(net_units + pending))
 
+    def ours_growing_cents(self, symbol_index: int, side: int) -> int:
+        """Return what our own orders on their way or at rest may still add to a side, 0.01 base unit."""
+        growing = self.resting.standing_cents(symbol_index, side, only_opening=True)
+        for order in self._in_flight.all():
+            if order.symbol_index == symbol_index and order.increases_risk and not order.is_resting:
+                growing += order.left_cents if order.volume_cents * side > 0 else 0
+        return growing
+
     def unknown_symbols(self) -> list[int]:
         """Return the indexes of symbols with an order whose outcome is unknown."""
         return [o.symbol_index for o in self._in_flight.all() if o.state == "unknown"]
@@ -178,7 +214,8 @@ class OrderFlow:
         order.is_paper = event.paper
         if event.order is not None:
             order.learn(event.order)
-            self._our_order_ids.add(order.order_id)
+            if order.is_told:
+                self._our_order_ids.add(order.order_id)
         if state == "rejected":
             self._pause(order, event.error_code, event.recv_ns)
         elif state in ("partially_filled", "filled"):
@@ -344,6 +381,8 @@ class OrderFlow:
     def _report(
         self, order: OwnOrder, state: str, snapshot: OrderSnapshot | None, error_code: str | None, *, paper: bool
     ) -> None:
+        if not order.is_told:
+            return
         sent = self._sent[order.client_order_id]
         position_id = snapshot.position_id if snapshot is not None else None
         self._changes.append(
@@ -358,19 +397,3 @@ class OrderFlow:
                 paper=paper,
             )
         )
-
-
-def lagging_positions(event: ev.OrderHistoryListed, portfolio: Portfolio) -> frozenset[int]:
-    """Return the positions that the lists say are open, by orders and deals of their time, and that we do not hold.
-
-    The reconcile that came just before was then taken earlier than the lists: neither can be believed yet. A position
-    whose deals cancel out, or are more than undone by the other side, has been closed since and lags nowhere.
-    """
-    side = {order.order_id: math.copysign(1, order.volume_cents) for order in event.orders if not order.closing}
-    volumes: dict[int, int] = {}
-    opened: dict[int, float] = {}
-    for deal in event.deals:
-        volumes[deal.position_id] = volumes.get(deal.position_id, 0) + deal.volume_cents
-        if deal.order_id in side:
-            opened[deal.position_id] = side[deal.order_id]
-    return frozenset(pid for pid, way in opened.items() if volumes[pid] * way > 0 and portfolio.position(pid) is None)

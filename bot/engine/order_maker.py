@@ -104,7 +104,9 @@ class OrderMaker:
         if target_cents == held_cents:
             return None
         foreign = not self._settings.manage_all and self._portfolio.has_foreign(spec.symbol_id)
-        verdict = self._gate.review(view, s, spec, held_cents, target_cents, foreign=foreign)
+        side = 1 if target_cents > 0 else -1
+        reserve = self._orders.resting.foreign_cents(s, side) if self._settings.manage_all else 0
+        verdict = self._gate.review(view, s, spec, held_cents, target_cents, foreign=foreign, reserve_cents=reserve)
         if isinstance(verdict, Refused):
             return verdict
         planned = plan(

@@ -328,13 +328,16 @@ class Quoter:
         self._reviewed_ns[s, side] = m.now_ns
         view, spec = m.view(), m.specs[s]
         pending = np.zeros(len(view.leverage)) if view.pending_units is None else view.pending_units.copy()
-        pending[s] = 0.0  # what rests here is what is being reviewed
+        theirs = self._orders.resting.foreign_cents(s, side)
+        pending[s] = side * theirs / 100  # what rests here of ours is what is being reviewed
         view = replace(view, pending_units=pending)
         if not counted:
             view = replace(view, orders_last_minute=0)
         held = self._portfolio.own_cents(spec.symbol_id)
         foreign = not self._settings.manage_all and self._portfolio.has_foreign(spec.symbol_id)
-        return self._gate.review(view, s, spec, held, held + side * volume_cents, foreign=foreign, rests=True)
+        return self._gate.review(
+            view, s, spec, held, held + side * volume_cents, foreign=foreign, rests=True, reserve_cents=theirs
+        )
 
     def _request(
         self, step: Step, verdict: ApprovedTarget | None, spec: SymbolSpec

@@ -4,8 +4,8 @@ How it works: where a target differs from what is held, one order of that symbol
 that keep quotes (`quoter.py`: one step at a time, the risk gate before each, answers awaited, nothing doubled).
 
     price   The best bid to buy, the best ask to sell. The order never moves away from the market. It follows when the
-            market has run away by half of the usual spread; one that has not filled for `PATIENCE_S` follows every tick,
-            and goes half way to the other side of the touch, after as long again three quarters, and so on, never to it.
+            market has run away by half of the usual spread. One that has not filled for `PATIENCE_S` follows each tick
+            and goes half way to the other side of the touch; after as long again three quarters; never all the way.
     volume  What the target asks for. Growth that rests stays wanted while the goal has room for it, though patience
             (rate, persistence, band) would not ask for it anew; whatever forbids growth takes it back. The rate limit
             starts anew when something fills.
@@ -27,21 +27,14 @@ from bot.engine.quoter import Quoter
 from bot.execution.in_flight import OwnOrder
 from bot.execution.quotes import QuotePace, Step, Wish, quote_price
 from bot.execution.reduction import first_to_reduce, reduction_cents
-from bot.sizing.bound import Bound
+from bot.sizing.bound import LETS_STAY
 from bot.sizing.target import target_volume_cents
 
 PATIENCE_S = 30.0
-"""So long an order waits at the near touch before it goes nearer. Source: none; half a minute is a few turns of a book."""
+"""So long an order waits at the near touch before it goes nearer. Source: none; a book turns over a few times in it."""
 _PATIENCE_NS = round(PATIENCE_S * 1e9)
 _RUN_AWAY_SPREADS = 0.5
 _MOST_HALVINGS = 10
-# What holds a target back without forbidding growth: an order that rests already may stay for it.
-_MAY_STAY = frozenset(
-    {
-        *(Bound.NONE, Bound.KELLY, Bound.STOP_OUT, Bound.EXIT_COST, Bound.MAX_VOLUME, Bound.MAX_SYMBOL),
-        *(Bound.MAX_TOTAL, Bound.MARGIN, Bound.PERSISTENCE, Bound.RATE, Bound.BAND, Bound.TOUCH, Bound.LEAST_ORDER),
-    }
-)
 
 
 class TargetRester(Quoter):
@@ -120,7 +113,7 @@ class TargetRester(Quoter):
             return volume
         if m.table["crisis_level"][s] >= 1:
             return 0  # nothing grows in a crisis, and what rests is growth
-        if not resting or int(row["bound"]) not in _MAY_STAY:
+        if not resting or int(row["bound"]) not in LETS_STAY:
             return volume
         goal = target_volume_cents(spec, held, float(row["goal"]), unit, m.equity)
         return max(volume, min(resting[-1].left_cents, max(side * (goal - held), 0)))
@@ -185,8 +178,14 @@ class TargetRester(Quoter):
         return pace
 
     def _reason(
-        self, m: Moment, at: Places | None, s: int, side: int, step: Step, verdict: ApprovedTarget | None
-    ) -> str:  # noqa: ARG002
+        self,
+        m: Moment,
+        at: Places | None,  # noqa: ARG002
+        s: int,
+        side: int,
+        step: Step,
+        verdict: ApprovedTarget | None,
+    ) -> str:
         row, held = m.targets.rows[s], float(m.held[s])
         what = f"{self._settings.strategy.name}: {held:+.2f}x -> {float(row['target']):+.2f}x"
         if step.action == "cancel":

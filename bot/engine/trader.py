@@ -41,7 +41,7 @@ def _mark(targets: np.ndarray, held: np.ndarray, prices: np.ndarray, marks: np.n
 class Trader:
     """Makes orders of targets that differ from what is held, one a symbol, and tells everybody who must know.
 
-    Args: `rests` leaves what can wait to limit orders that rest: only what is forced, or closes everything, is done here.
+    Args: `rests` leaves what can wait to limit orders: only what is forced, or closes everything, is done here.
     """
 
     def __init__(

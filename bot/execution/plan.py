@@ -49,8 +49,8 @@ def plan(
 ) -> PlannedOrder | None:
     """Return the next request towards `approved`, or None when there is nothing tradable to do.
 
-    Args: `positions` ours in this symbol, of which `reduction.py` says what goes first; `bid`, `ask` spot prices, the base of a
-        market-range order.
+    Args: `positions` ours in this symbol, of which `reduction.py` says what goes first; `bid`, `ask` spot prices, the
+        base of a market-range order.
     Source: ProtoOANewOrderReq with positionId increases a position in place; ProtoOAClosePositionReq reduces one.
     """
     change = approved.target_cents - approved.held_cents
