@@ -132,7 +132,8 @@ class ForeignOrders:
             if event is None or order.cancel_id is None or order.life.state != "cancelled":
                 continue
             # Where the owner's id hides ours, the cancel that was on its way is taken for the cause.
-            is_by_us = event.client_order_id in (order.cancel_id, order.seen.client_order_id)
+            named = event.client_order_id
+            is_by_us = named is not None and named in (order.cancel_id, order.seen.client_order_id)
             if is_by_us and order.anew_cents > 0:
                 self.ended.append(order)
 

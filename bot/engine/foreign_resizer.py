@@ -159,7 +159,8 @@ class ForeignResizer:
         if not is_open or m.bar:
             return goal if math.isnan(goal) else max(side * goal, 0.0)
         level = float(m.table["crisis_level"][s]) if self._settings.pace.heeds_crisis else 0.0
-        return limit * _SHARE_OF_LIMIT * (crisis_multiplier(level) if level >= 1 else 1.0)
+        most = min(limit, float(m.targets.rows[s]["cap"]) * _SHARE_OF_LIMIT) if limit == limit else math.nan
+        return most * (crisis_multiplier(level) if level >= 1 else 1.0)
 
     def _fits(
         self, view: RiskView, s: int, spec: SymbolSpec, side: int, held: int, before: int, wished: int
@@ -175,7 +176,9 @@ class ForeignResizer:
         asked = side * start, side * (start + growing)
         verdict = self._gate.review(seen, s, spec, *asked, foreign=False, rests=True)
         if isinstance(verdict, ApprovedTarget):
-            return abs(verdict.target_cents) - before, verdict
+            added = abs(verdict.target_cents) - start
+            is_whole = growing - added < spec.step_volume_cents  # it has only been put on the grid
+            return wished if is_whole else added + start - before, verdict
         if verdict.check in _LIMITS and verdict.value is not None:
             return start - before, verdict
         return None, verdict

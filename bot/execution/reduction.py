@@ -1,4 +1,4 @@
-"""Which of several positions of a symbol is reduced first, and by how much: in few orders, and so that margin comes free.
+"""Which of several positions of a symbol is reduced first, and by how much: in few orders, and to free margin.
 
 A reduction of what is held net can only come from the side that is held more of. Among its positions one of exactly the
 volume that is to go comes first, since one order closes it whole; else the largest, since it takes the fewest orders.
