@@ -100,9 +100,8 @@ class QuoteDesk(Desk):
         """Let the account's owner rest an order by hand; the bot hears of it with what is decided next."""
         self._ids += 10
         prices: dict[str, Any] = {"limit_price": 1.05} if order_type == "limit" else {"stop_price": 1.15}
-        order = OrderSnapshot(
-            self._ids, 1, volume_cents, 0, order_type, "accepted", position_id=self._ids + 1, **(prices | fields)
-        )
+        made = {"position_id": self._ids + 1} | prices | fields
+        order = OrderSnapshot(self._ids, 1, volume_cents, 0, order_type, "accepted", **made)
         self.book[order.order_id] = order
         self.engine.receive(self.says("accepted", order))
         return order
