@@ -146,6 +146,7 @@ class OrderFlow:
             return None
         intended, order = watched(snapshot, symbol_index, spec, now_ns, for_owner=for_owner)
         self._in_flight.add(order)
+        self.resting.version += 1
         self._sent[order.client_order_id] = _Sent(intended, None)
         if for_owner:
             self._ours.add(order.client_order_id)

@@ -324,11 +324,14 @@ class Quoter:
         )
 
     def _review(self, m: Moment, s: int, side: int, volume_cents: int, *, counted: bool) -> ApprovedTarget | Refused:
-        """Ask the gate for one side as if the other did not fill. Args: `counted` False leaves the order rate out."""
+        """Ask the gate for one side as if the other did not fill.
+
+        Args: `counted` False leaves the order rate out, and other people's orders: those make room for what rests.
+        """
         self._reviewed_ns[s, side] = m.now_ns
         view, spec = m.view(), m.specs[s]
         pending = np.zeros(len(view.leverage)) if view.pending_units is None else view.pending_units.copy()
-        theirs = self._orders.resting.foreign_cents(s, side)
+        theirs = self._orders.resting.foreign_cents(s, side) if counted else 0
         pending[s] = side * theirs / 100  # what rests here of ours is what is being reviewed
         view = replace(view, pending_units=pending)
         if not counted:

@@ -18,7 +18,9 @@ from bot.engine.settings import SymbolChoice
 from bot.execution.orders import OrderSnapshot
 from bot.execution.plan import OrderStyle
 from bot.execution.requests import AmendOrder, CancelOrder, ClosePosition, PlaceOrder, TradeRequest
+from bot.sizing.leverage import LeverageLimits
 
+SMALL = replace(FAST, max_symbol_leverage=2.0)
 MARKET = OrderStyle("market_range", 2.0, "microlev")
 
 
@@ -172,8 +174,7 @@ def test_the_gates_limits_cut_where_the_leverage_would_not() -> None:
 
 
 def test_other_peoples_orders_count_before_ours_may_grow() -> None:
-    limits = replace(FAST, max_symbol_leverage=2.0)
-    desk = managing_desk("long", risk_limits=limits)
+    desk = managing_desk("long", risk_limits=SMALL)
     desk.hear(ev.AccountLoaded(desk.now_ns, desk.account), desk.loaded())
     order = OrderSnapshot(77, 1, 1_000_000, 0, "limit", "accepted", position_id=78, limit_price=1.09)
     desk.book[77] = order
@@ -388,6 +389,40 @@ def test_after_a_drop_the_list_says_what_is_left() -> None:
     assert desk.lines("order_changes") == [], "they are not ours: nothing is reported of them"
 
 
+def test_nothing_is_given_back_while_another_order_still_stands_in_its_room() -> None:
+    desk = begun(managing_desk())
+    second = desk.owner_rests(3_000_000)
+    calm(desk)
+    first = desk.owner_rests(9_000_000)
+    events: list[ev.Event] = []
+    for request in desk.hear().requests:
+        large = request.order_id == first.order_id
+        events += [desk.refuses(request, "PENDING_EXECUTION")] if large else desk.answer(request)
+    refused = desk.hear(*events)
+    desk.hear(*[desk.refuses(r, "PENDING_EXECUTION") for r in refused.requests])
+    assert desk.book[second.order_id].volume_cents < 500_000
+    paid(desk, "50000", 2)
+    for _ in range(3):
+        asked = [r for r in desk.later(1).requests if isinstance(r, AmendOrder)]
+        assert [r.order_id for r in asked] in ([], [first.order_id]) and all(r.reduces_risk for r in asked)
+        desk.hear(*[desk.refuses(r, "PENDING_EXECUTION") for r in asked])
+    assert desk.lines("requests")[-1].order_id == first.order_id
+
+
+def test_our_resting_growth_waits_for_an_order_that_could_not_be_cut() -> None:
+    desk = managing_desk("long", style=OrderStyle("limit", 2.0, "microlev"), risk_limits=SMALL)
+    desk.hear(ev.AccountLoaded(desk.now_ns, desk.account), desk.loaded())
+    order = OrderSnapshot(77, 1, 1_000_000, 0, "limit", "accepted", position_id=78, limit_price=1.09)
+    desk.book[77] = order
+    desk.hear(ev.Reconciled(desk.now_ns, (), (order,)))
+    desk.quote()
+    decision = desk.hear(ev.ReadinessChanged(desk.now_ns, ()))
+    cancel, place = decision.requests
+    assert isinstance(cancel, CancelOrder) and isinstance(place, PlaceOrder)
+    assert place.volume_cents <= 800_000, "2x are 18 181 EUR, of which somebody else's order may still take 10 000"
+    desk.hear(desk.refuses(cancel, "PENDING_EXECUTION"))
+
+
 # -- whatever happens -------------------------------------------------------------------------------------------------
 
 STEPS = st.one_of(
@@ -397,6 +432,7 @@ STEPS = st.one_of(
     st.tuples(st.just("pay"), st.sampled_from([2_000, 5_000, 9_000, 20_000, 60_000])),
     st.tuples(st.just("change"), st.integers(1, 40)),
     st.tuples(st.just("cancel")),
+    st.tuples(st.just("refuse"), st.integers(1, 3)),
     st.tuples(st.just("wait"), st.integers(1, 4)),
 )
 
@@ -405,6 +441,7 @@ class Watched(QuoteDesk):
     """A desk whose venue checks each request before it carries it out, by arithmetic of its own."""
 
     limit = 3.0
+    refusing = 0  # so many of the next amends and cancels of other people's orders
     wishes: dict[int, OrderSnapshot]
 
     def most(self, side: int, instead: dict[int, int] | None = None, held: int | None = None) -> int:
@@ -418,7 +455,7 @@ class Watched(QuoteDesk):
     def check(self, request: Any) -> None:
         unit, equity = float(self.engine._board.now(self.now_ns).mid[0]), self.engine.valuation.equity
         allowed = self.limit * equity / unit * 100 * (1 + 1e-9)
-        if isinstance(request, PlaceOrder) and request.position_id is None:
+        if isinstance(request, PlaceOrder) and (request.position_id is None or request.order_type != "limit"):
             side = 1 if request.volume_cents > 0 else -1
             after = self.most(side, {-1: abs(request.volume_cents)})
             grows = after > self.most(side) and after > abs(self.engine.portfolio.own_cents(1))
@@ -441,6 +478,11 @@ class Watched(QuoteDesk):
                 return
             events: list[ev.Event] = []
             for request in trades:
+                theirs = isinstance(request, AmendOrder | CancelOrder) and self.book[request.order_id].label == ""
+                if theirs and self.refusing:
+                    self.refusing -= 1
+                    events.append(self.refuses(request, "PENDING_EXECUTION"))
+                    continue
                 self.check(request)
                 at_market = isinstance(request, ClosePosition) or (
                     isinstance(request, PlaceOrder) and request.order_type.startswith("market")
@@ -453,15 +495,16 @@ class Watched(QuoteDesk):
 
 @given(
     st.lists(STEPS, min_size=3, max_size=25), st.sampled_from(["follow", "long", "short"]), st.booleans(),
-    st.sampled_from(["limit", "market"]),
+    st.sampled_from(["limit", "market"]), st.sampled_from([None, 1.0]),
 )  # fmt: skip
 def test_held_and_resting_growth_never_cross_the_limit_by_an_order_of_ours(
-    steps: list[Any], direction: str, netted: bool, order_type: str
+    steps: list[Any], direction: str, netted: bool, order_type: str, rate: float | None
 ) -> None:
     desk = Watched(
         strategy=strategies.load("constant", {}), symbols=(SymbolChoice("EURUSD", direction, 1.0),),
-        style=OrderStyle(order_type, 2.0, "microlev"), manage_all=True, base_leverage=2.5, respect_manual_close=False,
+        style=OrderStyle(order_type, 2.0, "microlev"), manage_all=True, base_leverage=4.0, respect_manual_close=False,
         risk_limits=replace(FAST, max_symbol_leverage=Watched.limit), max_daily_loss_frac=1.0, max_drawdown_frac=1.0,
+        pace=replace(QUICK, max_increase_frac_per_min=rate), leverage_limits=LeverageLimits(Watched.limit, 10),
     )  # fmt: skip
     desk.wishes = {}
     if netted:
@@ -488,12 +531,15 @@ def test_held_and_resting_growth_never_cross_the_limit_by_an_order_of_ours(
             desk.owner_changes(theirs[0].order_id, volume_cents=volume)
             if volume != theirs[0].volume_cents:
                 desk.wishes[theirs[0].order_id] = desk.book[theirs[0].order_id]
+        elif kind == "refuse":
+            desk.refusing += what[0]
         elif kind == "cancel" and theirs:
             gone = desk.book.pop(theirs[-1].order_id)
             desk.engine.receive(desk.says("cancelled", replace(gone, status="cancelled")))
         for _ in range(what[0] if kind == "wait" else 2):
             desk.carry_out(desk.later(1.1, mid_e5=mid))
-    for _ in range(4):
+    desk.refusing = 0
+    for _ in range(6):
         desk.carry_out(desk.later(1.1, mid_e5=mid))
     unit, equity = float(desk.engine._board.now(desk.now_ns).mid[0]), desk.engine.valuation.equity
     allowed = Watched.limit * equity / unit * 100
