@@ -35,6 +35,7 @@ PATIENCE_S = 30.0
 _PATIENCE_NS = round(PATIENCE_S * 1e9)
 _RUN_AWAY_SPREADS = 0.5
 _MOST_HALVINGS = 10
+_SLACK_FRAC = 1e-3  # of the goal: equity that flickers by less takes no order back
 
 
 class TargetRester(Quoter):
@@ -115,7 +116,7 @@ class TargetRester(Quoter):
             return 0  # nothing grows in a crisis, and what rests is growth
         if not resting or int(row["bound"]) not in LETS_STAY:
             return volume
-        goal = target_volume_cents(spec, held, float(row["goal"]), unit, m.equity)
+        goal = target_volume_cents(spec, held, float(row["goal"]) * (1 + _SLACK_FRAC), unit, m.equity)
         return max(volume, min(resting[-1].left_cents, max(side * (goal - held), 0)))
 
     def _placed(

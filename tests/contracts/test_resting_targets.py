@@ -1,5 +1,6 @@
-"""`order_type: limit` over the wire, in memory: targets approached by one resting order a symbol, to the venue's word."""
+"""`order_type: limit` over the wire, in memory: targets approached by one resting order a symbol."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,23 @@ from bot.sim.venue import Venue
 FINAL = ("filled", "cancelled", "expired", "rejected", "resolved")
 
 
+class Coarse(WiredBot):
+    """A bot whose clock moves in larger steps: nothing here depends on milliseconds."""
+
+    def let(self, seconds: float, step_s: float = 1 / 32) -> "Coarse":
+        super().let(seconds, step_s)
+        return self
+
+    def until(self, condition: Callable[[], Any], limit_s: float = 60, step_s: float = 1 / 32) -> "Coarse":
+        super().until(condition, limit_s, step_s)
+        return self
+
+
 def resting_bot(folder: Path, venue: Venue, *, trade: bool = True, **changes: Any) -> WiredBot:
     seconds, run_id, clock = changes.pop("seconds", None), changes.pop("run_id", "run1"), changes.pop("clock", None)
     execution = {"order_type": "limit"} | changes.pop("execution", {})
     config = bot_config(folder, trade=trade, execution=execution, **changes)
-    return WiredBot(folder, config, venue, seconds=seconds, run_id=run_id, clock=clock).start()
+    return Coarse(folder, config, venue, seconds=seconds, run_id=run_id, clock=clock).start()
 
 
 def at_venue(venue: Venue) -> dict[str, int]:
@@ -41,6 +54,10 @@ def planned(bot: WiredBot) -> list[Any]:
     return [order for decision in bot.decisions for order in decision.intended]
 
 
+def _reduces(order: Any) -> bool:
+    return abs(order.leverage_target) < abs(order.leverage_now)
+
+
 def never_doubled(bot: WiredBot) -> bool:
     """Return whether no symbol ever had two resting orders of ours without a final state."""
     open_symbols: dict[str, str] = {}
@@ -62,18 +79,19 @@ def ended_well(bot: WiredBot, limit_s: float = 30) -> bool:
     return replay_journal(bot.journal_path).difference is None
 
 
-@pytest.mark.parametrize("account_type", ["hedged", "netted"])
+@pytest.mark.parametrize("account_type", ["hedged", pytest.param("netted", marks=pytest.mark.slow)])
 def test_targets_are_reached_by_orders_that_rest_and_reduced_by_such(account_type: str, tmp_path: Path) -> None:
     venue = virtual_venue(account_type=account_type)
     bot = resting_bot(tmp_path, venue, seconds=70)
     wanted = {symbol_id(venue, "EURUSD"): 2_700_000, symbol_id(venue, "USDJPY"): -1_500_000}
-    bot.until(lambda: held(venue) == wanted, 120)
+    # Equity moves by cents, and with it what the last step of the grid is for.
+    bot.until(lambda: all(abs(held(venue).get(s, 0) - v) <= 100_000 for s, v in wanted.items()), 120)
     assert {o.order_type for o in planned(bot)} == {"limit"}
     assert {o.action for o in planned(bot)} <= {"place", "amend"}
     venue.withdraw(ACCOUNT, 4_000)
     smaller = {symbol_id(venue, "EURUSD"): 1_600_000, symbol_id(venue, "USDJPY"): -900_000}
     bot.until(lambda: all(abs(held(venue)[s]) <= abs(v) + 100_000 for s, v in smaller.items()), 120)
-    reducing = [o for o in planned(bot) if o.action == "place"][2:]
+    reducing = [o for o in planned(bot) if o.action == "place" and "rests to" in o.reason and _reduces(o)]
     assert {(o.symbol, o.side) for o in reducing} == {("EURUSD", "sell"), ("USDJPY", "buy")}
     assert all((o.position_id is None) == (account_type == "netted") for o in reducing)
     assert ended_well(bot, 120)
@@ -86,49 +104,38 @@ def test_targets_are_reached_by_orders_that_rest_and_reduced_by_such(account_typ
 def test_it_follows_a_market_that_runs_away_and_never_pays_the_far_side(tmp_path: Path) -> None:
     venue = virtual_venue("synthetic:trending")
     bot = resting_bot(tmp_path, venue, seconds=40, symbols={"EURUSD": {"direction": "long"}})
-    book = venue.books[symbol_id(venue, "EURUSD")]
-    asks: list[tuple[int, float]] = []
-
-    def note() -> bool:
-        for written in bot.written[len(asks) :]:
-            asks.append((written.decision, (book.ask_e5 or 0) / 1e5))
-        return bool(held(venue))
-
-    bot.until(note, 120)
+    bot.until(lambda: held(venue), 120)
     prices = [w.body.limitPrice for w in bot.written if w.name in ("ProtoOANewOrderReq", "ProtoOAAmendOrderReq")]
     assert prices == sorted(prices), "a buy never moves away from the market"
     assert ended_well(bot, 60) and never_doubled(bot)
 
 
-def test_a_stop_takes_it_back_and_keep_leaves_it_to_the_next_run(tmp_path: Path) -> None:
+def test_a_stop_takes_it_back(tmp_path: Path) -> None:
     venue = virtual_venue()
-    venue.empty_book(symbol_id(venue, "EURUSD"), "ask")  # nobody sells: what rests stays
-    only = {"EURUSD": {"direction": "long"}}
-    first = resting_bot(tmp_path / "a", venue, seconds=3, symbols=only)
-    venue.restore_book(symbol_id(venue, "EURUSD"))
-    first.until(lambda: at_venue(venue) or held(venue) or first.result, 20)
-    first.let(20)
-    assert at_venue(venue) == {}, "on_stop: cancel"
+    venue.empty_book(symbol_id(venue, "EURUSD"), "ask")  # nobody sells
+    bot = resting_bot(tmp_path, venue, seconds=3, symbols={"EURUSD": {"direction": "short"}})
+    bot.until(lambda: bot.is_ready)
+    assert ended_well(bot) and at_venue(venue) == {}
 
-    # Far behind the market, so that it does not fill: adopted by label and id, moved, and filled once.
+
+def test_one_that_is_kept_is_taken_over_by_the_next_run_and_fills_once(tmp_path: Path) -> None:
     venue = virtual_venue()
-    kept = resting_bot(tmp_path / "b", venue, seconds=1, symbols=only, on_stop="keep", run_id="run2")
-    kept.let(10)
-    left = at_venue(venue)
-    if not left:
-        pytest.skip("it has filled within its second")
-    again = resting_bot(tmp_path / "c", venue, seconds=60, symbols=only, run_id="run3", clock=kept.clock)
-    again.let(3)
-    assert (next(iter(left)), "accepted") in again.states
-    again.until(lambda: held(venue), 120)
-    again.let(5)
+    only = {"EURUSD": {"direction": "long"}}
+    first = resting_bot(tmp_path / "a", venue, seconds=0.25, symbols=only, on_stop="keep")
+    first.let(10)
+    assert first.result is not None and first.result.exit_code == 0
+    (left,) = at_venue(venue)
+    second = resting_bot(tmp_path / "b", venue, seconds=60, symbols=only, run_id="run2", clock=first.clock)
+    second.until(lambda: held(venue), 120)
+    assert (left, "accepted") in second.states
+    assert ended_well(second, 90) and never_doubled(second)
+    assert [o.action for o in planned(second)].count("place") == 0
     assert held(venue) == {symbol_id(venue, "EURUSD"): 2_700_000}
-    assert ended_well(again, 90) and never_doubled(again)
 
 
 def test_drops_and_lost_answers_double_nothing(tmp_path: Path) -> None:
     venue = virtual_venue()
-    bot = resting_bot(tmp_path, venue, seconds=90, execution={"order_timeout_s": 2, "settle_s": 1})
+    bot = resting_bot(tmp_path, venue, seconds=45, execution={"order_timeout_s": 2, "settle_s": 1})
     bot.until(lambda: bot.is_ready)
     for money in (6_000, -9_000, 12_000):
         bot.client.is_deaf = True
@@ -141,8 +148,8 @@ def test_drops_and_lost_answers_double_nothing(tmp_path: Path) -> None:
         bot.let(0.1)
         bot.client.is_deaf = False
         bot.until(lambda: bot.is_ready)
-        bot.let(8)
-    assert ended_well(bot, 120) and never_doubled(bot)
+        bot.let(5)
+    assert ended_well(bot, 60) and never_doubled(bot)
     assert at_venue(venue) == {}
     equity = 10_000 + 6_000 - 9_000 + 12_000
     most = {symbol_id(venue, "EURUSD"): 3 * equity / 1.1 * 100, symbol_id(venue, "USDJPY"): 1.5 * equity * 100}

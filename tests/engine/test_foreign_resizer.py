@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from engine_desk import QUICK, position
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from quote_desk import FAST, QuoteDesk
 
@@ -493,6 +493,7 @@ class Watched(QuoteDesk):
             assert len(ours) <= 1
 
 
+@settings(max_examples=50)
 @given(
     st.lists(STEPS, min_size=3, max_size=25), st.sampled_from(["follow", "long", "short"]), st.booleans(),
     st.sampled_from(["limit", "market"]), st.sampled_from([None, 1.0]),
@@ -532,14 +533,14 @@ def test_held_and_resting_growth_never_cross_the_limit_by_an_order_of_ours(
             if volume != theirs[0].volume_cents:
                 desk.wishes[theirs[0].order_id] = desk.book[theirs[0].order_id]
         elif kind == "refuse":
-            desk.refusing += what[0]
+            desk.refusing = min(desk.refusing + what[0], 3)
         elif kind == "cancel" and theirs:
             gone = desk.book.pop(theirs[-1].order_id)
             desk.engine.receive(desk.says("cancelled", replace(gone, status="cancelled")))
         for _ in range(what[0] if kind == "wait" else 2):
             desk.carry_out(desk.later(1.1, mid_e5=mid))
     desk.refusing = 0
-    for _ in range(6):
+    for _ in range(40):  # refused cancels are tried again after 1, 2, 4, 8, 16 s
         desk.carry_out(desk.later(1.1, mid_e5=mid))
     unit, equity = float(desk.engine._board.now(desk.now_ns).mid[0]), desk.engine.valuation.equity
     allowed = Watched.limit * equity / unit * 100
