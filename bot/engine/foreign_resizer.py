@@ -148,7 +148,8 @@ class ForeignResizer:
         elif verdict is not None and verdict.note:
             why = verdict.note
         may_grow = is_known and int(row["bound"]) in LETS_STAY and self._guard.trading == "active" and not m.bar
-        may_grow = may_grow and not isinstance(verdict, Refused) and m.table["crisis_level"][s] < 1
+        is_calm = not self._settings.pace.heeds_crisis or m.table["crisis_level"][s] < 1
+        may_grow = may_grow and is_calm and not isinstance(verdict, Refused)
         room = min(room, fits) if fits is not None else room
         return Room(room, side * leverage, is_known, may_grow, None if isinstance(verdict, Refused) else verdict, why)
 

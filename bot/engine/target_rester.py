@@ -112,7 +112,7 @@ class TargetRester(Quoter):
         volume = max(side * (wanted - held), 0)
         if held * side < 0:
             return volume
-        if m.table["crisis_level"][s] >= 1:
+        if self._settings.pace.heeds_crisis and m.table["crisis_level"][s] >= 1:
             return 0  # nothing grows in a crisis, and what rests is growth
         if not resting or int(row["bound"]) not in LETS_STAY:
             return volume
