@@ -44,10 +44,6 @@ def set_balance(desk: QuoteDesk, balance: str, version: int) -> Any:
     return desk.pay(str(change), version)
 
 
-def actions(desk: QuoteDesk, count: int) -> list[str]:
-    return [order.action for order in desk.lines("intended")][-count:]
-
-
 def test_growth_rests_at_the_near_touch_and_nothing_goes_to_the_market() -> None:
     desk = resting_desk()
     decision = desk.begin()
@@ -101,7 +97,7 @@ def test_a_part_that_has_filled_is_not_asked_for_again() -> None:
         desk.settled(desk.later(1, half_e5=8))
     assert desk.book == {}
     assert desk.held == pytest.approx(1.98, abs=0.005)
-    assert {o.action for o in desk.lines("intended")} == {"place", "amend"} or actions(desk, 9) == ["place"]
+    assert [o.action for o in desk.lines("intended") if o.action != "amend"] == ["place"]
 
 
 @pytest.mark.parametrize("netted", [False, True], ids=["hedged", "netted"])
@@ -176,7 +172,7 @@ def test_at_the_end_of_a_run_that_keeps_its_orders_it_stays() -> None:
 
 def test_growth_is_taken_back_while_prices_are_stale_and_a_reduction_stays_where_it_is() -> None:
     desk = begun(resting_desk())
-    assert [type(r) for r in desk.wait(7).requests or desk.decisions[-2].requests] in ([CancelOrder], [])
+    desk.wait(7)
     assert any("no price for" in o.reason for o in desk.lines("intended") if o.action == "cancel")
     desk = begun(resting_desk(), position(1_800_000))
     set_balance(desk, "5000", 2)
