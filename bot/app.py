@@ -5,6 +5,7 @@ demo     embedded venue on loopback TLS <-> run
 replay   journal -> session + engine -> the same Decisions, compared
 """
 
+import json
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
@@ -25,6 +26,7 @@ from bot.assembly import (
     new_run_id,
     open_journal,
     open_ledger,
+    restored,
     user_state_folder,
 )
 from bot.config import Config, check_live, check_together, client_secrets, load_token
@@ -73,6 +75,7 @@ def run_live(
     summarise: Callable[[Run, Any], dict[str, Any]],
     ended: Callable[[Run, str], None] = lambda run, text: None,
     journal_directory: Path | None = None,
+    steerable: bool = True,
     reactor: Any = None,
     client: ClientSecrets | None = None,
     token: Token | None = None,
@@ -82,6 +85,7 @@ def run_live(
     Args: `others` are run beside the first, each with its own account, engine and ledger, on the same connection;
         `watch` is asked once a run for the functions that see every Decision; `summarise` is called at its end, and
         `ended` with its line, empty when all is well, which may be long before the others end;
+        one that is not `steerable` has no control socket and heeds no stop file: it only looks;
         `reactor` is a running-to-be Twisted reactor, None takes the process's own.
     Raises: ConfigError for what cannot start.
     """
@@ -107,6 +111,7 @@ def run_live(
     from bot.net.outcome import EXIT_INTERRUPTED, DriverSettings, Outcome
     from bot.net.shared_link import SharedLink
     from bot.net.single_task import run_task
+    from bot.net.steering import steered
     from bot.net.token_keeper import TokenKeeper
     from bot.net.trust import TrustUnavailable, trust_roots
 
@@ -163,7 +168,10 @@ def run_live(
             watchers=[*watch(run), *([keeper] if keeper is not None else [])],
             summarise=summarise_and_keep,
             name=f"account {run.config.account.id}: " if others else "",
-            first_inputs=told_first,
+            first_inputs=[*told_first, *restored(run)],
+            beside=(lambda driver: steered(reactor, run.config, run.session, run.engine, driver, directory))
+            if steerable
+            else None,
         )
 
     def told(outcome: Outcome, run: Run) -> Outcome:
@@ -258,11 +266,13 @@ def run_demo(
     journal_directory: Path | None,
     watch: Callable[[Run], Sequence[Callable[[Decision], None]]],
     summarise: Callable[[Run, Any], dict[str, Any]],
+    steer_by: Callable[[Path], None] = lambda path: None,
 ) -> tuple[int, str]:
     """Run the embedded venue and the bot against it in one process; return as `run_live`.
 
     Args: `preset` says what is traded and how, from `load_preset`; None: the demo's own symbols, and quick sizing;
-        `faults` is a file of faults for the venue to play, as `microlev sim --faults` takes it.
+        `faults` is a file of faults for the venue to play, as `microlev sim --faults` takes it; `steer_by` is told of
+        a config by which `status`, `halt`, `resume` and `flatten` find this demo.
     Raises: ValueError, one line, for a market or a file of faults that cannot be opened, or a preset that does not fit.
     """
     if preset is not None:
@@ -305,6 +315,7 @@ def run_demo(
         else:
             config = preset_config(preset, trade=trade, venue=where, state=Path(state))
         write_token_file(config.credentials.token_file, token)
+        steer_by(_write_steering_config(config, Path(state)))
         try:
             return run_live(
                 config,
@@ -319,6 +330,19 @@ def run_demo(
             )
         finally:
             server.stop()
+
+
+def _write_steering_config(config: Config, folder: Path) -> Path:
+    """Write what finds a demo that runs; JSON is YAML. Returns: the file."""
+    where: dict[str, Any] = {
+        "venue": {"environment": config.venue.environment},
+        "account": {"id": config.account.id},
+        "state": {"directory": str(folder)},
+        "symbols": {name: {} for name in config.symbols},
+    }
+    path = folder / "demo.yaml"
+    path.write_text(json.dumps(where) + "\n", encoding="utf-8")
+    return path
 
 
 def replay_journal(

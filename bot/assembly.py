@@ -3,7 +3,6 @@
 Nothing here starts anything; `app.py` does.
 """
 
-import os
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,18 +14,24 @@ import numpy as np
 
 import strategies
 from bot import __version__
+from bot.account.leverage_plan import Band, Window
 from bot.account.risk import RiskLimits
 from bot.config import Config, ConfigError
+from bot.config.model import LeverageWindow
 from bot.config.secrets import ClientSecrets, Token
+from bot.config.state_folder import state_directory as state_directory
+from bot.config.state_folder import user_state_folder as user_state_folder
 from bot.ctrader.pipeline import Pipeline
 from bot.ctrader.redact import MARKER
 from bot.ctrader.session import Session, SessionPlan
 from bot.engine.decision import Decision
 from bot.engine.engine import Engine
-from bot.engine.events import Event, UsualRestored
+from bot.engine.events import Event, IntentsRestored, OpenIntent, UsualRestored
+from bot.engine.limit_watch import WatchLimits
 from bot.engine.settings import EngineSettings, SymbolChoice
 from bot.execution.paper import PaperVenue
 from bot.execution.plan import OrderStyle
+from bot.execution.protection import Protection
 from bot.journal.format import JournalError
 from bot.journal.ledger import Ledger, LedgerError
 from bot.journal.usual_file import UsualKeeper, path_to_read, read_usual, usual_path
@@ -106,8 +111,24 @@ def engine_settings(config: Config, run_id: str) -> EngineSettings:
             min_margin_level_frac=risk.min_margin_level_frac,
             max_orders_per_minute=risk.max_orders_per_minute,
             stale_quote_s=risk.stale_quote_s,
+            stop_out_level_frac=risk.stop_out_level_frac,
+            max_spread_bps=risk.max_spread_bps,
+            heeds_crisis=sizing.crisis,
         ),
-        style=OrderStyle(execution.order_type, execution.max_slippage_bps, config.account.label),
+        watch_limits=WatchLimits(
+            max_reject_frac=risk.max_reject_frac,
+            max_slippage_beyond_bps=risk.max_slippage_beyond_bps,
+            max_clock_step_s=risk.max_clock_step_s,
+            min_disk_free_mb=risk.min_disk_free_mb,
+            min_margin_level_frac=risk.min_margin_level_frac,
+        ),
+        style=OrderStyle(
+            execution.order_type,
+            execution.max_slippage_bps,
+            config.account.label,
+            is_sliced=execution.slicing == "almgren-chriss",
+            protection=Protection(execution.stop_loss_bps, execution.take_profit_bps),
+        ),
         evaluator=evaluator,
         calendar=sizing.calendar,
         label=config.account.label,
@@ -122,7 +143,18 @@ def engine_settings(config: Config, run_id: str) -> EngineSettings:
         flatten_on_stop=config.on_stop == "flatten",
         keep_on_stop=config.on_stop == "keep",
         run_id=run_id,
+        expected_margin_tolerance_frac=risk.expected_margin_tolerance_frac,
+        profit_tolerance_frac=risk.profit_tolerance_frac,
+        leverage_bands=tuple(Band(band.equity_from, band.leverage) for band in risk.leverage_bands),
+        leverage_windows=tuple(map(_window, risk.leverage_windows)),
     )
+
+
+def _window(given: LeverageWindow) -> Window:
+    at_ns, minute_ns = round(given.at.timestamp() * 1000) * 1_000_000, 60_000_000_000
+    from_ns = at_ns - round(given.minutes_before * minute_ns)
+    until_ns = at_ns + round(given.minutes_after * minute_ns)
+    return Window(from_ns, until_ns, given.leverage, tuple(given.symbols))
 
 
 def _check_symbols(config: Config, strategy: Strategy) -> None:
@@ -232,20 +264,6 @@ def open_journal(run: Run, directory: Path, client: ClientSecrets, token: Token)
         raise ConfigError(f"{directory}: the journal cannot be written: {error}") from None
 
 
-def state_directory(config: Config) -> Path:
-    """Return where the run keeps its state: the config's folder, or one per account in the user's state folder."""
-    if config.state.directory is not None:
-        return config.state.directory
-    account = config.account.id if config.account.id is not None else "first-account"
-    return user_state_folder() / f"{config.venue.environment}-{account}"
-
-
-def user_state_folder() -> Path:
-    """Return the user's folder for state: XDG_STATE_HOME, LOCALAPPDATA on Windows, or ~/.local/state."""
-    root = os.environ.get("XDG_STATE_HOME") or os.environ.get("LOCALAPPDATA")
-    return (Path(root) if root else Path.home() / ".local" / "state") / "microlev"
-
-
 def keep_usual(run: Run, tell: Callable[[str], None]) -> tuple[list[Event], UsualKeeper | None]:
     """Return what the engine is to be told of earlier runs, and who keeps what this one learns of usual values.
 
@@ -272,6 +290,17 @@ def keep_usual(run: Run, tell: Callable[[str], None]) -> tuple[list[Event], Usua
             del contents[name]
     events: list[Event] = [UsualRestored(0, contents)] if contents else []
     return events, UsualKeeper(path, run.engine.usual, tell)
+
+
+def restored(run: Run) -> list[Event]:
+    """Return what the engine is to be told of earlier runs of its account, by their ledger: what they left open."""
+    if run.ledger is None:
+        return []
+    intents = tuple(
+        OpenIntent(i.client_order_id, i.symbol_id, i.action, i.volume_cents, i.order_type, i.created_ns, i.position_id)
+        for i in run.ledger.open_intents()
+    )
+    return [IntentsRestored(0, intents)] if intents else []
 
 
 def open_ledger(run: Run) -> None:

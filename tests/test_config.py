@@ -245,16 +245,12 @@ def test_the_built_strategies_are_those_that_the_package_has() -> None:
 
 
 def test_a_key_without_effect_is_warned_about_and_one_that_asks_for_nothing_is_not() -> None:
-    quiet = "sizing: {crisis: false}\nexecution: {slicing: none}\n"
+    quiet = "sizing: {crisis: false}\n"
     assert check_supported(parsed(MINIMAL + "strategy: {name: constant}\n" + quiet)) == []
-    loud = parsed(
-        MINIMAL + "strategy: {name: liquidity-weighted}\nmanage: all\n"
-        "risk: {expected_margin_tolerance_frac: 0.1, min_margin_level_frac: 0.5}"
-    )
+    loud = parsed(MINIMAL + "strategy: {name: liquidity-weighted}\nmanage: all\nrisk: {min_margin_level_frac: 0.5}")
     keys = [warning.split(":")[0] for warning in check_supported(loud)]
     assert keys == [
-        "execution.slicing",
-        "risk.expected_margin_tolerance_frac", "risk.min_margin_level_frac",
+        "risk.min_margin_level_frac",
     ]  # fmt: skip
 
 

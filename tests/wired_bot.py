@@ -14,7 +14,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
-from bot.assembly import Run, assemble, open_journal, open_ledger
+from bot.assembly import Run, assemble, open_journal, open_ledger, restored
 from bot.cli.summary import summarise
 from bot.config import Config
 from bot.config.secrets import ClientSecrets, Token
@@ -27,6 +27,7 @@ from bot.engine.paper_fills import paper_venue
 from bot.net.client import LONGEST_RETRY_S, retry_delay_s
 from bot.net.driver import Driver
 from bot.net.outcome import DriverSettings, Outcome
+from bot.net.steering import Steering, steered
 from bot.net.token_keeper import TokenKeeper
 from bot.sim.entities import AccountSettings
 from bot.sim.market import open_market
@@ -99,6 +100,7 @@ class WiredClient:
         self._failed_in_a_row = 0
         self._up_since_s = self._not_before_s = 0.0
         self._is_running = False
+        self._closing: Deferred[None] | None = None
 
     def start(self) -> None:
         self.calls.append("start")
@@ -122,7 +124,8 @@ class WiredClient:
         self.calls.append("stop")
         self._is_running = False
         if self.never_closes:
-            return Deferred()
+            self._closing = Deferred()  # until it is dropped
+            return self._closing
         self._lose("stopped")
         return succeed(None)
 
@@ -177,6 +180,9 @@ class WiredClient:
             reason, self._drop_reason = self._drop_reason or reason, None
             self._listener.link_down(reason)
             self._try_again()
+        if self._closing is not None:
+            closing, self._closing = self._closing, None
+            closing.callback(None)
 
     def _try_again(self) -> None:
         wait_s = max(0.0, self._not_before_s - self._clock.seconds())
@@ -212,6 +218,7 @@ class WiredBot:
         oauth: Any = None,
         clock: Clock | None = None,
         sharers: int = 1,
+        is_steered: bool = False,
     ) -> None:
         self.config = config or bot_config(folder)
         self.clock = clock or Clock()
@@ -244,6 +251,8 @@ class WiredBot:
             keep_token=(lambda driver: self._keeper(driver, oauth)) if oauth is not None else None,
             watchers=[self.decisions.append, *watchers, *watch(self.run)],
             summarise=self._summarise,
+            first_inputs=restored(self.run),
+            beside=self._steering if is_steered else None,
         )
         self.client: Any = self.driver._client
         self.written: list[Written] = []
@@ -259,6 +268,17 @@ class WiredBot:
             self.written.append(
                 Written(self.now_ns(), len(self.decisions), cls.DESCRIPTOR.name, wrapper.clientMsgId, content)
             )
+
+    def _steering(self, driver: Driver) -> Steering:
+        """As of `app.run_live`; the machine's clock is the run's, and a `Clock` has no Unix sockets."""
+        run = self.run
+        return steered(self.clock, run.config, run.session, run.engine, driver, None, wall_ns=self.now_ns)
+
+    def command(self, command: Any, **more: Any) -> dict[str, Any]:
+        """Give a command as the control socket does, and return the reply."""
+        steering = self.driver._beside
+        assert isinstance(steering, Steering)
+        return steering.answer({"command": command} | more)
 
     def _keeper(self, driver: Driver, oauth: Any) -> TokenKeeper:
         path = self.config.credentials.token_file

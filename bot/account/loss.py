@@ -4,6 +4,7 @@ The trading day turns at 17:00 New York time, as the FX day does.
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -27,10 +28,19 @@ def trading_day(now_ns: int) -> int:
     return (local + timedelta(days=1) - _DAY_TURNS_AT).toordinal()
 
 
+def next_turn_ns(now_ns: int) -> int:
+    """Return when the trading day turns next, ns since the epoch."""
+    local = datetime.fromtimestamp(now_ns // 1_000_000_000, UTC).astimezone(_NEW_YORK)
+    turn = local.replace(hour=0, minute=0, second=0, microsecond=0) + _DAY_TURNS_AT
+    if turn <= local:
+        turn += timedelta(days=1)  # by the wall clock there, over a change of the hour too
+    return round(turn.timestamp()) * 1_000_000_000
+
+
 class LossGuard:
     """Watches equity against its value at the start of the day and at its highest.
 
-    Both references begin with the run: what was lost before it was started is not known here.
+    Both references are kept over runs by `memory` and `restore`; without them they begin with the run.
     """
 
     def __init__(self, max_daily_loss_frac: float, max_drawdown_frac: float) -> None:
@@ -56,19 +66,42 @@ class LossGuard:
             self._peak += change
         self._last = after
 
-    def check(self, equity: float, now_ns: int) -> LossBreach | None:
-        """Return the first limit that `equity` (deposit currency) breaks; an unknown equity breaks none."""
+    @property
+    def last(self) -> float:
+        """The last equity that was known, deposit currency; NaN before the first."""
+        return self._last
+
+    def restart(self) -> None:
+        """Begin both references anew with the next equity: a person has looked at the losses and goes on."""
+        self._day, self._day_equity, self._peak = None, math.nan, math.nan
+
+    def memory(self) -> dict[str, object]:
+        """Return the references as plain objects, for `restore` in a later run; None where one is not known."""
+        figures = {"day_equity": self._day_equity, "peak": self._peak, "last": self._last}
+        return {"day": self._day} | {name: None if math.isnan(x) else x for name, x in figures.items()}
+
+    def restore(self, content: Mapping[str, object]) -> None:
+        """Take the references of an earlier run. Raises: ValueError for what `memory` does not return."""
+        day = content.get("day")
+        figures = [content.get(name) for name in ("day_equity", "peak", "last")]
+        if not all(x is None or (isinstance(x, int | float) and math.isfinite(x)) for x in [day, *figures]):
+            raise ValueError(f"not the references of a loss guard: {content}")
+        self._day = None if day is None else int(str(day))
+        self._day_equity, self._peak, self._last = (math.nan if x is None else float(str(x)) for x in figures)
+
+    def check(self, equity: float, now_ns: int) -> tuple[LossBreach, ...]:
+        """Return the limits that `equity` (deposit currency) breaks; an unknown equity breaks none."""
         if not math.isfinite(equity):
-            return None
+            return ()
         self._last = equity
         day = trading_day(now_ns)
         if day != self._day:
             self._day, self._day_equity = day, equity
         self._peak = equity if math.isnan(self._peak) else max(self._peak, equity)
         loss = 1 - equity / self._day_equity if self._day_equity > 0 else 1.0
-        if loss >= self._max_daily_loss_frac:
-            return LossBreach("daily_loss", loss, self._max_daily_loss_frac)
         fall = 1 - equity / self._peak if self._peak > 0 else 1.0
-        if fall >= self._max_drawdown_frac:
-            return LossBreach("drawdown", fall, self._max_drawdown_frac)
-        return None
+        found = (
+            LossBreach("daily_loss", loss, self._max_daily_loss_frac),
+            LossBreach("drawdown", fall, self._max_drawdown_frac),
+        )
+        return tuple(breach for breach in found if breach.value >= breach.limit)

@@ -55,19 +55,21 @@ class MarginRules:
                 lower = top
         return notional * weighted / notional_usd
 
-    def next_rate(self, notional_usd: float, tiers: Tiers | None) -> float:
+    def next_rate(self, notional_usd: float, tiers: Tiers | None, leverage_cap: float = math.inf) -> float:
         """Return margin / notional of what is added to an open volume, in the bracket that it reaches into.
 
+        Args: `leverage_cap` lowers the account's leverage.
         Missing: NaN when the account's leverage, the tiers (None) or the volume is unknown.
         """
         if self.leverage is None or self.leverage <= 0 or self.is_limited_risk or tiers is None:
             return float("nan")
+        most = min(self.leverage, leverage_cap)
         if not tiers:
-            return 1.0 / self.leverage
+            return 1.0 / most
         if not notional_usd >= 0:
             return float("nan")
         reached = next((leverage for upper, leverage in tiers if notional_usd < upper), tiers[-1][1])
-        return 1.0 / min(reached, self.leverage)
+        return 1.0 / min(reached, most)
 
     def symbol_margin(self, long_margin: float, short_margin: float) -> float:
         """Return the margin of a symbol from its two sides: the larger, their sum, or their difference."""
@@ -152,6 +154,7 @@ def _used_margin(
     pending: np.ndarray,
     tiers: np.ndarray,
     leverage: float,
+    caps: np.ndarray,
     calculation: int,
     symbol_index: int,
     change: float,
@@ -168,10 +171,11 @@ def _used_margin(
     for s in range(len(long_units)):
         if long_units[s] > 0 or short_units[s] > 0:
             buys, sells = long_units[s], short_units[s]
+            most = caps[s] if caps[s] < leverage else leverage  # unknown stays unknown
             usd = buys * unit_notional_usd[s] if buys != 0 else 0.0
-            long_margin = _side_margin(buys * unit_notional[s] if buys != 0 else 0.0, usd, tiers, s, leverage)
+            long_margin = _side_margin(buys * unit_notional[s] if buys != 0 else 0.0, usd, tiers, s, most)
             usd = sells * unit_notional_usd[s] if sells != 0 else 0.0
-            short_margin = _side_margin(sells * unit_notional[s] if sells != 0 else 0.0, usd, tiers, s, leverage)
+            short_margin = _side_margin(sells * unit_notional[s] if sells != 0 else 0.0, usd, tiers, s, most)
             if math.isnan(long_margin) or math.isnan(short_margin):
                 return math.nan
             if calculation == _SUM:
@@ -192,6 +196,7 @@ def used_margin(
     tiers: np.ndarray | Sequence[Tiers | None],
     *,
     pending_units: np.ndarray | None = None,
+    leverage_caps: np.ndarray | None = None,
     symbol_index: int = 0,
     change_units: float = 0.0,
     netted: bool = False,
@@ -201,12 +206,13 @@ def used_margin(
 
     Args: `change_units` signed change of a position in one symbol, before which everything in `pending_units`, (S,)
         signed, is taken as filled; `reduces` says that it closes what is held, otherwise it adds to its own side;
-        `netted` that a symbol's two sides are one.
+        `netted` that a symbol's two sides are one; `leverage_caps` (S,) lowers the account's leverage in each symbol.
     Shapes: arrays (S,), `tiers` one entry a symbol, or packed.   Units: volumes in base units, notionals a base unit.
     Missing: NaN when a symbol with exposure has no price, or the rules or its tiers (None) are unknown.
     """
     is_known = rules.leverage is not None and not rules.leverage <= 0 and not rules.is_limited_risk
     pending = np.zeros(len(long_units)) if pending_units is None else pending_units
+    caps = np.full(len(long_units), math.inf) if leverage_caps is None else leverage_caps
     return float(
         _used_margin(
             np.ascontiguousarray(long_units),  # one kind of array, so that it is compiled once
@@ -216,6 +222,7 @@ def used_margin(
             np.ascontiguousarray(pending),
             tiers if isinstance(tiers, np.ndarray) else packed_tiers(tuple(tiers)),
             float(rules.leverage or 0.0) if is_known else math.nan,
+            np.ascontiguousarray(caps),
             _CALCULATIONS.get(rules.calculation, _MAX),
             symbol_index,
             float(change_units),

@@ -54,6 +54,7 @@ class Portfolio:
         self._paper_deals: dict[int, list[Deal]] = {}  # what a dry run did to real positions, in that order
         self._paper: dict[int, Position] = {}
         self._paper_profit = Decimal(0)
+        self._paper_legs: dict[int, tuple[float | None, float | None]] = {}  # protection that a dry run has placed
         self._seen_deals: set[tuple[bool, int]] = set()
         self._index: dict[int, int] = {}
         self._balance: Decimal | None = None
@@ -77,21 +78,18 @@ class Portfolio:
         self._count_cash()
         return True
 
-    def reconcile(self, positions: Iterable[Position]) -> set[int]:
+    def reconcile(self, positions: Iterable[Position]) -> list[tuple[Position | None, Position | None]]:
         """Replace the venue's positions by its own list; the paper layer stays on the positions that still exist.
 
-        Returns: ids of the symbols in which a position of ours is gone, or smaller than it was.
+        Returns: each position whose volume is another than it was, before and after; None where there was, or is, none.
         """
         before = self._venue
         self._venue = {p.position_id: p for p in positions}
-        shrunk = set()
-        for old in before.values():
-            new = self._venue.get(old.position_id)
-            if self.is_ours(old) and (new is None or abs(new.volume_cents) < abs(old.volume_cents)):
-                shrunk.add(old.symbol_id)
+        ids = [*before, *(pid for pid in self._venue if pid not in before)]
+        pairs = [(before.get(pid), self._venue.get(pid)) for pid in ids]
         self._paper_deals = {pid: deals for pid, deals in self._paper_deals.items() if pid in self._venue}
         self._refresh()
-        return shrunk
+        return [(old, new) for old, new in pairs if old is None or new is None or old.volume_cents != new.volume_cents]
 
     def apply_deal(self, deal: Deal, *, label: str | None, snapshot: Position | None = None) -> bool:
         """Move a position by one deal; return False when the deal was counted before.
@@ -132,6 +130,9 @@ class Portfolio:
                         commission=snapshot.commission,
                         used_margin=snapshot.used_margin,
                         margin_rate=snapshot.margin_rate,
+                        stop_loss=snapshot.stop_loss,
+                        take_profit=snapshot.take_profit,
+                        is_trailing=snapshot.is_trailing,
                     )
                 self._venue[deal.position_id] = moved
             if deal.balance is not None:
@@ -178,6 +179,11 @@ class Portfolio:
             return
         self._refresh()
 
+    def protect_on_paper(self, position_id: int, stop_loss: float | None, take_profit: float | None) -> None:
+        """Take the protection that the paper venue keeps for a position. Units: prices."""
+        self._paper_legs[position_id] = (stop_loss, take_profit)
+        self._refresh()
+
     def state_margin(self, position_id: int, used_margin: Decimal) -> None:
         """Take the margin that the venue states for a position; nothing for one that is not open."""
         held = self._venue.get(position_id)
@@ -192,9 +198,18 @@ class Portfolio:
         """Balance in deposit currency, paper profit included; None before the account was loaded."""
         return None if self._balance is None else self._balance + self._paper_profit
 
+    @property
+    def balance_version(self) -> int | None:
+        """The version of the newest balance; None where the broker states none."""
+        return self._balance_version
+
     def positions(self) -> list[Position]:
         """Return every open position, paper layer included, in the order of their ids."""
         return [self._positions[i] for i in sorted(self._positions)]
+
+    def venue_positions(self) -> list[Position]:
+        """Return the positions that stand at the venue, without what a dry run has done to them, by their ids."""
+        return [self._venue[i] for i in sorted(self._venue)]
 
     def position(self, position_id: int) -> Position | None:
         """Return one open position, or None."""
@@ -264,6 +279,9 @@ class Portfolio:
                     break
                 merged[pid] = moved
         merged.update(self._paper)
+        self._paper_legs = {pid: legs for pid, legs in self._paper_legs.items() if pid in merged}
+        for pid, (stop_loss, take_profit) in self._paper_legs.items():
+            merged[pid] = replace(merged[pid], stop_loss=stop_loss, take_profit=take_profit, is_trailing=False)
         self._positions = merged
         self._rebuild_sums()
 
@@ -355,5 +373,6 @@ def _moved(held: Position, deal: Deal) -> Position | None:
     if held.volume_cents * volume > 0:
         share = Decimal(volume) / held.volume_cents
         return replace(held, volume_cents=volume, swap=held.swap * share, commission=held.commission * share)
-    # A netted position that changed side.
-    return replace(held, volume_cents=volume, price=deal.price, swap=Decimal(0), commission=Decimal(0))
+    # A netted position that changed side; what protected the other side protects nothing here.
+    moved = replace(held, volume_cents=volume, price=deal.price, swap=Decimal(0), commission=Decimal(0))
+    return replace(moved, stop_loss=None, take_profit=None, is_trailing=False)

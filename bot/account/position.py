@@ -8,7 +8,8 @@ from decimal import Decimal
 class Position:
     """One open position.
 
-    Units: `volume_cents` signed, 0.01 base unit; `price` the volume-weighted entry; money in deposit currency.
+    Units: `volume_cents` signed, 0.01 base unit; `price` the volume-weighted entry; money in deposit currency;
+        `stop_loss`, `take_profit` prices, None where there is none; `is_trailing` says that the stop moves by itself.
     Source: ProtoOAPosition; swap, commission and used margin divided by 10^moneyDigits.
     """
 
@@ -22,6 +23,9 @@ class Position:
     used_margin: Decimal | None = None
     margin_rate: float | None = None
     opened_ns: int | None = None
+    stop_loss: float | None = None
+    take_profit: float | None = None
+    is_trailing: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from bot.account.margin import MarginRules, Tiers, used_margin
+from bot.account.market_risk import NO_GROWTH_LEVEL, MarketRisk
+from bot.account.new_orders import NewOrders
+from bot.account.ways_out import WAYS_OUT
 from bot.market.symbols import SymbolSpec
 
 
@@ -26,6 +29,9 @@ class RiskLimits:
     min_margin_level_frac: float
     max_orders_per_minute: int
     stale_quote_s: float
+    stop_out_level_frac: float = 0.5
+    max_spread_bps: float | None = None
+    heeds_crisis: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +91,11 @@ class RiskView:
     pending_units: np.ndarray | None = None
     access_rights: str = "FULL_ACCESS"
     closings: tuple[str | None, ...] = ()  # why the market of a symbol is closed, in words; None where it is not
+    cause: str = ""  # why trading is not active, in words
     margin_factor: float = 1.0  # how many times more margin the broker asks for than its own rules say
+    new_orders: NewOrders | None = None  # None: nothing is known beyond the rules
+    market: MarketRisk | None = None  # None: looked at by others
+    unsupported: str = ""  # why nothing may grow on an account of this kind, in words
 
     def used_margin(self, symbol_index: int = 0, change_units: float = 0.0, *, reduces: bool = False) -> float:
         """Return used margin after a signed change of our position in a symbol; NaN when it cannot be computed.
@@ -93,19 +103,66 @@ class RiskView:
         Args: `reduces` says that the change closes what we hold; otherwise it adds to its own side, which on a hedged
             account leaves other people's opposite positions alone. With a change, increases on their way count too.
         """
-        return self.margin_factor * used_margin(
+        new = self.new_orders if change_units and not reduces else None
+        factors = None if new is None else new.factors
+        after = self._margin(symbol_index, change_units, factors=factors, reduces=reduces)
+        if new is not None and new.is_lower:
+            # What was held before keeps its margin; what came since, and comes now, has that of the lower leverage.
+            caps, older = new.leverage_caps, new.older_units
+            added = self._margin(symbol_index, change_units, factors=factors, caps=caps)
+            added -= self._margin(factors=factors, caps=caps, held=older)
+            lowered = self._margin(factors=factors, held=older) + added
+            after = after if after > lowered else lowered
+        return self.margin_factor * after
+
+    def _margin(
+        self,
+        symbol_index: int = 0,
+        change_units: float = 0.0,
+        *,
+        factors: np.ndarray | None = None,
+        caps: np.ndarray | None = None,
+        held: np.ndarray | None = None,
+        reduces: bool = False,
+    ) -> float:
+        """Args: `factors` (S,) multiply each symbol's margin; `caps` (S,) lower the account's leverage; `held` (2, S)
+        instead of what is held."""
+        return used_margin(
             self.margin_rules,
-            self.long_units,
-            self.short_units,
-            self.unit_notional,
+            self.long_units if held is None else held[0],
+            self.short_units if held is None else held[1],
+            self.unit_notional if factors is None else self.unit_notional * factors,
             self.unit_notional_usd,
             self.tiers,
             pending_units=self.pending_units,
+            leverage_caps=caps,
             symbol_index=symbol_index,
             change_units=change_units,
             netted=self.netted,
             reduces=reduces,
         )
+
+    def side_units_after(self, s: int, change_units: float) -> tuple[float, float]:
+        """Return long and short volume of a symbol after a change and the increases on their way, base units."""
+        change = change_units + (0.0 if self.pending_units is None else float(self.pending_units[s]))
+        buys, sells = float(self.long_units[s]), float(self.short_units[s])
+        if self.netted:
+            net = buys - sells + change
+            return max(net, 0.0), max(-net, 0.0)
+        return (buys + change, sells) if change > 0 else (buys, sells - change)
+
+    def stressed_level(self, margin: float, s: int = 0, change_units: float = 0.0) -> float:
+        """Return equity / used margin once every held symbol has moved against us; infinite with no margin used.
+
+        Missing: NaN where an amount is unknown.
+        """
+        if self.market is None or margin == 0:
+            return math.inf
+        net = self.long_units - self.short_units
+        if change_units:
+            net = net if self.pending_units is None else net + self.pending_units
+            net[s] += change_units
+        return (self.equity - self.market.stress_loss(net, self.unit_notional)) / margin
 
     def leverage_elsewhere(self, symbol_index: int) -> float:
         """Return the sum of |leverage| of every position but ours in one symbol, increases on their way included."""
@@ -179,13 +236,10 @@ class RiskGate:
         """Return the first reason why this symbol may not grow at all."""
         limits, name = self._limits, spec.name
         quiet = float(view.quiet_s[s])
+        if view.unsupported:
+            return Refused(name, "halted", None, None, view.unsupported)
         if view.trading != "active":
-            why = (
-                ""
-                if view.access_rights == "FULL_ACCESS"
-                else f" (the broker has set the account to {view.access_rights})"
-            )
-            return Refused(name, "halted", None, None, f"trading is {view.trading}{why}: only reductions")
+            return Refused(name, "halted", None, None, f"trading is {view.trading}: {view.cause or 'only reductions'}")
         if spec.trading_mode != "ENABLED":
             return Refused(name, "schedule", None, None, f"trading mode is {spec.trading_mode}: only reductions")
         if target_cents < 0 and not spec.short_selling:
@@ -210,10 +264,25 @@ class RiskGate:
                 float(limits.max_orders_per_minute),
                 f"{view.orders_last_minute} orders in the last minute",
             )
+        bar = None if view.new_orders is None else view.new_orders.bars[s]
+        if bar is not None:
+            return Refused(name, "expected_margin", bar.value, bar.limit, bar.reason)
+        return None if view.market is None else self._market_bars(view.market, s, name)
+
+    def _market_bars(self, market: MarketRisk, s: int, name: str) -> Refused | None:
+        limits, level, spread = self._limits, float(market.crisis_level[s]), float(market.spread_bps[s])
+        if limits.heeds_crisis and not level < NO_GROWTH_LEVEL:
+            reason = f"crisis level {level:g}: only reductions, until it is below {NO_GROWTH_LEVEL}"
+            return Refused(name, "crisis", _known(level), NO_GROWTH_LEVEL, reason)
+        if limits.max_spread_bps is not None and not spread <= limits.max_spread_bps:
+            reason = (
+                f"the spread is {spread:.3g} bps, risk.max_spread_bps is {limits.max_spread_bps:g}: raise it, or wait"
+            )
+            return Refused(name, "exit_cost", _known(spread), limits.max_spread_bps, reason)
         return None
 
     def _breach(
-        self, view: RiskView, s: int, held_cents: int, target_cents: int, reserve_cents: int
+        self, view: RiskView, s: int, spec: SymbolSpec, held_cents: int, target_cents: int, reserve_cents: int
     ) -> tuple[str, float, float] | None:
         """Return (check, value, limit) of the first limit that holding `target_cents` would cross."""
         limits = self._limits
@@ -224,11 +293,27 @@ class RiskGate:
         total = view.leverage_elsewhere(s) + leverage
         if not total <= limits.max_leverage:
             return "max_leverage", total, limits.max_leverage
-        margin = view.used_margin(s, (target_cents - held_cents) / 100)
+        change = (target_cents - held_cents) / 100
+        buys, sells = view.side_units_after(s, change)
+        if spec.max_exposure_cents and (buys + sells) * 100 > spec.max_exposure_cents:
+            return "volume_limits", buys + sells, spec.max_exposure_cents / 100
+        if view.new_orders is not None:
+            side, units = (0, buys) if change > 0 else (1, sells)
+            known_usd = float(view.new_orders.known_usd[side, s])
+            if not (units * view.unit_notional_usd[s] <= known_usd or known_usd == math.inf):
+                return "expected_margin", float(units * view.unit_notional_usd[s]), known_usd
+        if view.market is not None:
+            exit_breach = view.market.exit_breach(s, target_cents / 100)
+            if exit_breach is not None:
+                return "exit_cost", *exit_breach
+        margin = view.used_margin(s, change)
         if not margin / view.equity <= limits.max_margin_use_frac:
             return "margin_use", margin / view.equity, limits.max_margin_use_frac
         if margin > 0 and not view.equity / margin >= limits.min_margin_level_frac:
             return "margin_level", view.equity / margin, limits.min_margin_level_frac
+        stressed = view.stressed_level(margin, s, change)
+        if not stressed >= limits.stop_out_level_frac:
+            return "stop_out_distance", stressed, limits.stop_out_level_frac
         return None
 
     def _largest_that_fits(
@@ -251,26 +336,28 @@ class RiskGate:
                 spec.min_volume_cents / 100,
                 f"{abs(target_cents - held_cents) / 100:g} units is below the least of {spec.min_volume_cents / 100:g}",
             )
-        breach = self._breach(view, s, held_cents, held_cents + side * wanted, reserve)
+        breach = self._breach(view, s, spec, held_cents, held_cents + side * wanted, reserve)
         if breach is None:
             return self._approve(view, s, held_cents, held_cents + side * wanted, before, "")
         step = spec.step_volume_cents
         low, high = spec.min_volume_cents // step - 1, wanted // step  # in steps: low fits or is too small, high breaks
         while high - low > 1:
             middle = (low + high) // 2
-            if self._breach(view, s, held_cents, held_cents + side * middle * step, reserve) is None:
+            if self._breach(view, s, spec, held_cents, held_cents + side * middle * step, reserve) is None:
                 low = middle
             else:
                 high = middle
         # What binds is what the next step would break, not the first of all that the wish would.
-        check, value, limit = self._breach(view, s, held_cents, held_cents + side * high * step, reserve) or breach
+        check, value, limit = (
+            self._breach(view, s, spec, held_cents, held_cents + side * high * step, reserve) or breach
+        )
         fits = spec.round_volume(low * step)
         if fits == 0:
             unknown = not math.isfinite(value)
-            reason = (
-                f"{check} cannot be computed" if unknown else f"{check} would be {value:.3g}, the limit is {limit:g}"
-            )
-            return Refused(spec.name, check, _known(value), limit, reason)
+            reason = f"{check} would be {value:.3g}, the limit is {limit:g}; {WAYS_OUT[check]}"
+            if unknown:
+                reason = f"{check} cannot be computed"
+            return Refused(spec.name, check, _known(value), _known(limit), reason)
         note = (
             f"cut from {wanted / 100:g} to {fits / 100:g} units: {check} would be {value:.3g}, the limit is {limit:g}"
         )

@@ -32,10 +32,11 @@ class Cause:
 
 
 class Trading:
-    """The causes that stand, by code. `version` grows with every change."""
+    """The causes that stand. `version` grows with every change."""
 
     def __init__(self) -> None:
         self.version = 0
+        self.causes: tuple[Cause, ...] = ()  # those that stand, oldest first
         self._causes: dict[str, Cause] = {}
 
     def hold(self, cause: Cause) -> bool:
@@ -52,21 +53,31 @@ class Trading:
                 if before.until_ns == cause.until_ns:
                     return False
                 self._causes[cause.code] = cause
+                self.causes = tuple(self._causes.values())
                 return False
         self._causes[cause.code] = cause
-        self.version += 1
+        self._changed()
         return True
 
     def release(self, code: str) -> bool:
         """Take a cause away; return whether it stood."""
         if self._causes.pop(code, None) is None:
             return False
-        self.version += 1
+        self._changed()
         return True
 
-    def expire(self, now_ns: int) -> list[Cause]:
-        """Take away what has ended by now, and return it."""
-        ended = [c for c in self._causes.values() if c.until_ns is not None and c.until_ns <= now_ns]
+    def _changed(self) -> None:
+        self.version += 1
+        self.causes = tuple(self._causes.values())
+
+    def expire(self, now_ns: int, *, is_flat: bool) -> list[Cause]:
+        """Take away what has ended by now, and return it.
+
+        Args: `is_flat` that nothing of ours is open: a cause that flattens does not end before.
+        """
+        ended = [
+            c for c in self.causes if c.until_ns is not None and c.until_ns <= now_ns and (is_flat or not c.flattens)
+        ]
         for cause in ended:
             self.release(cause.code)
         return ended
@@ -76,21 +87,21 @@ class Trading:
         return self._causes.get(code)
 
     @property
-    def causes(self) -> tuple[Cause, ...]:
-        """The causes that stand, oldest first."""
-        return tuple(self._causes.values())
-
-    @property
     def state(self) -> str:
         """active, reducing or halted."""
-        return max((c.level for c in self._causes.values()), key=LEVELS.index, default="active")
+        return max((c.level for c in self.causes), key=LEVELS.index, default="active")
+
+    @property
+    def text(self) -> str:
+        """The gravest cause in words, the oldest of those; empty while trading is free."""
+        return next((c.text for c in self.causes if c.level == self.state), "")
 
     @property
     def is_flattening(self) -> bool:
         """Whether one of the causes asks for everything of ours to be closed."""
-        return any(c.flattens for c in self._causes.values())
+        return any(c.flattens for c in self.causes)
 
     @property
     def is_halted_by_limit(self) -> bool:
         """Whether a limit of the config, not a person, has halted trading."""
-        return any(c.by_limit and c.level == "halted" for c in self._causes.values())
+        return any(c.by_limit and c.level == "halted" for c in self.causes)

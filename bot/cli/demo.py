@@ -67,6 +67,7 @@ def demo(
             journal_directory=record,
             watch=screen.watch,
             summarise=screen.summarise,
+            steer_by=lambda path: None if json else typer.echo(f"steer it by: microlev status {path}", err=True),
         )
     except ValueError as error:
         if screen.has_begun:

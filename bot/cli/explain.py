@@ -113,7 +113,13 @@ def _of_a_venue(path: Path, seconds: float, *, json: bool) -> int:
 
     try:
         code, text = run_live(
-            loaded, live=False, seconds=seconds, exit_on_halt=False, watch=watch, summarise=lambda run, driver: {}
+            loaded,
+            live=False,
+            seconds=seconds,
+            exit_on_halt=False,
+            watch=watch,
+            summarise=lambda run, driver: {},
+            steerable=False,
         )
     finally:
         progress.clear()

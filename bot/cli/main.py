@@ -14,6 +14,7 @@ import typer
 from bot import __version__
 from bot.cli.auth import auth
 from bot.cli.check import check, schema
+from bot.cli.control import flatten, halt, resume, status
 from bot.cli.demo import demo
 from bot.cli.doctor import doctor
 from bot.cli.explain import explain
@@ -34,7 +35,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, run, explain, check, sim, record, replay, schema, symbols, doctor):
+for command in (
+    demo, run, status, halt, resume, flatten, explain, check, sim, record, replay, schema, symbols, doctor,
+):  # fmt: skip
     app.command()(command)
 app.add_typer(auth, name="auth")
 

@@ -9,6 +9,7 @@ from twisted.logger import LogLevel, formatEvent, globalLogBeginner
 
 from bot.assembly import Run
 from bot.cli.lines import JsonLines, iso_time
+from bot.cli.notices import NoticeLines
 from bot.cli.summary import in_words, summarise
 from bot.engine.decision import Decision
 from bot.engine.explained import Explanation
@@ -34,7 +35,7 @@ class Screen:
     def watch(self, run: Run) -> Sequence[Callable[[Decision], None]]:
         """Return what is to see every Decision of a run; each raises BrokenPipeError when nobody reads."""
         self.has_begun = True
-        return [_until_nobody_reads(self._shown(run)), StrategyNote(self._account, run)]
+        return [_until_nobody_reads(self._shown(run)), StrategyNote(self._account, run), NoticeLines(self._account)]
 
     def _shown(self, run: Run) -> Callable[[Decision], None]:
         if self._json:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from bot.config.errors import ConfigError
-from bot.config.model import Config, SymbolConfig
+from bot.config.model import Config, LeverageBand, LeverageWindow, SymbolConfig
 from bot.config.rules import contradictions
 from bot.config.source import ConfigSource, Key
 from bot.config.source_text import read_yaml_text
@@ -17,6 +17,7 @@ from bot.config.yaml_tree import FromEnvironment, read_tree
 
 # Keys whose default is a variable of the environment; without it they stay None until they are needed.
 _FROM_ENVIRONMENT = {"client_id": "CTRADER_CLIENT_ID", "client_secret": "CTRADER_CLIENT_SECRET"}
+_LISTED = {("risk", "leverage_bands"): LeverageBand, ("risk", "leverage_windows"): LeverageWindow}
 _LONGEST_SHOWN = 60
 _ACCOUNT_ID: Key = ("account", "id")
 OF_THE_PLACE = ("venue", "account", "credentials", "mode", "recording", "state")
@@ -59,6 +60,22 @@ def load_preset(path: Path, environ: Mapping[str, str]) -> Config:
     return _checked(tree, source)
 
 
+def load_place(path: Path, environ: Mapping[str, str]) -> Config:
+    """Return what a YAML file says of where a bot runs, venue, account and state: enough to find a running one.
+
+    The other sections are left out unread, and their variables may be unset: neither the secrets nor a mistake made in
+    the file since the start are to keep anybody from stopping a bot. The configuration is one in dry run.
+    Raises: ConfigError, as `load_config`.
+    """
+    text = read_yaml_text(path, "config")
+    unread = [section for section in Config.model_fields if section not in ("venue", "account", "state")]
+    tree, source = read_tree(text, str(path), environ, may_be_unset=[(section,) for section in unread])
+    for section in unread:
+        tree.pop(section, None)
+    tree["symbols"] = {"EURUSD": {}}
+    return _checked(tree, source)
+
+
 def _checked(tree: dict[str, Any], source: ConfigSource, *, needs_account: bool = True) -> Config:
     try:
         config = Config.model_validate(tree)
@@ -97,6 +114,8 @@ def _fill_credentials(tree: dict[str, Any], environ: Mapping[str, str]) -> None:
 def _explain(details: ErrorDetails, key: Key, tree: dict[str, Any]) -> str:
     """Say what is wrong with one key, and what is allowed."""
     kind = details["type"]
+    if kind == "missing" and key[:1] != ("symbols",):
+        return "is missing; it has no default"
     if kind == "missing":
         return "is missing; name at least one symbol, for example `symbols: {EURUSD: {}}`"
     if kind == "extra_forbidden":
@@ -142,7 +161,10 @@ def shown(given: Any, key: Key) -> str:
 
 def _lookup(tree: Any, key: Key) -> Any:
     for part in key:
-        tree = tree.get(part) if isinstance(tree, dict) else None
+        if isinstance(tree, list):
+            tree = tree[int(part)] if part.isdecimal() and int(part) < len(tree) else None
+        else:
+            tree = tree.get(part) if isinstance(tree, dict) else None
     return tree
 
 
@@ -151,6 +173,8 @@ def _allowed_keys(key: Key) -> list[str]:
     model: Any = Config
     if key[:1] == ("symbols",):
         model = SymbolConfig if len(key) == 2 else None
+    elif key[:2] in _LISTED:
+        model = _LISTED[key[:2]] if len(key) == 3 else None
     elif key:
         model = Config.model_fields[key[0]].annotation if len(key) == 1 else None
     return list(model.model_fields) if isinstance(model, type) and issubclass(model, BaseModel) else []

@@ -3,6 +3,7 @@
 import difflib
 from collections.abc import Sequence
 from importlib.metadata import entry_points
+from itertools import pairwise
 from pathlib import Path
 
 from bot.config.model import Config
@@ -52,16 +53,37 @@ def contradictions(config: Config) -> dict[Key, str]:
                 found["symbols", symbol, "direction"] = (
                     f"is 'signal', but the strategy {name!r} has no direction; use long, short or follow"
                 )
+    return found | leverage_contradictions(config)
+
+
+def leverage_contradictions(config: Config) -> dict[Key, str]:
+    """Return what is wrong with the leverage bands and windows."""
+    found: dict[Key, str] = {}
+    bands = config.risk.leverage_bands
+    for number, (band, after) in enumerate(pairwise(bands), 1):
+        key = "risk", "leverage_bands", str(number)
+        if after.equity_from <= band.equity_from:
+            text = f"{after.equity_from:g} is not above {band.equity_from:g}; list the bands by rising equity"
+            found[*key, "equity_from"] = text
+        elif after.leverage >= band.leverage:
+            text = f"{after.leverage:g} is not below {band.leverage:g}, that of less equity; a band lowers leverage"
+            found[*key, "leverage"] = text
+    for number, window in enumerate(config.risk.leverage_windows):
+        key = "risk", "leverage_windows", str(number)
+        if window.at.tzinfo is None:
+            found[*key, "at"] = f"{window.at.isoformat()} has no time zone; write it as {window.at.isoformat()}Z"
+        if not window.minutes_before + window.minutes_after > 0:
+            found[*key, "minutes_after"] = "the window has no length: minutes_before and minutes_after are both 0"
+        for symbol in window.symbols:
+            if symbol not in config.symbols:
+                names = ", ".join(config.symbols)
+                found[*key, "symbols"] = f"{symbol!r} is not one of the symbols of this config: {names}"
     return found
 
 
 def check_supported(config: Config) -> list[str]:
     """Return one warning for each key that asks for something this version does not do."""
     warnings = []
-    if config.execution.slicing != "none":
-        warnings.append("execution.slicing: has no effect in this version; orders are sent whole")
-    if "expected_margin_tolerance_frac" in config.risk.model_fields_set:
-        warnings.append("risk.expected_margin_tolerance_frac: has no effect in this version")
     if config.risk.min_margin_level_frac <= config.risk.stop_out_level_frac:
         warnings.append(
             f"risk.min_margin_level_frac: {config.risk.min_margin_level_frac:g} is not above the broker's stop-out "

@@ -10,7 +10,7 @@ from typing import Any
 from bot.account.account import AccountState
 from bot.account.position import Deal, Position
 from bot.ctrader.schema import enum
-from bot.engine.events import ExecutionReported, MarginStated
+from bot.engine.events import CashChange, ExecutionReported, MarginStated
 from bot.execution.orders import OrderSnapshot
 from bot.market.symbols import DAY_S, Holiday, SymbolSpec
 
@@ -90,6 +90,7 @@ def account_state(trader: Any, asset_names: dict[int, str], is_live: bool | None
         is_live=is_live,
         is_limited_risk=trader.isLimitedRisk,
         money_digits=digits,
+        opened_ns=_time_ns(trader, "registrationTimestamp"),
     )
 
 
@@ -127,6 +128,10 @@ def symbol_spec(symbol: Any, name: str, base_asset: str, quote_asset: str) -> Sy
         commission_type=commission_type,
         commission_rate=None if rate is None else rate / scale,
         holidays=tuple(map(_holiday, symbol.holiday)),
+        max_exposure_cents=max(0, symbol.maxExposure),
+        stop_distance=symbol.slDistance,
+        profit_distance=symbol.tpDistance,
+        is_distance_in_points=not symbol.HasField("distanceSetIn") or _name(symbol, "distanceSetIn").endswith("POINTS"),
     )
 
 
@@ -181,6 +186,9 @@ def position(entity: Any) -> Position | None:
         used_margin=money(entity.usedMargin, digits) if entity.HasField("usedMargin") else None,
         margin_rate=_optional(entity, "marginRate"),
         opened_ns=_time_ns(trade, "openTimestamp"),
+        stop_loss=_optional(entity, "stopLoss"),
+        take_profit=_optional(entity, "takeProfit"),
+        is_trailing=entity.trailingStopLoss,
     )
 
 
@@ -260,10 +268,21 @@ def executed_deals(entities: Any) -> tuple[Deal, ...]:
     return tuple(d for d in map(deal, entities) if d is not None)
 
 
+def cash_change(transfer: Any) -> CashChange:
+    """Return a deposit or withdrawal.
+
+    A withdrawal's delta is negative here whatever its sign on the wire: only its operation type is documented.
+    Source: ProtoOADepositWithdraw.
+    """
+    change = money(abs(transfer.delta), _digits(transfer))
+    is_withdrawal = _name(transfer, "operationType").startswith("BALANCE_WITHDRAW")
+    changed_ns = transfer.changeBalanceTimestamp * NS_PER_MS
+    return CashChange(-change if is_withdrawal else change, _optional(transfer, "balanceVersion"), changed_ns)
+
+
 def execution_reported(event: Any, client_order_id: str | None, recv_ns: int) -> ExecutionReported:
     """Return an execution event; `client_order_id` is used where the order carries none (a close).
 
-    A withdrawal's delta is negative here whatever its sign on the wire: only its operation type is documented.
     Source: ProtoOAExecutionEvent, ProtoOADepositWithdraw.
     """
     its_order = order(event.order) if event.HasField("order") else None
@@ -273,11 +292,8 @@ def execution_reported(event: Any, client_order_id: str | None, recv_ns: int) ->
     change = None
     if event.HasField("depositWithdraw"):
         transfer = event.depositWithdraw
-        digits = _digits(transfer)
-        balance, balance_version = money(transfer.balance, digits), _optional(transfer, "balanceVersion")
-        change = money(abs(transfer.delta), digits)
-        if _name(transfer, "operationType").startswith("BALANCE_WITHDRAW"):
-            change = -change
+        balance, balance_version = money(transfer.balance, _digits(transfer)), _optional(transfer, "balanceVersion")
+        change = cash_change(transfer).delta
     own_id = its_order.client_order_id if its_order else None
     return ExecutionReported(
         recv_ns=recv_ns,

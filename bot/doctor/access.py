@@ -103,9 +103,11 @@ def _check_account(facts: Facts) -> None:
     else:
         findings.check("broker", "unknown", "the venue names no broker")
     kind = state.account_type
-    result: Any = "ok" if kind in ("HEDGED", "NETTED") else "warn"
+    result: Any = "ok" if kind in ("HEDGED", "NETTED") else "fail"
     means = {"HEDGED": "several positions a symbol", "NETTED": "one position a symbol"}
-    findings.check("account_type", result, f"{kind}: {means.get(kind, 'not a kind this bot was made for')}", kind)
+    findings.check(
+        "account_type", result, f"{kind}: {means.get(kind, 'not supported: the bot would only reduce')}", kind
+    )
     _check_rights(facts, state.access_rights)
     if state.leverage is None:
         findings.check("leverage", "fail", "the broker states no leverage of the account: margin cannot be computed")
@@ -113,8 +115,8 @@ def _check_account(facts: Facts) -> None:
         text = f"1:{state.leverage:g}, sides of a symbol joined by {state.margin_calculation}"
         findings.check("leverage", "ok", text, state.leverage)
     if state.is_limited_risk:
-        text = "a limited-risk account: margin follows its guaranteed stops, which this bot does not model"
-        findings.check("limited_risk", "warn", text)
+        text = "guaranteed stop (limited risk) accounts are not supported by this version: the bot would only reduce"
+        findings.check("limited_risk", "fail", text)
     known = trader.depositAssetId in facts.catalogue.asset_names
     findings.check(
         "deposit_currency",

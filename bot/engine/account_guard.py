@@ -2,17 +2,27 @@
 
 import math
 from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 
 from bot.account.account import AccountState
-from bot.account.loss import LossGuard
-from bot.account.margin import MarginRules, packed_tiers, stated_margin
+from bot.account.loss import LossBreach, LossGuard, next_turn_ns
+from bot.account.margin import MarginRules, Tiers, packed_tiers, stated_margin
+from bot.account.market_risk import MarketRisk
+from bot.account.new_orders import NewOrders
 from bot.account.portfolio import Portfolio, Valuation
 from bot.account.risk import Refused, RiskView
 from bot.account.trading import Cause, Trading
+from bot.engine import events as ev
+from bot.engine.doubts import Doubts
+from bot.engine.limit_watch import LimitWatch
 from bot.engine.prices import PriceBoard, Prices
 from bot.engine.settings import EngineSettings
+from bot.engine.transfer_watch import TransferWatch
+from bot.execution.requests import Request
 from bot.market.symbols import SymbolSpec
 
 _SECOND = 1_000_000_000
@@ -20,6 +30,8 @@ _CHECK_EVERY_NS = _SECOND // 4
 _MINUTE_NS = 60 * _SECOND
 _EXPLAIN_WITHIN_NS = 2 * _SECOND
 _MARGIN_DRIFT = 0.05
+_STRESS_ROOM = 1.1
+_TOLD = ("unsupported_account", "profit_difference")
 
 
 class AccountGuard:
@@ -31,9 +43,13 @@ class AccountGuard:
         self.shrink = 1.0
         self._margin_factor = 1.0
         self.account: AccountState | None = None
+        self.is_another_account = False  # than the one that an earlier run has left something of
+        self._restored_identity: Sequence[object] | None = None
         self._settings = settings
         self._portfolio = portfolio
         self._loss = LossGuard(settings.max_daily_loss_frac, settings.max_drawdown_frac)
+        self._transfers = TransferWatch(self._loss)
+        self.limits = LimitWatch(settings.watch_limits, self.states)
         self._margin_rules = MarginRules(None, "MAX")
         self._tiers: dict[int, tuple[tuple[float, float], ...]] = {}
         self._symbol_tiers: tuple[tuple[SymbolSpec, ...], np.ndarray] | None = None
@@ -56,6 +72,20 @@ class AccountGuard:
         """Whether everything of ours is to be closed: a loss limit, or a person, asks for it."""
         return self.states.is_flattening
 
+    def doubts(self) -> Doubts:
+        """Return the causes why trading is not free that no other line explains."""
+        told = [cause for code in _TOLD if (cause := self.states.find(code)) is not None]
+        return {cause.code: cause.text for cause in told}
+
+    @property
+    def margin_rules(self) -> MarginRules:
+        """How the account's margin is computed."""
+        return self._margin_rules
+
+    def symbol_tiers(self, spec: SymbolSpec) -> Tiers | None:
+        """Return a symbol's leverage tiers, empty for none; None while they have not come."""
+        return () if spec.leverage_id is None else self._tiers.get(spec.leverage_id)
+
     @property
     def _access_rights(self) -> str:
         return self.account.access_rights if self.account is not None else "FULL_ACCESS"
@@ -69,7 +99,11 @@ class AccountGuard:
         if self.account is not None and account.balance != self._portfolio.balance:
             self._explained_by_ns = recv_ns + _EXPLAIN_WITHIN_NS
         self.account = account
+        if self._restored_identity is not None and list(account.identity) != list(self._restored_identity):
+            self._forget()
+        self._restored_identity = None
         self._heed_access_rights(account.access_rights, recv_ns)
+        self._heed_kind(account, recv_ns)
         self._margin_rules = MarginRules(account.leverage, account.margin_calculation, account.is_limited_risk)
         self._portfolio.set_balance(account.balance, account.balance_version)
         self.changed()
@@ -81,15 +115,63 @@ class AccountGuard:
         text = f"the broker has set the account to {rights}: only reductions"
         self.states.hold(Cause("access_rights", "reducing", text, now_ns))
 
+    def _heed_kind(self, account: AccountState, now_ns: int) -> None:
+        why = unsupported(account)
+        if why:
+            self.states.hold(Cause("unsupported_account", "reducing", why, now_ns))
+        else:
+            self.states.release("unsupported_account")
+
     def tiers_loaded(self, leverage_id: int, tiers: tuple[tuple[float, float], ...]) -> None:
         """Take a table of leverage tiers."""
         self._tiers[leverage_id] = tiers
         self._symbol_tiers = None
         self.changed()
 
-    def deposited(self, change: float) -> None:
+    def deposited(self, change: float, balance_version: int | None) -> None:
         """Take a deposit (or a withdrawal, negative): neither profit nor loss."""
-        self._loss.deposited(change)
+        self._transfers.told(change, balance_version)
+
+    def cash_flow_stated(self, event: ev.CashFlowStated) -> list[ev.CashChange]:
+        """Take what was paid in and out while nobody told us; return what was news."""
+        return self._transfers.stated(event)
+
+    def questions(self, now_ns: int, *, ready: bool) -> list[Request]:
+        """Return what is to be asked of the broker now."""
+        return self._transfers.requests(now_ns, ready=ready)
+
+    def commanded(self, event: ev.CommandGiven) -> None:
+        """Take a person's `halt`, `flatten` or `resume`; to go on after a loss begins the loss limits anew."""
+        if event.command == "resume" and event.cause == "by_hand":
+            if self.states.find("daily_loss") or self.states.find("drawdown"):
+                self._loss.restart()
+        self.limits.commanded(event)
+        self.changed()
+
+    def memory(self) -> dict[str, object]:
+        """Return what a later run of this account is to know: the references of the loss limits, and what has halted.
+
+        Causes that the broker or the machine imposes are found out anew.
+        """
+        identity = None if self.account is None else list(self.account.identity)
+        kept = [asdict(c) for c in self.states.causes if c.level == "halted" and c.code != "stop_file"]
+        return {
+            "account": identity,
+            "causes": kept,
+            "loss": self._loss.memory(),
+            "transfers": self._transfers.memory(),
+        }
+
+    def restore(self, content: Mapping[str, Any]) -> None:
+        """Take what an earlier run has kept. Raises: ValueError for what `memory` does not return."""
+        try:
+            self._restored_identity = content["account"]
+            self._loss.restore(content["loss"])
+            self._transfers.restore(content["transfers"])
+            for cause in content["causes"]:
+                self.states.hold(Cause(**cause))
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"not the memory of an account guard: {error!r}") from None
 
     def changed(self) -> None:
         """Say that positions or settings moved, so that the next check is not put off."""
@@ -116,6 +198,8 @@ class AccountGuard:
         now_ns: int,
         *,
         ready: bool,
+        new_orders: NewOrders | None = None,
+        market: MarketRisk | None = None,
     ) -> RiskView:
         """Return the account and the market of this moment, as the risk gate is to see them.
 
@@ -146,17 +230,22 @@ class AccountGuard:
             access_rights=self._access_rights,
             closings=closings,
             margin_factor=self._margin_factor,
+            cause=self.states.text,
+            new_orders=new_orders,
+            market=market,
+            unsupported=unsupported(self.account),
         )
 
     def _tiers_of(self, specs: tuple[SymbolSpec, ...]) -> np.ndarray:
         """Return the tiers of each symbol, packed; made anew when another table or another set of symbols has come."""
         if self._symbol_tiers is None or self._symbol_tiers[0] is not specs:
             # A table that has not come is None, not empty: margin is unknown then, and nothing may grow.
-            tiers = tuple(() if s.leverage_id is None else self._tiers.get(s.leverage_id) for s in specs)
-            self._symbol_tiers = specs, packed_tiers(tiers)
+            self._symbol_tiers = specs, packed_tiers(tuple(self.symbol_tiers(s) for s in specs))
         return self._symbol_tiers[1]
 
-    def margin_rates(self, unit_usd: np.ndarray, traded: int, specs: tuple[SymbolSpec, ...]) -> np.ndarray:
+    def margin_rates(
+        self, unit_usd: np.ndarray, traded: int, specs: tuple[SymbolSpec, ...], new: NewOrders
+    ) -> np.ndarray:
         """Return margin / notional of the next unit of each traded symbol, on its larger side, (T,); NaN unknown.
 
         Shapes: `unit_usd` (S,) value of one base unit in USD, which tiers are stated in.
@@ -165,40 +254,87 @@ class AccountGuard:
         rates = np.full(traded, math.nan)
         for s in range(traded):
             held = max(long_units[s], short_units[s]) if s < len(long_units) else 0.0
-            leverage_id = specs[s].leverage_id
-            tiers = () if leverage_id is None else self._tiers.get(leverage_id)
-            rates[s] = self._margin_rules.next_rate(float(held * unit_usd[s]) if held else 0.0, tiers)
+            open_usd = float(held * unit_usd[s]) if held else 0.0
+            cap = float(new.leverage_caps[s])
+            rates[s] = self._margin_rules.next_rate(open_usd, self.symbol_tiers(specs[s]), cap) * new.factors[s]
         return rates * self._margin_factor
+
+    def _forget(self) -> None:
+        """Forget what was restored: it is about another account."""
+        self.is_another_account = True
+        self._loss = LossGuard(self._settings.max_daily_loss_frac, self._settings.max_drawdown_frac)
+        self._transfers = TransferWatch(self._loss)
+        for cause in self.states.causes:
+            if cause.code != "stop_file":
+                self.states.release(cause.code)
 
     def is_due(self, now_ns: int) -> bool:
         """Return whether `check` should look now: a few times a second, and after every change of the account."""
         return self._checked_ns is None or now_ns - self._checked_ns >= _CHECK_EVERY_NS
 
-    def check(self, view: RiskView, equity: float, now_ns: int, *, odd: bool) -> Refused | None:
-        """Look at margin use and loss limits; return what to say of a breach, once, when it halts trading.
+    def check(self, view: RiskView, equity: float, now_ns: int, *, odd: bool) -> list[Refused]:
+        """Look at margin use and loss limits; return what to say of breaches, once each, when they halt trading.
 
         Args: `odd` says that a price equity rests on looks like a slip: nothing is concluded from it for a moment.
         """
         if odd:
-            return None
+            return []
         self._checked_ns = now_ns
-        self.shrink = 1.0
+        if self.states.causes:
+            is_flat = not any(map(self._portfolio.is_ours, self._portfolio.positions()))
+            self.states.expire(now_ns, is_flat=is_flat)
+        self.shrink, use_margin = 1.0, 0.0
         if view.long_units.any() or view.short_units.any():
             by_rules = view.used_margin() / view.margin_factor
             stated = stated_margin(self._margin_rules, self._portfolio.positions())
             # A little more is the price having moved since the broker last computed it.
             is_more = 0 < by_rules * (1 + _MARGIN_DRIFT) < stated
             self._margin_factor = stated / by_rules if is_more else 1.0
-            use = by_rules * self._margin_factor / equity if equity > 0 else math.nan
+            use_margin = stated if math.isnan(by_rules) else by_rules * self._margin_factor
+            use = use_margin / equity if equity > 0 else math.nan
             limit = self._settings.risk_limits.max_margin_use_frac
             if use > limit:
                 self.shrink = limit / use
-        if not view.ready or now_ns < self._explained_by_ns:
-            return None
-        breach = self._loss.check(equity, now_ns)
-        if breach is None or self.states.find(breach.check) is not None:
+            self.shrink = min(self.shrink, self._share_that_survives(view, use_margin, equity))
+        self.limits.margin_level(equity / use_margin if use_margin > 0 else math.nan, now_ns)
+        if not view.ready or now_ns < self._explained_by_ns or self._transfers.is_waiting(now_ns):
+            return []
+        self._transfers.looked(self._portfolio.balance_version, now_ns)
+        return [told for breach in self._loss.check(equity, now_ns) if (told := self._halted(breach, now_ns))]
+
+    def _halted(self, breach: LossBreach, now_ns: int) -> Refused | None:
+        """Halt for a loss; return what to say of it, once. A day's loss ends with the day, a drawdown by hand."""
+        if self.states.find(breach.check) is not None:
             return None
         text = f"{breach.check} is {breach.value:.2%} of equity, the limit is {breach.limit:.2%}: trading is halted"
+        is_of_the_day = breach.check == "daily_loss"
+        until_ns = next_turn_ns(now_ns) if is_of_the_day else None
+        end = "until the trading day turns, or `microlev resume`" if is_of_the_day else "until `microlev resume`"
+        text = f"{text} {end}"
         flattens = self._settings.flatten_on_loss
-        self.states.hold(Cause(breach.check, "halted", text, now_ns, flattens=flattens, by_limit=True))
+        self.states.hold(Cause(breach.check, "halted", text, now_ns, until_ns, flattens=flattens, by_limit=True))
         return Refused("*", breach.check, breach.value, breach.limit, text)
+
+    def _share_that_survives(self, view: RiskView, used: float, equity: float) -> float:
+        """Return the share of what is held that survives a stress of every symbol at once; 1 where all of it does.
+
+        A tenth beyond the limit is left alone: the stress moves with the market's volatility, and what is cut for it
+        each time would be grown again.
+        """
+        level = self._settings.risk_limits.stop_out_level_frac
+        if view.market is None or not used > 0 or not equity > 0:
+            return 1.0
+        needed = view.market.stress_loss(view.long_units - view.short_units, view.unit_notional) + level * used
+        return equity / needed if needed > _STRESS_ROOM * equity else 1.0
+
+
+def unsupported(account: AccountState | None) -> str:
+    """Return why an account of this kind is only reduced, in words; empty for one that is supported."""
+    if account is None:
+        return ""
+    if account.is_limited_risk:
+        return "guaranteed stop (limited risk) accounts are not supported by this version: only reductions; use another"
+    if account.account_type not in ("HEDGED", "NETTED"):
+        kind = account.account_type.replace("_", " ").lower()
+        return f"{kind} accounts are not supported by this version: only reductions; use a hedged or netted one"
+    return ""

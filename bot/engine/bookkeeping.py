@@ -6,7 +6,9 @@ from decimal import Decimal
 from bot.account.portfolio import Portfolio
 from bot.account.position import Position
 from bot.engine import events as ev
+from bot.engine import news
 from bot.engine.account_guard import AccountGuard
+from bot.engine.decision import Notice
 from bot.engine.foreign_orders import ForeignOrders
 from bot.engine.lagging import lagging_positions
 from bot.engine.order_flow import OrderFlow
@@ -21,24 +23,30 @@ _MAY_FILL = ("filled", "partially_filled", "cancelled", "expired")
 class Bookkeeping:
     """Enters executions, reconciles and histories, and notices who moved a position of ours.
 
-    `hands_off` holds the ids of traded symbols in which somebody else has closed a position of ours; `foreign` other
+    `hands_off` holds the ids of traded symbols in which somebody else has closed a position of ours, or a protective
+    stop or target of it was reached; `protected_exits` the ids of those where that came last. `foreign` holds other
     people's resting orders, None where they are left alone.
     """
 
     def __init__(self, settings: EngineSettings, portfolio: Portfolio, orders: OrderFlow, guard: AccountGuard) -> None:
         self.hands_off: set[int] = set()
         self.foreign = ForeignOrders(orders, settings.label) if settings.manage_all else None
+        self.protected_exits: set[int] = set()
         self._settings = settings
         self._portfolio = portfolio
         self._orders = orders
         self._guard = guard
         self._traded: dict[int, tuple[int, SymbolSpec]] = {}
+        self._notices: list[Notice] = []
+        self._names: dict[int, str] = {}
+        self._restored: tuple[ev.OpenIntent, ...] = ()
+        self._has_reconciled = False
 
     def take(self, event: ev.Event) -> None:
         """Take an event about the account that is no execution."""
         match event:
             case ev.AccountLoaded():
-                self._guard.account_loaded(event.account, event.recv_ns)
+                self._account_loaded(event)
             case ev.MarginStated():
                 self.margin_stated(event)
             case ev.LeverageTiersLoaded():
@@ -47,22 +55,52 @@ class Bookkeeping:
                 self.reconciled(event)
             case ev.OrderHistoryListed():
                 self.history_listed(event)
+            case ev.CashFlowStated():
+                self._cash_flow_stated(event)
+            case ev.HostChecked():
+                self._guard.limits.host(event)
+            case ev.GuardRestored():
+                self._guard.restore(event.content)
+            case ev.IntentsRestored():
+                self._restored = event.intents
+                if event.since_ns is not None:
+                    self._orders.catch_up(event.since_ns)
+
+    def _account_loaded(self, event: ev.AccountLoaded) -> None:
+        was_another = self._guard.is_another_account
+        self._notices += news.account_changed(self._guard.account, event.account)
+        self._guard.account_loaded(event.account, event.recv_ns)
+        if self._guard.is_another_account and not was_another:
+            self._notices.append(news.another_account())
 
     def symbols_loaded(self, event: ev.SymbolsLoaded, index: Mapping[int, int]) -> None:
         """Take the symbols; `index` is the array index of each symbol id."""
         self._traded = {spec.symbol_id: (i, spec) for i, spec in enumerate(event.symbols[: event.traded_count])}
+        self._names = {spec.symbol_id: spec.name for spec in event.symbols}
         self._portfolio.set_symbols(index)
+        if self._guard.is_another_account:
+            self._orders.discard(self._restored)
+        else:
+            self._orders.restore(self._restored, {spec.symbol_id: (i, spec) for i, spec in enumerate(event.symbols)})
+        self._restored = ()
         self._guard.changed()
 
     def reconciled(self, event: ev.Reconciled) -> None:
         """Take the venue's own list of positions and orders."""
-        for symbol_id in self._portfolio.reconcile(event.positions):
+        for before, after in self._portfolio.reconcile(event.positions):
+            known = before or after
+            assert known is not None
+            if self._has_reconciled:
+                is_ours = self._portfolio.is_ours(known)
+                self._notices.append(news.differs(before, after, self._name(known.symbol_id), is_ours=is_ours))
             # Less of ours than before, and no order of ours that could have done it: somebody else did.
-            if not self._orders.has_open(symbol_id):
-                self._keep_hands_off(symbol_id)
+            is_less = before is not None and (after is None or abs(after.volume_cents) < abs(before.volume_cents))
+            if is_less and self._portfolio.is_ours(known) and not self._orders.has_open(known.symbol_id):
+                self._keep_hands_off(known.symbol_id)
+        self._has_reconciled = True
         for order in event.orders:
             if order.symbol_id in self._traded and order.label == self._settings.label:
-                self._orders.adopt(order, *self._traded[order.symbol_id], event.recv_ns)
+                self._orders.found.adopt(order, *self._traded[order.symbol_id], event.recv_ns)
         self._orders.listed(event.orders)
         if self.foreign is not None:
             for order in event.orders:
@@ -88,16 +126,24 @@ class Bookkeeping:
             label = event.order.label if event.order is not None else None
             before = self._portfolio.position(event.deal.position_id)
             counted = self._portfolio.apply_deal(event.deal, label=label, snapshot=event.position)
-            if event.position is not None and not self._portfolio.agrees_with(event.position):
+            if event.position is not None and not event.paper and not self._portfolio.agrees_with(event.position):
                 self._orders.doubt()
             if counted and before is not None:
                 self._notice_foreign_close(event, before)
-        elif event.position is not None:
+        elif event.position is not None and not event.paper:
             # A fill may be told without its deal: the position is then the only word of it.
+            before = self._portfolio.position(event.position.position_id)
+            if event.kind == "swap" and (
+                told := news.swap_booked(before, event.position, self._name(event.position.symbol_id))
+            ):
+                self._notices.append(told)
             filled = event.order is not None and event.order.executed_cents > 0
             self._portfolio.update_position(event.position, moved=filled and event.kind in _MAY_FILL)
+        if event.paper and event.position is not None:
+            placed = event.position
+            self._portfolio.protect_on_paper(placed.position_id, placed.stop_loss, placed.take_profit)
         if event.balance is not None and self._portfolio.set_balance(event.balance, event.balance_version):
-            self._guard.deposited(float(event.balance_change or Decimal(0)))
+            self._transferred(event.balance_change or Decimal(0), event.balance_version)
         self._orders.executed(event)
         if self.foreign is not None:
             if event.order is not None and event.kind in _RESTS and not event.paper:
@@ -108,6 +154,27 @@ class Bookkeeping:
     def _meet(self, foreign: ForeignOrders, order: OrderSnapshot, now_ns: int) -> None:
         if order.symbol_id in self._traded:
             foreign.meet(order, *self._traded[order.symbol_id], now_ns, netted=self._guard.is_netted)
+
+    def commanded(self, event: ev.CommandGiven) -> None:
+        """Take a person's `halt`, `flatten` or `resume`."""
+        if event.command == "resume" and event.cause == "by_hand":
+            self.hands_off.clear()
+            self.protected_exits.clear()
+        self._guard.commanded(event)
+
+    def take_notices(self) -> list[Notice]:
+        """Return what a person should know of what has happened since the last call."""
+        taken, self._notices = self._notices, []
+        return taken
+
+    def _transferred(self, change: Decimal, balance_version: int | None) -> None:
+        if change:
+            self._guard.deposited(float(change), balance_version)
+            self._notices.append(news.transferred(change, "now"))
+
+    def _cash_flow_stated(self, event: ev.CashFlowStated) -> None:
+        for change in self._guard.cash_flow_stated(event):
+            self._notices.append(news.transferred(change.delta, "while we were away"))
 
     def margin_stated(self, event: ev.MarginStated) -> None:
         """Take what margin the broker asks for a position from now on."""
@@ -121,8 +188,15 @@ class Bookkeeping:
         ours = self._orders.is_ours(event.client_order_id, event.deal.order_id)
         ours = ours or self._orders.may_close(event.deal.position_id)
         if reduced and self._portfolio.is_ours(before) and not ours:
-            self._keep_hands_off(before.symbol_id)
+            is_protection = event.order is not None and event.order.order_type == "stop_loss_take_profit"
+            self._keep_hands_off(before.symbol_id, protected=is_protection)
 
-    def _keep_hands_off(self, symbol_id: int) -> None:
-        if self._settings.respect_manual_close and symbol_id in self._traded:
+    def _name(self, symbol_id: int) -> str:
+        return self._names.get(symbol_id, str(symbol_id))
+
+    def _keep_hands_off(self, symbol_id: int, *, protected: bool = False) -> None:
+        """Leave a symbol to whoever has closed there. A protective exit is always respected: it is our own wish, and
+        to enter again at once would undo it."""
+        if symbol_id in self._traded and (protected or self._settings.respect_manual_close):
             self.hands_off.add(symbol_id)
+            (self.protected_exits.add if protected else self.protected_exits.discard)(symbol_id)

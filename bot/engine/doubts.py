@@ -1,15 +1,18 @@
-"""What stands against trading single symbols: codes, each with words where the code alone would not say enough."""
+"""What stands against trading, of single symbols or at all: codes, each with words where the code would not do."""
 
 import math
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from bot.account.trading import Cause
 from bot.engine.prices import SPOT_ONLY, Prices
 from bot.market.symbols import SymbolSpec
 
 Doubts = dict[str, str | None]
 """Code -> what to tell a person; None where the code has words of its own."""
+
+NO_DOUBTS: Doubts = {}
 
 
 def market_doubts(specs: Sequence[SymbolSpec], prices: Prices, closings: Sequence[str | None]) -> Doubts:
@@ -55,6 +58,7 @@ class Standing:
         self._specs: Sequence[SymbolSpec] = ()
         self._restrictions: Doubts = {}
         self._told: tuple[object, ...] = ()
+        self._more: Doubts = NO_DOUBTS
         self._doubts: Doubts = {}
 
     def load(self, specs: Sequence[SymbolSpec]) -> None:
@@ -70,23 +74,30 @@ class Standing:
         by_hand: Sequence[int],
         unpriced: Sequence[int],
         problem: str | None,
+        causes: Sequence[Cause],
         is_changed: bool,
+        exits: Sequence[int] = (),
+        more: Doubts = NO_DOUBTS,
     ) -> Doubts:
         """Return the doubts; the very same object while nothing has changed.
 
         Args: `unknown`, `by_hand` indexes of symbols with an order of unknown outcome, and with a position that was
-            closed by somebody else; `unpriced` ids of positions; `problem` of the strategy; `is_changed` says that the
-            health of a feed is another than at the last call.
+            closed by somebody else, `exits` of those where a protective leg has closed one; `unpriced` ids of
+            positions; `problem` of the strategy; `causes` why trading is not free; `is_changed` says that the health
+            of a feed is another than at the last call; `more` what others have found, another object when it has
+            changed.
         """
-        told = (closings, tuple(unknown), tuple(by_hand), tuple(unpriced), problem)
-        if is_changed or told != self._told:
-            self._told = told
+        told = (closings, tuple(unknown), tuple(by_hand), tuple(unpriced), problem, causes, tuple(exits))
+        if is_changed or told != self._told or more is not self._more:
+            self._told, self._more = told, more
             names = [spec.name for spec in self._specs]
             others = [f"unknown_order:{names[s]}" for s in unknown]
             others += [f"closed_by_hand:{names[s]}" for s in by_hand]
+            others += [f"protective_exit:{names[s]}" for s in exits]
             others += [f"unpriced_position:{position_id}" for position_id in unpriced]
             found = market_doubts(self._specs, prices, closings) | self._restrictions | dict.fromkeys(others)
+            found |= {cause.code: cause.text for cause in causes}
             if problem is not None:
                 found["strategy_error"] = f"the strategy fails: {problem}"
-            self._doubts = found
+            self._doubts = found | more
         return self._doubts

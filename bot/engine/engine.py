@@ -19,6 +19,7 @@ from bot.account.portfolio import Portfolio, Valuation
 from bot.account.risk import Refused, RiskView
 from bot.engine import events as ev
 from bot.engine.account_guard import AccountGuard
+from bot.engine.account_truth import AccountTruth
 from bot.engine.actions import Actions
 from bot.engine.bookkeeping import Bookkeeping
 from bot.engine.day_clock import DayClock
@@ -28,10 +29,12 @@ from bot.engine.feed_watch import FeedWatch
 from bot.engine.fill_watch import FillWatch
 from bot.engine.foreign_resizer import ForeignResizer
 from bot.engine.market_hours import MarketHours
+from bot.engine.market_picture import market_risk
 from bot.engine.observed import ObservedEngine
 from bot.engine.order_flow import OrderFlow
 from bot.engine.order_maker import OrderMaker
 from bot.engine.prices import PriceBoard, Prices
+from bot.engine.protector import Protector
 from bot.engine.quoter import CLOSING, ENDING, Quoter
 from bot.engine.readiness import Readiness
 from bot.engine.rows import NO_ROWS, decision_rows
@@ -59,6 +62,7 @@ class Engine(ObservedEngine):
         self._hours = MarketHours()
         self._orders = OrderFlow(settings.order_timeout_s, settings.settle_s, self._hours)
         self._guard = AccountGuard(settings, self._portfolio)
+        self._truth = AccountTruth(settings, self._portfolio, self._guard)
         self._bookkeeping = Bookkeeping(settings, self._portfolio, self._orders, self._guard)
         self._maker = OrderMaker(settings, self._portfolio, self._orders, self._bookkeeping.hands_off)
         self._fills = FillWatch()
@@ -75,6 +79,7 @@ class Engine(ObservedEngine):
             else Quoter(*parts, self._hours, hands_off)
         )
         self._resizer = None if foreign is None else ForeignResizer(*parts, foreign, hands_off)
+        self._protector = Protector(*parts, self._hours, hands_off)
         self._readiness = Readiness()
         self._stopping = False
         self._specs: tuple[SymbolSpec, ...] = ()
@@ -88,6 +93,8 @@ class Engine(ObservedEngine):
         self._feed_watch = FeedWatch()
         self._barred: tuple[object, ...] = ()
         self._standing = Standing()
+        self._doubts_seen: tuple[Doubts, int] = {}, -1
+        self._all_doubts: Doubts = {}
         self._targets: Targets | None = None
         self._now_ns = 0
         self._valuation = Valuation(math.nan, np.empty(0), 0.0)
@@ -106,7 +113,7 @@ class Engine(ObservedEngine):
     @property
     def is_settled(self) -> bool:
         """Whether nothing is on its way, and nothing of ours is left to close if it should be."""
-        if self._orders.resting.is_waiting(keeping=self._settings.keep_on_stop):
+        if self._orders.resting.is_waiting(keeping=self._settings.keep_on_stop) or self._orders.protections.any():
             return False
         traded = self._specs[: self._traded]
         return not (self._is_closing and any(self._portfolio.own_positions(spec.symbol_id) for spec in traded))
@@ -119,10 +126,12 @@ class Engine(ObservedEngine):
 
     def receive(self, event: ev.Event) -> None:
         """Take in one event. Nothing is decided until `decide`."""
+        if isinstance(event, ev.MarketDataChanged):
+            if self._evaluator is not None:
+                self._evaluator.apply(event.rows, event.recv_ns)
+            return
+        self._protector.changed()
         match event:
-            case ev.MarketDataChanged():
-                if self._evaluator is not None:
-                    self._evaluator.apply(event.rows, event.recv_ns)
             case ev.ExecutionReported():
                 self._fills.executed(event)
                 self._bookkeeping.executed(event)
@@ -136,23 +145,30 @@ class Engine(ObservedEngine):
             case ev.CommandGiven():
                 if event.command == "stop":
                     self._stopping = True
+                else:
+                    self._bookkeeping.commanded(event)
             case ev.UsualRestored():
                 self._usual = event.contents
+            case ev.ExpectedMarginStated() | ev.ProfitStated():
+                self._truth.take(event)
             case _:
                 self._bookkeeping.take(event)
 
     def _session_changed(self, event: ev.ReadinessChanged) -> None:
         self._readiness.session = event.reasons
         self._guard.changed()
+        self._maker.programmes.forget_all()
         if {"disconnected", "account_disconnected"} & set(event.reasons):
             # What was written and not answered may have been executed: unknown, until the venue says otherwise.
             self._orders.connection_lost()
+            self._truth.link_lost()
             if self._evaluator is not None:
                 self._evaluator.clear()
 
     def _symbols_loaded(self, event: ev.SymbolsLoaded) -> None:
         before, old = self._index, self._evaluator
         self._specs, self._traded = event.symbols, event.traded_count
+        self._maker.programmes.forget_all()
         self._index = {spec.symbol_id: i for i, spec in enumerate(event.symbols)}
         self._bookkeeping.symbols_loaded(event, self._index)
         self._hours.load(event.symbols)
@@ -168,6 +184,7 @@ class Engine(ObservedEngine):
         assert self._evaluator is not None
         self.sink = self._evaluator.sink
         self._sizer.load(event.symbols, self._traded)
+        self._truth.load(event.symbols, self._traded)
         self._sizes.load(event.symbols, self._sizer.base)
         self._day.load(event.symbols)
         self._fills.load(event.symbols)
@@ -188,6 +205,8 @@ class Engine(ObservedEngine):
         self._now_ns = now_ns
         ready = self._readiness.session_ready
         done = Actions(requests=self._orders.overdue(now_ns, ready=ready))
+        done.requests += self._guard.questions(now_ns, ready=ready)
+        done.notices += self._bookkeeping.take_notices()
         if self._evaluator is None:
             return done.decision(now_ns, NO_ROWS, self._orders.take(), self._readiness.changed(self._guard.trading, {}))
         evaluator = self._evaluator
@@ -199,6 +218,9 @@ class Engine(ObservedEngine):
             evaluator.advance(now_ns)
         prices = self._board.now(now_ns)
         self._valuation = self._portfolio.value_at(prices.table)
+        if now_ns >= self._truth.next_ns:
+            # Before anything is wanted: what has been asked for is not to be tried and refused meanwhile.
+            done.requests += self._truth.look(prices, self._board, self._valuation.equity, now_ns, ready=ready)
         done.refused += self._check_account(prices, now_ns)
         self._sizes.renew(evaluator, prices, self._board, self._valuation.equity, now_ns)
         held, closing = self._valuation.leverage, self._is_closing
@@ -211,10 +233,15 @@ class Engine(ObservedEngine):
                 self._specs[: self._traded], prices, evaluator, held[: self._traded], factors, targets,
                 self._valuation.equity, now_ns, done, closing=closing, view=lambda: self._view(prices),
             )  # fmt: skip
+        if ready and not closing and self._protector.is_due(now_ns):
+            self._protector.look(self._specs[: self._traded], prices, held, now_ns, done)
         done.requests += self._feed_watch.requests(prices, self._specs, self._traded, now_ns, ready=ready)
         rows = decision_rows(evaluator.changed, evaluator.table, held, targets.rows, factors)
         changes = self._orders.take()
         self._fills.changed(changes)
+        if changes:
+            self._guard.limits.ended(changes, now_ns)
+            self._guard.limits.filled(self._fills.take_excess_bps(), now_ns)
         if not done.intended:  # an order is not to wait for what others have taught
             self._fills.look(evaluator, now_ns)
         state = self._readiness.changed(self._guard.trading, self._doubts(prices))
@@ -252,13 +279,16 @@ class Engine(ObservedEngine):
         awaiting, n = self._hours.awaiting, self._traded
         hands_off = tuple(sorted(self._bookkeeping.hands_off))
         day = self._day
-        told = (unready, hands_off, awaiting.tobytes(), day.barred.tobytes(), day.holiday_factor.tobytes())
+        told = (
+            unready, hands_off, awaiting.tobytes(), day.barred.tobytes(), day.holiday_factor.tobytes(),
+            self._truth.version,
+        )  # fmt: skip
         if told == self._barred:
             return
         self._barred = told
         free = Bound.QUOTES if self._sizer.quotes else Bound.NONE
         barred = np.where(day.barred[:n], int(Bound.CALENDAR), int(free))
-        barred[awaiting[:n]] = Bound.NOT_READY
+        barred[awaiting[:n] | self._truth.awaited] = Bound.NOT_READY
         barred[[self._index[symbol_id] for symbol_id in hands_off]] = Bound.HANDS_OFF
         if unready:
             barred[:] = Bound.NOT_READY
@@ -294,7 +324,7 @@ class Engine(ObservedEngine):
             (held[:n], limit, base),
             targets,
             self._valuation.equity,
-            warm & ~self._day.barred[:n],
+            warm & ~self._day.barred[:n] & ~self._truth.awaited,
             bar,
             view=lambda: self._view(prices),
         )
@@ -314,22 +344,26 @@ class Engine(ObservedEngine):
             self._hours.closings,
             self._now_ns,
             ready=self._readiness.session_ready,
+            new_orders=self._truth.new_orders(self._valuation.equity, self._now_ns),
+            market=market_risk(self._evaluator),
         )
 
     def _check_account(self, prices: Prices, now_ns: int) -> list[Refused]:
         if not self._guard.is_due(now_ns):
             return []
         unit_usd = prices.mid * self._board.usd_rates(prices)
-        self._sizer.set_margin_rates(self._guard.margin_rates(unit_usd, self._traded, self._specs))
+        new = self._truth.new_orders(self._valuation.equity, now_ns)
+        self._sizer.set_margin_rates(self._guard.margin_rates(unit_usd, self._traded, self._specs, new))
         long_units, short_units = self._portfolio.sides_units()
         odd = bool((prices.odd & ((long_units > 0) | (short_units > 0))).any())
-        breach = self._guard.check(self._view(prices), self._valuation.equity, now_ns, odd=odd)
-        return [] if breach is None else [breach]
+        return self._guard.check(self._view(prices), self._valuation.equity, now_ns, odd=odd)
 
     # -- reporting ----------------------------------------------------------------------------------------------
 
     def _doubts(self, prices: Prices) -> Doubts:
-        hands_off = self._bookkeeping.hands_off
+        hands_off, exits = self._bookkeeping.hands_off, self._bookkeeping.protected_exits
+        if exits:
+            hands_off, exits = hands_off - exits, hands_off & exits
         doubts = self._standing.doubts(
             prices,
             closings=self._hours.closings,
@@ -337,7 +371,14 @@ class Engine(ObservedEngine):
             by_hand=[self._index[symbol_id] for symbol_id in sorted(hands_off)] if hands_off else [],
             unpriced=[p.position_id for p in self._portfolio.unpriced()],
             problem=self._sizer.strategy.problem,
+            causes=self._guard.states.causes,
             is_changed=self._board.is_changed,
+            exits=[self._index[symbol_id] for symbol_id in sorted(exits)] if exits else [],
+            more=self._protector.problems,
         )
         self._board.is_changed = False
-        return doubts
+        version = self._guard.states.version + self._truth.version
+        if doubts is not self._doubts_seen[0] or version != self._doubts_seen[1]:
+            self._doubts_seen = doubts, version
+            self._all_doubts = doubts | self._guard.doubts() | self._truth.doubts()
+        return self._all_doubts

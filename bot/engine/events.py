@@ -161,15 +161,37 @@ class ProfitStated:
 
 
 @dataclass(frozen=True, slots=True)
+class CashChange:
+    """A deposit or a withdrawal. Units: `delta` deposit currency, negative for a withdrawal.
+
+    Source: ProtoOADepositWithdraw.
+    """
+
+    delta: Decimal
+    balance_version: int | None
+    changed_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class CashFlowStated:
+    """The broker answered `AskCashFlow`: what was paid in and out since `from_ns`."""
+
+    recv_ns: int
+    from_ns: int
+    changes: tuple[CashChange, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class CommandGiven:
     """A person asked for something: `stop`, `halt`, `resume`, `flatten`.
 
-    `cause` says where it came from: `by_hand` (control socket), `stop_file`.
+    `cause` says where it came from: `by_hand` (control socket), `stop_file`; `text` is what the person said about it.
     """
 
     recv_ns: int
     command: str
     cause: str = "by_hand"
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,15 +225,19 @@ class OpenIntent:
 
 @dataclass(frozen=True, slots=True)
 class IntentsRestored:
-    """An earlier run's ledger holds intents without a final state: their outcome is unknown."""
+    """What an earlier run's ledger leaves open: intents without a final state, whose outcome is unknown.
+
+    `since_ns` is the time from which on deals may be missing in it; None for a ledger without any.
+    """
 
     recv_ns: int
     intents: tuple[OpenIntent, ...]
+    since_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class GuardRestored:
-    """What an earlier run of this account has kept of its limits (see `bot.engine.guard_memory`)."""
+    """What an earlier run of this account has kept of its limits (see `AccountGuard.memory`)."""
 
     recv_ns: int
     content: dict[str, object]
@@ -238,6 +264,7 @@ Event = (
     | OrderHistoryListed
     | ExpectedMarginStated
     | ProfitStated
+    | CashFlowStated
     | CommandGiven
     | HostChecked
     | IntentsRestored

@@ -71,6 +71,10 @@ class FillWatch:
                     change.order.client_order_id, change.state, executed_cents=change.executed_cents, by_us=never_left
                 )
 
+    def take_excess_bps(self) -> list[float]:
+        """Return what orders that ended since the last call cost beyond their prediction, bps."""
+        return [] if self.quality is None else self.quality.take_excess_bps()
+
     def look(self, evaluator: Evaluator, now_ns: int) -> None:
         """Let mark-outs fall due, and tell the evaluator what was learnt."""
         if self.quality is None:

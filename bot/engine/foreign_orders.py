@@ -114,7 +114,7 @@ class ForeignOrders:
             return
         if is_ours and snapshot.client_order_id is not None:
             return
-        life = self._orders.watch(snapshot, symbol_index, spec, now_ns, for_owner=for_owner)
+        life = self._orders.found.watch(snapshot, symbol_index, spec, now_ns, for_owner=for_owner)
         if life is not None:
             life.position_id = None if netted else life.position_id
             self._known[life.client_order_id] = ForeignOrder(life, replace(snapshot, executed_cents=0), snapshot)
@@ -142,5 +142,5 @@ class ForeignOrders:
         still = set(listed)
         for order in self._known.values():
             if order.life.is_paper and order.life.order_id not in still:
-                self._orders.gone(order.life)
+                self._orders.found.gone(order.life)
         self.observe()

@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from bot.account.new_orders import NewOrders
 from bot.account.portfolio import Portfolio
 from bot.account.risk import ApprovedTarget, Refused, RiskGate, RiskView
 from bot.engine.account_guard import AccountGuard
@@ -135,7 +136,7 @@ class ForeignResizer:
         held = self._portfolio.own_cents(spec.symbol_id)
         leverage = self._leverage(m, limit, s, side, held)
         target = target_volume_cents(spec, held, float(row["target"]), unit, m.equity)
-        before = side * held + self._orders.ours_growing_cents(s, side)
+        before = side * held + self._orders.found.ours_growing_cents(s, side)
         if target * side > 0:
             before = max(before, target * side)
         room, is_known = wished, math.isfinite(leverage) and unit > 0 and m.equity > 0
@@ -173,7 +174,7 @@ class ForeignResizer:
         start = max(before, 0)
         pending = np.zeros(len(view.leverage)) if view.pending_units is None else view.pending_units.copy()
         pending[s] = side * (start - max(side * held, 0)) / 100  # ours comes first; theirs is what is asked about
-        seen = replace(view, pending_units=pending, orders_last_minute=0)
+        seen = replace(view, pending_units=pending, orders_last_minute=0, new_orders=_as_known(view.new_orders))
         asked = side * start, side * (start + growing)
         verdict = self._gate.review(seen, s, spec, *asked, foreign=False, rests=True)
         if isinstance(verdict, ApprovedTarget):
@@ -336,3 +337,12 @@ class ForeignResizer:
             margin_after=verdict.margin_after if verdict is not None else None,
             margin_level_after=verdict.margin_level_after if verdict is not None else None,
         )
+
+
+def _as_known(new_orders: NewOrders | None) -> NewOrders | None:
+    """Return what is known of the margin of new orders without what the broker is still to be asked: a size that nobody
+    has asked about is no reason to take somebody else's order back."""
+    if new_orders is None:
+        return None
+    anything = np.full_like(new_orders.known_usd, math.inf)
+    return replace(new_orders, known_usd=anything, bars=(None,) * len(new_orders.bars))

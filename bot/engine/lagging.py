@@ -1,12 +1,12 @@
-"""Lists of the venue that are older than others of the same answer: which positions they cannot be believed about."""
+"""Positions that the venue's lists say are open and its reconcile, of a moment before, does not have."""
 
 import math
 
 from bot.account.portfolio import Portfolio
-from bot.engine import events as ev
+from bot.engine.events import OrderHistoryListed
 
 
-def lagging_positions(event: ev.OrderHistoryListed, portfolio: Portfolio) -> frozenset[int]:
+def lagging_positions(event: OrderHistoryListed, portfolio: Portfolio) -> frozenset[int]:
     """Return the positions that the lists say are open, by orders and deals of their time, and that we do not hold.
 
     The reconcile that came just before was then taken earlier than the lists: neither can be believed yet. A position

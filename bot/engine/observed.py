@@ -2,13 +2,17 @@
 
 from bot.account.account import AccountState
 from bot.account.portfolio import Portfolio, Valuation
+from bot.account.trading import Cause
 from bot.engine.account_guard import AccountGuard
+from bot.engine.bookkeeping import Bookkeeping
 from bot.engine.explained import Explanation
 from bot.engine.fill_watch import FillWatch
+from bot.engine.order_flow import OrderFlow
 from bot.engine.prices import PriceBoard
 from bot.engine.readiness import Readiness
 from bot.engine.sizer import Sizer
 from bot.execution.fill_quality import FillQuality
+from bot.execution.in_flight import OwnOrder
 from bot.market.book import BookArrays
 from bot.market.evaluator import Evaluator, Features
 from bot.market.symbols import SymbolSpec
@@ -21,6 +25,8 @@ class ObservedEngine:
 
     _portfolio: Portfolio
     _guard: AccountGuard
+    _orders: OrderFlow
+    _bookkeeping: Bookkeeping
     _fills: FillWatch
     _sizer: Sizer
     _readiness: Readiness
@@ -67,6 +73,37 @@ class ObservedEngine:
     def trading(self) -> str:
         """active, reducing or halted."""
         return self._guard.trading
+
+    @property
+    def causes(self) -> tuple[Cause, ...]:
+        """Why trading is not free, oldest first."""
+        return self._guard.states.causes
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether the run is to end."""
+        return self._stopping
+
+    @property
+    def is_halted_by_limit(self) -> bool:
+        """Whether a limit of the config, not a person, has halted trading."""
+        return self._guard.states.is_halted_by_limit
+
+    @property
+    def open_orders(self) -> list[OwnOrder]:
+        """Our orders without a final state, oldest first: on their way, resting, or unknown."""
+        return self._orders.look()
+
+    @property
+    def orders_last_minute(self) -> int:
+        """Orders, amends, cancels and closes that count towards the rate limit at the last decision."""
+        return self._guard.sent_last_minute(self._now_ns)
+
+    @property
+    def hands_off(self) -> tuple[str, ...]:
+        """The symbols that are left alone since somebody else closed a position of ours in them."""
+        ids = self._bookkeeping.hands_off
+        return tuple(spec.name for spec in self._specs if spec.symbol_id in ids)
 
     @property
     def strategy(self) -> Strategy:

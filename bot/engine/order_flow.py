@@ -7,16 +7,18 @@ answered, and for `settle_s` after that. It is never sent again.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from bot.engine import events as ev
-from bot.engine.adoption import adopted, is_adoptable, watched
 from bot.engine.decision import IntendedOrder, OrderChange
+from bot.engine.found_orders import FoundOrders
 from bot.engine.market_hours import CLOSED_CODES, MarketHours
+from bot.engine.protection_flow import ProtectionFlow
 from bot.engine.resting_flow import GONE, RestingFlow
+from bot.engine.restored import ALTERATIONS, NOT_LOADED, restored_intent, restored_order
 from bot.execution.in_flight import OrdersInFlight, OwnOrder
 from bot.execution.orders import OrderSnapshot
 from bot.execution.requests import ClosePosition, PlaceOrder, Request, ResolveOrders
@@ -27,6 +29,7 @@ _ASK_AGAIN_NS = 10 * _SECOND
 _FIRST_PAUSE_NS, _LONGEST_PAUSE_NS = _SECOND, 60 * _SECOND
 # So often positions are compared with the venue's own while nothing happens: an event may have been lost.
 _LOOK_NS, _LOOK_CALM_NS = 60 * _SECOND, 30 * _SECOND
+_FARTHEST_NS = 28 * 86_400 * _SECOND  # farther back would take longer than anybody can wait
 _CLOCK_SLACK_NS = 60 * _SECOND  # the venue's clock may differ from ours when orders are looked up by time
 
 _STATE_OF_KIND = {
@@ -57,7 +60,10 @@ class OrderFlow:
         self._timeout_ns = round(order_timeout_s * _SECOND)
         self._settle_ns = round(settle_s * _SECOND)
         self._in_flight = OrdersInFlight()
+        self.look = self._in_flight.all  # to look at: our orders without a final state, oldest first
         self.resting = RestingFlow(self._in_flight, hours, self._move, self._note)
+        self.found = FoundOrders(self._in_flight, self.resting, self._take_up, self._move)
+        self.protections = ProtectionFlow(self._note)
         self._sent: dict[str, _Sent] = {}
         self._changes: list[OrderChange] = []
         self._ours: set[str | None] = set()
@@ -69,6 +75,8 @@ class OrderFlow:
         self._doubt_asked_ns: int | None = None
         self._looked_ns: int | None = None
         self._active_ns = 0
+        self._restored_alterations: list[IntendedOrder] = []
+        self._since_ns: int | None = None
 
     def sent(
         self,
@@ -107,6 +115,12 @@ class OrderFlow:
         """Return whether a symbol has an order on its way, settles after an unknown one, or was just refused one."""
         if self._pause_until_ns.get(symbol_index, 0) > now_ns:
             return True
+        if self.protections.any() and symbol_index in self.protections.unknown_symbols():
+            return True
+        return self._in_flight.busy(symbol_index, now_ns)
+
+    def is_on_its_way(self, symbol_index: int, now_ns: int) -> bool:
+        """Return whether a symbol has an order on its way, or settles after an unknown one."""
         return self._in_flight.busy(symbol_index, now_ns)
 
     def is_held(self, request: PlaceOrder | ClosePosition, now_ns: int) -> bool:
@@ -121,43 +135,33 @@ class OrderFlow:
         """Return whether an order of ours on this symbol has no final state yet."""
         return any(order.symbol_id == symbol_id and not order.is_foreign for order in self._in_flight.all())
 
-    def adopt(self, snapshot: OrderSnapshot, symbol_index: int, spec: SymbolSpec, now_ns: int) -> None:
-        """Take over an order of ours that the venue still works on, as after a crash.
+    def restore(self, intents: Iterable[ev.OpenIntent], index: Mapping[int, tuple[int, SymbolSpec]]) -> None:
+        """Take over what an earlier run left open: unknown, until the venue's lists have answered.
 
-        While a market order works its symbol gets no other; a resting one is then kept or cancelled, as is wished.
+        Args: `index` array index and definition of every loaded symbol, by id.
         """
-        if not is_adoptable(snapshot) or self._in_flight.find(snapshot.client_order_id, snapshot.order_id) is not None:
-            return
-        intended, order = adopted(snapshot, symbol_index, spec, now_ns)
-        self._in_flight.add(order)
-        self._ours.add(order.client_order_id)
-        self._our_order_ids.add(snapshot.order_id)
-        self._sent[order.client_order_id] = _Sent(intended, None)
-        self._report(order, "accepted", snapshot, None, paper=False)
-
-    def watch(
-        self, snapshot: OrderSnapshot, symbol_index: int, spec: SymbolSpec, now_ns: int, *, for_owner: bool
-    ) -> OwnOrder | None:
-        """Follow a resting order that is somebody else's; None where it is followed already.
-
-        Args: `for_owner` says that an earlier run of ours placed it for somebody else: its states are reported.
-        """
-        if self._in_flight.find(snapshot.client_order_id, snapshot.order_id) is not None:
-            return None
-        intended, order = watched(snapshot, symbol_index, spec, now_ns, for_owner=for_owner)
-        self._in_flight.add(order)
-        self.resting.version += 1
-        self._sent[order.client_order_id] = _Sent(intended, None)
-        if for_owner:
+        for intent in intents:
+            s, spec = index.get(intent.symbol_id, (NOT_LOADED, None))
+            intended = restored_intent(intent, spec)
+            if intent.action in ALTERATIONS:
+                self._restored_alterations.append(intended)
+                continue
+            order, request = restored_order(intent, s)
+            self._in_flight.add(order)
             self._ours.add(order.client_order_id)
-            self._our_order_ids.add(snapshot.order_id)
-            self._report(order, "accepted", snapshot, None, paper=False)
-        return order
+            self._sent[order.client_order_id] = _Sent(intended, request)
+            self._report(order, "unknown", None, "RESTARTED", paper=False)
 
-    def gone(self, order: OwnOrder) -> None:
-        """End an order of somebody else's that only paper still has."""
-        self._move(order, "cancelled", None, None, paper=True)
-        self.resting.ended(order, paper=True)
+    def discard(self, intents: Iterable[ev.OpenIntent]) -> None:
+        """Say of intents that this account's venue will never know them: they were another account's."""
+        for intent in intents:
+            intended = restored_intent(intent, None)
+            self._note(OrderChange(intended, "resolved", None, None, 0, None, "OTHER_ACCOUNT", paper=False))
+        self._since_ns = None
+
+    def catch_up(self, since_ns: int) -> None:
+        """Have the deals since a time listed once we are READY: an earlier run may have ended before it saw them."""
+        self._since_ns = since_ns
 
     def is_ours(self, client_order_id: str | None, order_id: int | None) -> bool:
         """Return whether an order is, or was lately, one of this run's."""
@@ -183,17 +187,11 @@ class OrderFlow:
                 pending[order.symbol_index] += math.copysign(order.left_cents, order.volume_cents) / 100
         return np.asarray(pending + self.resting.worst_units(net_units + pending))
 
-    def ours_growing_cents(self, symbol_index: int, side: int) -> int:
-        """Return what our own orders on their way or at rest may still add to a side, 0.01 base unit."""
-        growing = self.resting.standing_cents(symbol_index, side, only_opening=True)
-        for order in self._in_flight.all():
-            if order.symbol_index == symbol_index and order.increases_risk and not order.is_resting:
-                growing += order.left_cents if order.volume_cents * side > 0 else 0
-        return growing
-
     def unknown_symbols(self) -> list[int]:
         """Return the indexes of symbols with an order whose outcome is unknown."""
-        return [o.symbol_index for o in self._in_flight.all() if o.state == "unknown"]
+        unknown = [o.symbol_index for o in self._in_flight.all() if o.state == "unknown"]
+        unknown += [s for s in self.protections.unknown_symbols() if s not in unknown]
+        return [s for s in unknown if s != NOT_LOADED]
 
     def take(self) -> tuple[OrderChange, ...]:
         """Return the changes since the last call."""
@@ -205,6 +203,7 @@ class OrderFlow:
     def executed(self, event: ev.ExecutionReported) -> None:
         """Move the order an execution event speaks of, if it is ours."""
         self._active_ns = event.recv_ns
+        self.protections.executed(event)
         state = _STATE_OF_KIND.get(event.kind)
         order_id = event.order.order_id if event.order is not None else None
         order = self._in_flight.find(event.client_order_id, order_id)
@@ -244,6 +243,8 @@ class OrderFlow:
 
     def refused(self, event: ev.RequestRefused) -> None:
         """Mark a refused order: rejected, or unknown where the code does not say that nothing happened."""
+        if self.protections.refused(event):
+            return
         order = self._in_flight.find(event.client_order_id, event.order_id)
         if self.resting.refused(event, order):
             return
@@ -261,6 +262,7 @@ class OrderFlow:
         """Everything without a final answer may or may not have happened: unknown."""
         self._looked_ns = None
         self.resting.connection_lost()
+        self.protections.connection_lost()
         for order in self._in_flight.all():
             order.asked_ns = None
             if order.state != "unknown" and not order.is_paper:
@@ -273,6 +275,8 @@ class OrderFlow:
 
         Args: `lagging` positions that the deals have and the reconcile has not: their orders stay unknown.
         """
+        for symbol_index in self.protections.listed(complete=event.complete):
+            self._in_flight.settle(symbol_index, event.recv_ns + self._settle_ns)
         for order in self._in_flight.all():
             if order.state != "unknown" or order.asked_ns is None:
                 continue
@@ -322,6 +326,9 @@ class OrderFlow:
     def listed(self, orders: Iterable[OrderSnapshot]) -> None:
         """Compare our resting orders with the venue's own list of working ones."""
         self.resting.listed(orders)
+        for intended in self._restored_alterations:  # their orders are as the list has them
+            self._changes.append(OrderChange(intended, "resolved", None, None, 0, None, None, paper=False))
+        self._restored_alterations.clear()
 
     def doubt(self) -> None:
         """Say that positions and events do not add up: the venue is asked, at most every ten seconds."""
@@ -333,6 +340,7 @@ class OrderFlow:
         """Turn orders without an answer into unknown ones, and ask the venue about those once we are ready."""
         earliest: int | None = None
         self.resting.overdue(now_ns, self._timeout_ns)
+        self._is_in_doubt = self.protections.overdue(now_ns, self._timeout_ns) or self._is_in_doubt
         for order in self._in_flight.all():
             is_late = not order.is_working and now_ns - order.sent_ns >= self._timeout_ns
             if order.state != "unknown" and is_late:
@@ -341,12 +349,15 @@ class OrderFlow:
                 if self._is_to_be_asked_for(order, now_ns):
                     order.asked_ns = now_ns
                     earliest = order.sent_ns if earliest is None else min(earliest, order.sent_ns)
+        if ready and self._since_ns is not None:
+            earliest = self._since_ns if earliest is None else min(earliest, self._since_ns)
+            self._since_ns = None
         if ready and self._is_time_to_look(now_ns):
             earliest = now_ns if earliest is None else earliest
         if earliest is None:
             return []
         self._looked_ns = now_ns
-        return [ResolveOrders(from_ns=earliest - _CLOCK_SLACK_NS)]
+        return [ResolveOrders(from_ns=max(earliest, now_ns - _FARTHEST_NS) - _CLOCK_SLACK_NS)]
 
     def _is_time_to_look(self, now_ns: int) -> bool:
         if self._is_in_doubt and (self._doubt_asked_ns is None or now_ns - self._doubt_asked_ns >= _ASK_AGAIN_NS):
@@ -374,6 +385,14 @@ class OrderFlow:
             self._report(order, state, snapshot, error_code, paper=paper)
             if order.is_done:
                 del self._sent[order.client_order_id]
+
+    def _take_up(self, order: OwnOrder, intended: IntendedOrder, snapshot: OrderSnapshot) -> None:
+        self._in_flight.add(order)
+        self._sent[order.client_order_id] = _Sent(intended, None)
+        if order.is_told:
+            self._ours.add(order.client_order_id)
+            self._our_order_ids.add(snapshot.order_id)
+            self._report(order, "accepted", snapshot, None, paper=False)
 
     def _note(self, change: OrderChange) -> None:
         self._ours.add(change.order.client_order_id)

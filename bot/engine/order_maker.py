@@ -1,7 +1,7 @@
 """The loud path: from targets that differ from what is held to approved, planned orders."""
 
 import math
-from collections.abc import Set
+from collections.abc import Iterable, Sequence, Set
 
 import numpy as np
 from numba import njit
@@ -11,6 +11,7 @@ from bot.account.risk import ApprovedTarget, Refused, RiskGate, RiskView
 from bot.engine.decision import IntendedOrder
 from bot.engine.order_flow import OrderFlow
 from bot.engine.prices import Prices
+from bot.engine.programmes import Programmes
 from bot.engine.settings import EngineSettings
 from bot.execution.plan import PlannedOrder, plan
 from bot.execution.reduction import first_to_close
@@ -31,9 +32,12 @@ class OrderMaker:
     """Makes at most one order a symbol at a time, each approved by the risk gate.
 
     Args: `hands_off` the ids of symbols that somebody else has closed a position of ours in: only broken limits act.
+
+    `programmes` are the changes that are carried out in slices.
     """
 
     def __init__(self, settings: EngineSettings, portfolio: Portfolio, orders: OrderFlow, hands_off: Set[int]) -> None:
+        self.programmes = Programmes(settings)
         self._hands_off = hands_off
         self._settings = settings
         self._portfolio = portfolio
@@ -54,6 +58,11 @@ class OrderMaker:
         if last_ns is not None and now_ns - last_ns < self._min_interval_ns and not urgent:
             return False
         return not self._orders.busy(s, now_ns) and (forced or symbol_id not in self._hands_off)
+
+    def doubted(self, specs: Sequence[SymbolSpec], indexes: Iterable[int]) -> set[int]:
+        """Return which of some symbols have an order of unknown outcome, or are somebody else's now."""
+        unknown = self._orders.unknown_symbols()
+        return {s for s in indexes if s in unknown or specs[s].symbol_id in self._hands_off}
 
     @property
     def _next_id(self) -> str:
@@ -84,7 +93,11 @@ class OrderMaker:
         A refusal is returned where the gate refuses, and None where nothing tradable is to be done. With `closing` our
         positions are closed one by one, in the order of `bot.execution.reduction`.
         """
-        positions = self._portfolio.own_positions(spec.symbol_id)
+        positions, programmes = self._portfolio.own_positions(spec.symbol_id), self.programmes
+        unit_notional = float(prices.unit_notional[s])
+        is_whole = closing or bool(targets.forced[s]) or bool(targets.urgent[s])
+        if is_whole:
+            programmes.forget(s)  # what is broken, or is to be closed, waits for no schedule
         if closing:
             first = first_to_close(positions)
             positions = [] if first is None else [first]
@@ -92,13 +105,9 @@ class OrderMaker:
         else:
             held_cents = sum([p.volume_cents for p in positions])
             target_cents = target_volume_cents(
-                spec,
-                held_cents,
-                float(targets.target[s]),
-                float(prices.unit_notional[s]),
-                equity,
-                urgent=bool(targets.urgent[s]),
+                spec, held_cents, float(targets.target[s]), unit_notional, equity, urgent=bool(targets.urgent[s])
             )
+            target_cents = programmes.end_cents(s, spec, held_cents, target_cents, targets, unit_notional, equity)
         if view.netted:
             target_cents = self._short_of_resting(s, held_cents, target_cents)
         if target_cents == held_cents:
@@ -106,7 +115,25 @@ class OrderMaker:
         foreign = not self._settings.manage_all and self._portfolio.has_foreign(spec.symbol_id)
         side = 1 if target_cents > 0 else -1
         reserve = self._orders.resting.foreign_cents(s, side) if self._settings.manage_all else 0
-        verdict = self._gate.review(view, s, spec, held_cents, target_cents, foreign=foreign, reserve_cents=reserve)
+        whole = verdict = self._gate.review(
+            view, s, spec, held_cents, target_cents, foreign=foreign, reserve_cents=reserve
+        )
+        if isinstance(whole, Refused):
+            if whole.check == "order_rate":
+                programmes.postpone(s, now_ns)
+            else:
+                programmes.forget(s)
+            return whole
+        piece = None
+        if not is_whole:
+            change = whole.target_cents - held_cents
+            cost_bps = predicted_slippage_bps(evaluator, s, change) if programmes.is_on else None
+            market = cost_bps, float(prices.mid[s]), float(prices.quote_rate[s])
+            piece = programmes.plan(s, spec, whole, evaluator, *market, equity, now_ns)
+        if piece is not None:
+            # Each slice passes the gate by itself: it is what is sent, and what the margin figures are about.
+            end_cents = held_cents + piece.volume_cents
+            verdict = self._gate.review(view, s, spec, held_cents, end_cents, foreign=foreign, reserve_cents=reserve)
         if isinstance(verdict, Refused):
             return verdict
         planned = plan(
@@ -123,7 +150,12 @@ class OrderMaker:
             return None
         self.take_id()
         self._last_order_ns[spec.symbol_id] = now_ns
-        order = self._intended(verdict, planned, spec, evaluator, view, factors, targets)
+        note = f"; {whole.note}" if whole.note else ""
+        target = float(targets.target[s])
+        if s in programmes.running or piece is not None:
+            target = whole.target_cents * unit_notional / (100 * equity)
+            note += programmes.sent(s, whole, piece, now_ns)
+        order = self._intended(verdict, planned, spec, evaluator, view, factors, targets, target, note)
         grows = abs(verdict.target_cents) > abs(verdict.held_cents)
         self._orders.sent(order, s, spec.symbol_id, planned.request, now_ns, grows=grows)
         return order, planned.request, grows
@@ -168,17 +200,19 @@ class OrderMaker:
         view: RiskView,
         factors: np.ndarray,
         targets: Targets,
+        target: float,
+        note: str,
     ) -> IntendedOrder:
+        """Return the line of an order. Args: `target` leverage of the whole change; `note` the end of the reason."""
         s = verdict.symbol_index
-        held, target = float(view.leverage[s]), float(targets.target[s])
+        held = float(view.leverage[s])
         named = zip(self._settings.strategy.factor_names, factors[:, s].tolist(), strict=True)
         why = ", ".join([f"{name} {factor:.2f}" for name, factor in named])
         reason = f"{self._settings.strategy.name}: {held:+.2f}x -> {target:+.2f}x"
         reason += f" ({why})" if why else ""
         if targets.forced[s]:
             reason += _cause(Bound(int(targets.bound[s])), int(evaluator.features.crisis_level[s]))
-        if verdict.note:
-            reason += f"; {verdict.note}"
+        reason += note
         return IntendedOrder(
             symbol=spec.name,
             action=planned.action,

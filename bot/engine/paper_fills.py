@@ -5,7 +5,7 @@ from bot.engine.decision import Decision
 from bot.engine.engine import Engine
 from bot.engine.events import Event, ExecutionReported, RequestRefused
 from bot.execution.paper import PaperReport, PaperVenue
-from bot.execution.requests import AmendOrder, CancelOrder, ClosePosition, PlaceOrder
+from bot.execution.requests import AmendOrder, CancelOrder, ClosePosition, PlaceOrder, ProtectPosition
 
 
 def paper_venue(engine: Engine) -> PaperVenue:
@@ -29,7 +29,7 @@ def paper_events(paper: PaperVenue, engine: Engine, decision: Decision) -> list[
         return []
     index = {spec.symbol_id: i for i, spec in enumerate(specs)}
     changed = {specs[s].symbol_id: s for s in decision.rows["symbol"].tolist()}
-    reports = paper.match(books, changed, decision.now_ns)
+    reports = paper.match(books, changed, decision.now_ns, specs)
     for request in decision.requests:
         match request:
             case PlaceOrder() | ClosePosition():
@@ -37,6 +37,9 @@ def paper_events(paper: PaperVenue, engine: Engine, decision: Decision) -> list[
                 reports += paper.execute(request, specs[s], books, s, decision.now_ns)
             case AmendOrder():
                 reports += paper.amend(request, books, index[request.symbol_id], decision.now_ns)
+            case ProtectPosition():
+                s = index[request.symbol_id]
+                reports += paper.protect(request, specs[s], books, s)
             case CancelOrder():
                 reports += paper.cancel(request, decision.now_ns)
     return [_event(report, decision.now_ns) for report in reports]
@@ -51,6 +54,7 @@ def _event(report: PaperReport, now_ns: int) -> Event:
         client_order_id=report.client_order_id,
         order=report.order,
         deal=report.deal,
+        position=report.position,
         error_code=report.error_code,
         paper=True,
     )

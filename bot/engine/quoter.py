@@ -29,6 +29,7 @@ from bot.engine.quote_intents import intended_quote, quote_reason
 from bot.engine.quote_wishes import Moment, Places, bar_of, places, wish_of
 from bot.engine.settings import EngineSettings
 from bot.execution.in_flight import OwnOrder
+from bot.execution.protection import relative_e5
 from bot.execution.quotes import (
     KEEP,
     QuotePace,
@@ -350,6 +351,11 @@ class Quoter:
             assert step.order is not None
             return cancel_quote(step.order, own_id)
         if step.order is None:
-            label = self._settings.style.label
-            return place_quote(verdict, spec, step.price, label, own_id, step.position_id)
+            style = self._settings.style
+            placed = place_quote(verdict, spec, step.price, style.label, own_id, step.position_id)
+            # What closes a position, or merges with one, is protected with it.
+            if step.position_id is not None or (self._guard.is_netted and verdict.held_cents):
+                return placed
+            stop, profit = relative_e5(style.protection, spec, step.price)
+            return replace(placed, relative_stop_loss_e5=stop, relative_take_profit_e5=profit)
         return amend_quote(verdict, step.order, step.price, own_id, reduces_risk=step.reduces_risk)

@@ -22,7 +22,8 @@ _WORDS = {
     "book_health": "the book of {0} is crossed or disagrees with its spot price; it may only be reduced",
     "no_depth": "the broker sends no depth for {0}: cost and liquidity are judged by the spread alone",
     "unknown_order": "the outcome of an order on {0} is unknown; asking the venue",
-    "closed_by_hand": "a position of ours in {0} was closed by somebody else: hands off until the next start",
+    "closed_by_hand": "a position of ours in {0} was closed by somebody else: hands off until `microlev resume`",
+    "protective_exit": "a protective stop or target closed our position in {0}: hands off until `microlev resume`",
     "unpriced_position": "position {0} is in a symbol that is not loaded: equity is unknown",
 }
 

@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 
+from bot.account.leverage_plan import Band, Window
 from bot.account.risk import RiskLimits
+from bot.engine.limit_watch import WatchLimits
 from bot.execution.plan import OrderStyle
 from bot.market.evaluator import EvaluatorSettings
 from bot.sizing.leverage import LeverageLimits, Pace
@@ -23,7 +25,7 @@ class EngineSettings:
     """Everything that shapes decisions and does not come from the venue. Units: as the names say.
 
     `calendar` heeds the windows of `bot.market.calendar`; `run_id` is the first part of every client order id, and
-    differs between any two runs.
+    differs between any two runs. A tolerance of None asks the broker nothing: for runs in which there is none to ask.
     """
 
     symbols: tuple[SymbolChoice, ...]
@@ -32,6 +34,7 @@ class EngineSettings:
     pace: Pace
     leverage_limits: LeverageLimits
     risk_limits: RiskLimits
+    watch_limits: WatchLimits
     style: OrderStyle
     evaluator: EvaluatorSettings
     calendar: bool
@@ -47,3 +50,7 @@ class EngineSettings:
     flatten_on_stop: bool
     keep_on_stop: bool  # leave resting orders in the book when a run ends
     run_id: str
+    expected_margin_tolerance_frac: float | None = None
+    profit_tolerance_frac: float | None = None
+    leverage_bands: tuple[Band, ...] = ()
+    leverage_windows: tuple[Window, ...] = ()

@@ -214,7 +214,7 @@ class Sizer:
             for s in range(self._traded)
         )  # fmt: skip
 
-    def note_growth(self, symbol_index: int, now_ns: int) -> None:
-        """Say that an increase of this symbol was sent, so that the rate limit starts anew."""
+    def note_growth(self, symbol_index: int, now_ns: int, slice_leverage: float | None = None) -> None:
+        """Say that an increase of this symbol was sent: see `LeverageRules.note_growth`."""
         assert self._rules is not None
-        self._rules.note_growth(symbol_index, now_ns)
+        self._rules.note_growth(symbol_index, now_ns, slice_leverage)

@@ -15,6 +15,7 @@ from bot.engine.market_hours import MarketHours
 from bot.engine.order_maker import OrderMaker
 from bot.engine.prices import Prices
 from bot.engine.sizer import Sizer
+from bot.execution.requests import PlaceOrder, Request
 from bot.market.evaluator import Evaluator
 from bot.market.symbols import SymbolSpec
 from bot.sizing.leverage import Targets
@@ -86,13 +87,19 @@ class Trader:
         """
         seen: RiskView | None = None
         awaiting, closings, is_flattening = self._hours.awaiting, self._hours.closings, self._guard.is_flattening
-        for s, mark in self._wanted(specs, held, targets, prices, closing=closing):
+        programmes = self._maker.programmes
+        if programmes.running:
+            doubted = self._maker.doubted(specs, programmes.running)
+            programmes.forget_all_in(doubted, now_ns, growth_ends=self._guard.trading != "active")
+        for s, mark in self._wanted(specs, held, targets, prices, now_ns, closing=closing):
             spec = specs[s]
             why_closed = closings[s]
             if awaiting[s] or (why_closed is not None and self._maker.has_told(spec.name, why_closed)):
                 continue
             forced, urgent = bool(mark & _FORCED) or is_flattening, bool(mark & _URGENT) or is_flattening
             if self._rests and not (forced or urgent or closing):
+                continue
+            if not (forced or closing) and programmes.waits(s, float(held[s]), float(targets.target[s]), now_ns):
                 continue
             if not self._maker.may_act(s, spec.symbol_id, now_ns, forced=forced, urgent=urgent):
                 continue
@@ -110,20 +117,39 @@ class Trader:
             self._guard.order_sent(now_ns)
             self._fills.sent(order, request, s, spec.digits, _decision_mid(evaluator, s), now_ns)
             if grows:
-                self._sizer.note_growth(s, now_ns)
+                sliced = abs(order_leverage(request, prices, s, equity)) if s in programmes.running else None
+                self._sizer.note_growth(s, now_ns, sliced)
             seen = None  # what is on its way counts from here on
 
     def _wanted(
-        self, specs: Sequence[SymbolSpec], held: np.ndarray, targets: Targets, prices: Prices, *, closing: bool
+        self,
+        specs: Sequence[SymbolSpec],
+        held: np.ndarray,
+        targets: Targets,
+        prices: Prices,
+        now_ns: int,
+        *,
+        closing: bool,
     ) -> Sequence[tuple[int, int]]:
-        """Return the symbols to look at, and their marks."""
+        """Return the symbols to look at, and their marks; one whose next slice is due is among them without any."""
         if len(self._marks) != len(specs):
             self._marks = np.zeros(len(specs), np.uint8)
         any_apart = _mark(targets.rows, held, prices.table, self._marks)
         if closing:  # then a hedged pair counts although it nets to nothing
             owned = [s for s, spec in enumerate(specs) if self._portfolio.own_positions(spec.symbol_id)]
             return [(s, int(self._marks[s])) for s in owned if not prices.odd[s]]
-        return [(s, mark) for s, mark in enumerate(self._marks.tolist()) if mark] if any_apart else ()
+        programmes = self._maker.programmes
+        if not programmes.running:
+            return [(s, mark) for s, mark in enumerate(self._marks.tolist()) if mark] if any_apart else ()
+        marks = enumerate(self._marks.tolist())
+        return [(s, mark) for s, mark in marks if mark or (programmes.is_due(s, now_ns) and not prices.odd[s])]
+
+
+def order_leverage(request: Request, prices: Prices, s: int, equity: float) -> float:
+    """Return the leverage that an order adds if all of it fills, signed; NaN where equity is not positive."""
+    if not (isinstance(request, PlaceOrder) and equity > 0):
+        return math.nan
+    return request.volume_cents * float(prices.unit_notional[s]) / (100 * equity)
 
 
 def _decision_mid(evaluator: Evaluator, s: int) -> float:

@@ -42,6 +42,7 @@ class FillQuality:
         self._fills = [SymbolFills() for _ in self._symbols]
         self._orders: dict[str, _OnItsWay] = {}
         self._mark_outs = MarkOuts()
+        self._excess_bps: list[float] = []
         self._age_ns: int | None = None
         self._arrays: _Arrays | None = None  # None: to be made for the next reader
 
@@ -119,6 +120,7 @@ class FillQuality:
             average = order.paid / order.executed_cents
             cost = relative_bps(order.side, order.decision_mid, average, order.decision_mid)
             fills.slippage["predicted"].add(cost - order.predicted_bps, order.paid / 100)
+            self._excess_bps.append(cost - order.predicted_bps)
         self._arrays = None
 
     # -- time ---------------------------------------------------------------------------------------------------
@@ -134,6 +136,11 @@ class FillQuality:
         for mark in marks:
             self._fills[mark.fill.symbol_index].marked_out(mark)
         return tuple(marks)
+
+    def take_excess_bps(self) -> list[float]:
+        """Return what orders that ended since the last call cost beyond their prediction, bps, positive against us."""
+        taken, self._excess_bps = self._excess_bps, []
+        return taken
 
     def next_due_ns(self) -> int | None:
         """Return when a mark-out falls due next; None while no fill waits for one."""

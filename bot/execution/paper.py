@@ -8,7 +8,7 @@ reach that price hold; the same display is not taken twice, only what is added t
 worst case: a real order has a place in a queue, which no feed of this venue tells.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import ROUND_HALF_EVEN, Decimal
 
@@ -16,7 +16,8 @@ import numpy as np
 
 from bot.account.position import Deal, Position
 from bot.execution.orders import OrderSnapshot
-from bot.execution.requests import AmendOrder, CancelOrder, ClosePosition, PlaceOrder
+from bot.execution.paper_protection import PaperProtection
+from bot.execution.requests import AmendOrder, CancelOrder, ClosePosition, PlaceOrder, ProtectPosition
 from bot.market.book import ASK, BID, BookArrays, levels
 from bot.market.symbols import SymbolSpec
 
@@ -29,14 +30,16 @@ class PaperReport:
     """One thing the paper venue says: `kind` as of `ExecutionReported`, its order, and a deal when something filled.
 
     A refused amend is of kind `amend_rejected`, which the real venue tells by an error. A change of an order that is
-    gone has no order to show.
+    gone has no order to show. `position` is there where its protection has changed, and what a protective leg closes
+    has no client order id.
     """
 
     kind: str
-    client_order_id: str
+    client_order_id: str | None
     order: OrderSnapshot | None
     deal: Deal | None = None
     error_code: str | None = None
+    position: Position | None = None
 
 
 @dataclass(slots=True)
@@ -93,6 +96,7 @@ class PaperVenue:
         self._merged = merged
         self._find_order = find_order
         self._resting: dict[int, _Resting] = {}
+        self._protection = PaperProtection()
         self._next_id = _FIRST_PAPER_ID
 
     def execute(
@@ -136,23 +140,55 @@ class PaperVenue:
         deal = None
         if filled:
             deal = self._deal(spec, symbol_index, order_id, position_id, position, signed, filled, price, now_ns)
+        legs = None if position or deal is None else self._protection.opened(request, spec, deal)
         if filled == asked:
-            reports.append(PaperReport("filled", request.client_order_id, snapshot("filled", filled), deal))
+            done = snapshot("filled", filled)
+            reports.append(PaperReport("filled", request.client_order_id, done, deal, position=legs))
         else:
             if deal is not None:
                 part = snapshot("accepted", filled)
-                reports.append(PaperReport("partially_filled", request.client_order_id, part, deal))
+                reports.append(PaperReport("partially_filled", request.client_order_id, part, deal, position=legs))
             reports.append(PaperReport("cancelled", request.client_order_id, snapshot("cancelled", filled)))
+        return reports
+
+    # -- protection ---------------------------------------------------------------------------------------------
+
+    def protect(
+        self, request: ProtectPosition, spec: SymbolSpec, books: BookArrays, symbol_index: int
+    ) -> list[PaperReport]:
+        """Set both protective legs of a position, as the venue does: what is left out is removed."""
+        placed = self._protection.set(request, self._find_position(request.position_id), spec, books, symbol_index)
+        if isinstance(placed, str):
+            return [PaperReport("amend_rejected", request.client_order_id, None, error_code=placed)]
+        return [PaperReport("replaced", request.client_order_id, None, position=placed)]
+
+    def _exits(
+        self, books: BookArrays, index: Mapping[int, int], specs: Sequence[SymbolSpec], now_ns: int
+    ) -> list[PaperReport]:
+        """Close what a protective leg of has been reached, against the books of this moment."""
+        reports: list[PaperReport] = []
+        for position in self._protection.reached(self._find_position, books, index):
+            s, signed = index[position.symbol_id], -position.volume_cents
+            request = ClosePosition("", position.symbol_id, position.position_id, abs(signed))
+            filled, price = self._walk(request, specs[s], books, s, signed)
+            if filled:  # else there is nothing to close against: it acts on a later change
+                order = self._protection.exit_order(self._take_id(), position, filled, price, now_ns)
+                ids = order.order_id, position.position_id
+                deal = self._deal(specs[s], s, *ids, position, signed, filled, price, now_ns)
+                kind = "filled" if order.status == "filled" else "partially_filled"
+                reports.append(PaperReport(kind, None, order, deal))
         return reports
 
     # -- orders that rest ---------------------------------------------------------------------------------------
 
-    def match(self, books: BookArrays, index: Mapping[int, int], now_ns: int) -> list[PaperReport]:
-        """Fill what the books of this moment reach, oldest order first.
+    def match(
+        self, books: BookArrays, index: Mapping[int, int], now_ns: int, specs: Sequence[SymbolSpec] = ()
+    ) -> list[PaperReport]:
+        """Fill what the books of this moment reach: protective legs, then what rests, oldest order first.
 
-        Args: `index` maps the id of each symbol whose book has changed to its place in the books.
+        Args: `index` maps the id of each symbol whose book has changed to its place in the books, and in `specs`.
         """
-        reports: list[PaperReport] = []
+        reports = self._exits(books, index, specs, now_ns)
         for order in list(self._resting.values()):
             if order.spec.symbol_id in index:
                 reports += self._match(order, books, index[order.spec.symbol_id], now_ns)
@@ -240,10 +276,12 @@ class PaperVenue:
             order.limit_price,
             now_ns,
         )
-        if order.executed_cents == abs(order.volume_cents):
+        legs = None if position is not None else self._protection.opened(order.request, spec, deal)
+        kind = "filled" if order.executed_cents == abs(order.volume_cents) else "partially_filled"
+        if kind == "filled":
             del self._resting[order.order_id]
-            return [PaperReport("filled", client_order_id, order.snapshot("filled", now_ns, position), deal)]
-        return [PaperReport("partially_filled", client_order_id, order.snapshot("accepted", now_ns, position), deal)]
+        snapshot = order.snapshot("filled" if kind == "filled" else "accepted", now_ns, position)
+        return [PaperReport(kind, client_order_id, snapshot, deal, position=legs)]
 
     # -- deals --------------------------------------------------------------------------------------------------
 

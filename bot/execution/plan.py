@@ -9,6 +9,7 @@ from typing import Literal
 
 from bot.account.position import Position
 from bot.account.risk import ApprovedTarget
+from bot.execution.protection import NO_PROTECTION, Protection, relative_e5
 from bot.execution.reduction import first_to_reduce, reduction_cents
 from bot.execution.requests import ClosePosition, PlaceOrder
 from bot.market.symbols import SymbolSpec
@@ -18,11 +19,13 @@ Action = Literal["open", "increase", "reduce", "close"]
 
 @dataclass(frozen=True, slots=True)
 class OrderStyle:
-    """How orders are sent. Units: `max_slippage_bps` bps of the price, for market-range orders."""
+    """How orders are sent, in slices or not. Units: `max_slippage_bps` bps of the price, for market-range orders."""
 
     order_type: str  # market | market_range | limit
     max_slippage_bps: float
     label: str
+    is_sliced: bool = False
+    protection: Protection = NO_PROTECTION
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,8 @@ def plan(
     position_id = same_side[0].position_id if same_side and not netted else None
     base_price = ask if change > 0 else bid
     ranged = style.order_type == "market_range"
+    # In place it would be measured from this fill, not from the entry of the whole: that is sent once it is known.
+    legs = (None, None) if same_side else relative_e5(style.protection, spec, base_price, ask - bid)
     request = PlaceOrder(
         client_order_id=client_order_id,
         symbol_id=spec.symbol_id,
@@ -74,6 +79,8 @@ def plan(
         position_id=position_id,
         base_price=spec.round_price(base_price) if ranged else None,
         slippage_points=slippage_points(spec, base_price, style.max_slippage_bps) if ranged else None,
+        relative_stop_loss_e5=legs[0],
+        relative_take_profit_e5=legs[1],
     )
     return PlannedOrder("increase" if same_side else "open", change, style.order_type, position_id, request)
 

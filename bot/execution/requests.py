@@ -124,6 +124,17 @@ class AskProfit:
 
 
 @dataclass(frozen=True, slots=True)
+class AskCashFlow:
+    """Ask the broker what was paid in and out between two times, a week apart at most.
+
+    Source: ProtoOACashFlowHistoryListReq.
+    """
+
+    from_ns: int
+    to_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class ResolveOrders:
     """Ask the venue what became of orders of unknown outcome: reconcile, order list and deal list since `from_ns`.
 
@@ -154,7 +165,7 @@ class CheckFeed:
 TradeRequest = PlaceOrder | ClosePosition | AmendOrder | CancelOrder | ProtectPosition
 """What changes orders or positions: a dry run keeps these on paper."""
 
-Question = AskExpectedMargin | AskProfit
+Question = AskExpectedMargin | AskProfit | AskCashFlow
 """What only asks; an answer that does not come is asked for again."""
 
 Request = TradeRequest | Question | ResolveOrders | ResubscribeDepth | CheckFeed

@@ -83,6 +83,22 @@ def best_holdings(volume: float, kappa: float, slice_time: float, slice_count: i
     return held
 
 
+def share_left(kappa: float, slice_time: float, slice_count: int, after: int) -> float:
+    """Return the share of the volume still to be traded after a number of slices: one number of `best_holdings`.
+
+    Plain arithmetic: an order that waits for its first slice is not to wait for arrays.
+    """
+    horizon, time = slice_count * slice_time, after * slice_time
+    if after <= 0 or after >= slice_count:
+        return 1.0 if after <= 0 else 0.0
+    if kappa * horizon < _FLAT:
+        return (slice_count - after) / slice_count
+    if kappa == math.inf:
+        return 0.0
+    shape = math.expm1(-2.0 * kappa * (horizon - time)) / math.expm1(-2.0 * kappa * horizon)
+    return math.exp(-kappa * time) * shape
+
+
 def even_holdings(volume: float, slice_count: int) -> np.ndarray:
     """Return the trajectory of the same volume in every slice (TWAP). Shapes, units: as `best_holdings`."""
     held: np.ndarray = volume * (np.arange(slice_count, -1, -1) / slice_count)

@@ -5,7 +5,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bot.execution.schedule import ImpactCosts, best_holdings, cost_variance, expected_cost, trades, urgency
+from bot.execution.schedule import (
+    ImpactCosts,
+    best_holdings,
+    cost_variance,
+    expected_cost,
+    share_left,
+    trades,
+    urgency,
+)
 from bot.market.symbols import SymbolSpec
 
 SHORTEST_SLICE_S = 1.0
@@ -50,9 +58,27 @@ class Schedule:
     cost_deviation: float
 
 
-def slice_time_s(latency_s: float) -> float:
-    """Return how long a slice lasts: three median latencies, a second at least; a second for an unknown latency."""
-    return max(SHORTEST_SLICE_S, _LATENCIES * latency_s) if latency_s > 0.0 else SHORTEST_SLICE_S
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """The next slice of a change, to be traded now, and the pace of those after it.
+
+    Units: `volume_cents` signed, 0.01 base unit; `wait_s` until the next one is due, more than one `slice_s` where
+        some are too small to be traded; `count` slices in all that are planned from here on, this one included.
+    """
+
+    volume_cents: int
+    wait_s: float
+    slice_s: float
+    count: int
+
+
+def slice_time_s(latency_s: float, least_s: float = 0.0) -> float:
+    """Return how long a slice lasts: three median latencies, a second at least; a second for an unknown latency.
+
+    Args: `least_s` what the pace of orders asks for beyond that.
+    """
+    shortest_s = max(SHORTEST_SLICE_S, least_s)
+    return max(shortest_s, _LATENCIES * latency_s) if latency_s > 0.0 else shortest_s
 
 
 def impact_costs(market: MarketCosts, slice_s: float) -> ImpactCosts:
@@ -71,6 +97,20 @@ def impact_costs(market: MarketCosts, slice_s: float) -> ImpactCosts:
     )
 
 
+def _pace(
+    market: MarketCosts, equity: float, *, reducing: bool, least_slice_s: float, longest_s: float
+) -> tuple[ImpactCosts, float, float, int]:
+    """Return the costs, kappa, how long a slice lasts and how many there are. Raises: as `schedule_resize`."""
+    if not (0.0 < equity < math.inf and 0.0 < market.mid < math.inf and 0.0 < market.reference_units < math.inf):
+        raise ValueError(f"slicing needs equity, a mid and a reference size: {equity}, {market}")
+    slice_s = slice_time_s(market.latency_s, least_slice_s)
+    costs = impact_costs(market, slice_s)
+    aversion = RELATIVE_RISK_AVERSION / (2.0 * equity) * (REDUCING_FACTOR if reducing else 1.0)
+    kappa = urgency(costs, aversion, slice_s)
+    horizon_s = min(max(1.0 / kappa, SHORTEST_S), LONGEST_S) if kappa > 0.0 else LONGEST_S
+    return costs, kappa, slice_s, max(math.ceil(min(horizon_s, longest_s) / slice_s), 1)
+
+
 def schedule_resize(
     change_cents: int, spec: SymbolSpec, market: MarketCosts, equity: float, *, reducing: bool
 ) -> Schedule:
@@ -82,14 +122,8 @@ def schedule_resize(
         reference size, say): trade at once. ValueError where a figure is negative or not known: do not slice.
     Source: models 8.4. In danger of a stop-out, or at crisis level 2 and above, do not ask: one order, no slices.
     """
-    if not (0.0 < equity < math.inf and 0.0 < market.mid < math.inf and 0.0 < market.reference_units < math.inf):
-        raise ValueError(f"slicing needs equity, a mid and a reference size: {equity}, {market}")
-    slice_s = slice_time_s(market.latency_s)
-    costs = impact_costs(market, slice_s)
-    aversion = RELATIVE_RISK_AVERSION / (2.0 * equity) * (REDUCING_FACTOR if reducing else 1.0)
-    kappa = urgency(costs, aversion, slice_s)
-    horizon_s = min(max(1.0 / kappa, SHORTEST_S), LONGEST_S) if kappa > 0.0 else LONGEST_S
-    held = best_holdings(change_cents / 100, kappa, slice_s, math.ceil(horizon_s / slice_s))
+    costs, kappa, slice_s, count = _pace(market, equity, reducing=reducing, least_slice_s=0.0, longest_s=LONGEST_S)
+    held = best_holdings(change_cents / 100, kappa, slice_s, count)
     return Schedule(
         slice_s=slice_s,
         volumes_cents=tradable_slices(change_cents, trades(held), spec.step_volume_cents, spec.min_volume_cents),
@@ -97,6 +131,39 @@ def schedule_resize(
         expected_cost=expected_cost(held, costs, slice_s),
         cost_deviation=math.sqrt(cost_variance(held, costs, slice_s)),
     )
+
+
+def next_slice(
+    change_cents: int,
+    spec: SymbolSpec,
+    market: MarketCosts,
+    equity: float,
+    *,
+    reducing: bool,
+    least_slice_s: float = 0.0,
+    longest_s: float = LONGEST_S,
+) -> Slice:
+    """Return what `schedule_resize` trades first, without the rest of the schedule: what is left is planned anew.
+
+    A first slice too small to be traded is not waited for: the first that is large enough is traded now, and the pause
+    after it is as much longer. So every slice brings a change nearer to its end.
+
+    Args: as `schedule_resize`; `least_slice_s` and `longest_s` bound how long a slice, and all of them, may last.
+    Raises: as `schedule_resize`.
+    """
+    _, kappa, slice_s, count = _pace(
+        market, equity, reducing=reducing, least_slice_s=least_slice_s, longest_s=longest_s
+    )
+    whole, step, least = abs(change_cents), spec.step_volume_cents, spec.min_volume_cents
+    volume, number = whole, count
+    for j in range(1, count):
+        reached = step * round(whole * (1.0 - share_left(kappa, slice_s, count, j)) / step)
+        if least <= reached <= whole - least:
+            volume, number = reached, j
+            break
+        if reached > whole - least:
+            break  # what would be left could not be traded by itself
+    return Slice(volume if change_cents > 0 else -volume, number * slice_s, slice_s, count)
 
 
 def tradable_slices(change_cents: int, planned: np.ndarray, step_cents: int, min_cents: int) -> tuple[int, ...]:

@@ -1,5 +1,5 @@
-"""The inputs that do not come from the wire, as JSON for the journal and back: commands, paper fills, token
-steps, blocks that another account on the connection was told of, what earlier runs have learnt.
+"""The inputs that do not come from the wire, as JSON for the journal and back: commands, the machine's own state, paper
+fills, token steps, blocks that another account on the connection was told of, what earlier runs have learnt.
 
 Of a token only its end is kept: a marker stands for the rest, and nothing that is decided depends on it.
 """
@@ -10,14 +10,25 @@ from dataclasses import asdict
 from decimal import Decimal
 from typing import Any
 
-from bot.account.position import Deal
+from bot.account.position import Deal, Position
 from bot.ctrader.ratelimit import KindHeld
 from bot.ctrader.redact import MARKER
 from bot.ctrader.token import TokenPair, TokenStep
-from bot.engine.events import CommandGiven, Event, ExecutionReported, RequestRefused, UsualRestored
+from bot.engine.events import (
+    CommandGiven,
+    Event,
+    ExecutionReported,
+    GuardRestored,
+    HostChecked,
+    IntentsRestored,
+    OpenIntent,
+    RequestRefused,
+    UsualRestored,
+)
 from bot.execution.orders import OrderSnapshot
 from bot.journal.format import JournalError
 
+_POSITION_MONEY = ("swap", "commission", "used_margin")
 _MONEY = ("commission", "gross_profit", "swap", "close_commission", "balance")
 
 
@@ -42,9 +53,15 @@ def _plain(event: Event | TokenStep | KindHeld) -> dict[str, Any]:
     if isinstance(event, KindHeld):
         return {"held": event.payload_type, "ns": event.recv_ns, "until_ns": event.until_ns}
     if isinstance(event, CommandGiven):
-        return {"command": event.command, "ns": event.recv_ns}
+        return {"command": event.command, "ns": event.recv_ns, "cause": event.cause, "text": event.text}
+    if isinstance(event, HostChecked):
+        return {"disk_free_bytes": event.disk_free_bytes, "ns": event.recv_ns, "clock_step_s": event.clock_step_s}
     if isinstance(event, UsualRestored):
         return {"usual": event.contents, "ns": event.recv_ns}
+    if isinstance(event, GuardRestored):
+        return {"guard": event.content, "ns": event.recv_ns}
+    if isinstance(event, IntentsRestored):
+        return {"intents": [asdict(i) for i in event.intents], "ns": event.recv_ns, "since_ns": event.since_ns}
     if isinstance(event, RequestRefused) and event.paper:
         return {"paper_refused": event.error_code, "ns": event.recv_ns, "client_order_id": event.client_order_id}
     if not isinstance(event, ExecutionReported) or not event.paper:
@@ -59,7 +76,12 @@ def _plain(event: Event | TokenStep | KindHeld) -> dict[str, Any]:
         "error_code": event.error_code,
         "order": asdict(event.order) if event.order is not None else None,
         "deal": deal,
+        "position": _text_money(event.position) if event.position is not None else None,
     }
+
+
+def _text_money(position: Position) -> dict[str, Any]:
+    return {key: str(v) if isinstance(v, Decimal) else v for key, v in asdict(position).items()}
 
 
 def decode_inputs(payload: bytes) -> list[Event | TokenStep | KindHeld]:
@@ -83,8 +105,14 @@ def _event(plain: dict[str, Any]) -> Event | TokenStep | KindHeld:
         return TokenStep(plain["ns"], plain["token"], pair, plain["renewed"], plain["text"])
     if "usual" in plain:
         return UsualRestored(plain["ns"], plain["usual"])
+    if "guard" in plain:
+        return GuardRestored(plain["ns"], plain["guard"])
+    if "intents" in plain:
+        return IntentsRestored(plain["ns"], tuple(OpenIntent(**i) for i in plain["intents"]), plain["since_ns"])
     if "command" in plain:
-        return CommandGiven(plain["ns"], plain["command"])
+        return CommandGiven(plain["ns"], plain["command"], plain.get("cause", "by_hand"), plain.get("text", ""))
+    if "disk_free_bytes" in plain:
+        return HostChecked(plain["ns"], plain["disk_free_bytes"], plain["clock_step_s"])
     if "paper_refused" in plain:
         return RequestRefused(plain["ns"], plain["client_order_id"], plain["paper_refused"], paper=True)
     deal = None
@@ -92,12 +120,18 @@ def _event(plain: dict[str, Any]) -> Event | TokenStep | KindHeld:
         fields = dict(plain["deal"])
         fields.update({key: Decimal(fields[key]) for key in _MONEY if fields[key] is not None})
         deal = Deal(**fields)
+    position = None
+    if plain.get("position") is not None:
+        fields = dict(plain["position"])
+        fields.update({key: Decimal(fields[key]) for key in _POSITION_MONEY if fields[key] is not None})
+        position = Position(**fields)
     return ExecutionReported(
         recv_ns=plain["ns"],
         kind=plain["paper"],
         client_order_id=plain["client_order_id"],
         order=OrderSnapshot(**plain["order"]) if plain["order"] is not None else None,
         deal=deal,
+        position=position,
         error_code=plain["error_code"],
         paper=True,
     )

@@ -37,7 +37,8 @@ class SymbolSpec:
 
     Units: volumes in 0.01 base unit; `leverage_id` keys the dynamic leverage tiers; `schedule` holds
         (start, end) in seconds since Sunday 00:00 in `schedule_time_zone`, end exclusive; empty means unknown. What
-        they mean at a moment: `bot.market.hours`.
+        they mean at a moment: `bot.market.hours`. `max_exposure_cents` bounds what the account may hold of the symbol,
+        both sides together, 0 for no bound; `stop_distance`, `profit_distance` see `least_distance`.
     Source: ProtoOASymbol joined with ProtoOALightSymbol (base and quote asset, enabled).
     """
 
@@ -59,6 +60,24 @@ class SymbolSpec:
     commission_type: str | None = None
     commission_rate: float | None = None
     holidays: tuple[Holiday, ...] = ()
+    max_exposure_cents: int = 0
+    stop_distance: int = 0
+    profit_distance: int = 0
+    is_distance_in_points: bool = True
+
+    @property
+    def point(self) -> float:
+        """Smallest price step, 10^-digits."""
+        return 10.0**-self.digits
+
+    def least_distance(self, stated: int, price: float) -> float:
+        """Return a least distance from the market that the broker states, as a difference of prices.
+
+        Units: `stated` in points, or where the broker says so in hundredths of a percent of the price: the scale of its
+            percentages is documented nowhere, and a distance that is too small is refused and told.
+        Source: ProtoOASymbol.slDistance, tpDistance, distanceSetIn.
+        """
+        return stated * self.point if self.is_distance_in_points else stated * price / 1e4
 
     @property
     def tick_e5(self) -> int:

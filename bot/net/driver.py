@@ -12,7 +12,6 @@ of ours ends the run with its traceback. Whatever the venue does, a run that is 
 
 import time
 from collections.abc import Callable, Sequence
-from functools import wraps
 from typing import Any
 
 from twisted.internet.defer import Deferred, maybeDeferred
@@ -36,7 +35,9 @@ from bot.journal.inputs import encode_inputs
 from bot.journal.ledger import Ledger
 from bot.journal.writer import JournalWriter
 from bot.net.client import Connection
+from bot.net.companion import Companion
 from bot.net.figures import RunFigures
+from bot.net.guarded import guarded
 from bot.net.outage_log import OutageLog
 from bot.net.outcome import EXIT_DONE, EXIT_HALTED, EXIT_UNREACHABLE, DriverSettings, Outcome
 from bot.net.safekeeping import Safekeeping
@@ -47,25 +48,12 @@ CLOSE_LIMIT_S = 2.0
 _log = Logger()
 
 
-def _guarded(method: Callable[..., None]) -> Callable[..., None]:
-    """Let an error of ours end the run: a bot that has lost its footing must not trade on."""
-
-    @wraps(method)
-    def call(self: "Driver", *args: Any) -> None:
-        try:
-            method(self, *args)
-        except Exception:
-            self._crash(Failure())
-
-    return call
-
-
 class Driver:
     """One run. `start` connects; the Deferred it returns fires with the Outcome when everything is put away.
 
     Args: `connect` builds the client for a listener; `paper` is there in a dry run, `ledger` when orders are sent,
         `keep_token` builds the keeper of a token that may be renewed; `name` starts lines in the log; `first_inputs`
-        is what the engine is told before anything else.
+        is what the engine is told before anything else; `beside` builds what starts after that and stops with the run.
     """
 
     def __init__(
@@ -86,6 +74,7 @@ class Driver:
         summarise: Callable[["Driver"], dict[str, Any]] = lambda driver: {},
         name: str = "",
         first_inputs: Sequence[Event] = (),
+        beside: Callable[["Driver"], Companion] | None = None,
     ) -> None:
         self.name = name
         self._first_inputs = first_inputs
@@ -114,6 +103,7 @@ class Driver:
         self._last_trouble = ""
         self._received_ns = 0
         self.figures = RunFigures()
+        self._beside = beside(self) if beside is not None else None
 
     def now_ns(self) -> int:
         """The time of the run."""
@@ -127,28 +117,35 @@ class Driver:
         self._begin()
         return self._finished
 
-    @_guarded
+    @guarded
     def _begin(self) -> None:
         self._client.start()
         self.inject(self._first_inputs)
+        if self._beside is not None:
+            self._beside.start()
 
-    @_guarded
+    @guarded
     def stop(self, outcome: Outcome) -> None:
         """End the run: nothing new is opened, orders on their way get ten seconds. A second call ends it at once."""
         if self._is_finishing:
             self._client.drop("stopped")
         elif self._outcome is not None:
             self._finish()
+            self._client.drop("stopped")  # a peer that is gone is not waited for
         else:
             self._outcome = outcome
             self._reactor.callLater(STOP_LIMIT_S, self._stop_is_late)
             self.inject([CommandGiven(self._now_ns(), "stop")])
 
-    @_guarded
     def session_step(self, step: TokenStep | KindHeld) -> None:
         """Feed news of the access token, or of another account's block, to the session."""
+        self.tell([step])
+
+    @guarded
+    def tell(self, events: Sequence[Event | TokenStep | KindHeld]) -> None:
+        """Feed events from beside the run, as `inject`, while it lasts."""
         if not self._is_finishing:
-            self.inject([step])
+            self.inject(events)
 
     def learn_secret(self, secret: str) -> None:
         """Keep a secret out of the journal from now on."""
@@ -162,7 +159,7 @@ class Driver:
 
     # -- the link (LinkListener) --------------------------------------------------------------------------------
 
-    @_guarded
+    @guarded
     def link_up(self, transport_write: Callable[[bytes], None]) -> None:
         """Begin the session on a verified connection."""
         if self._is_finishing:
@@ -171,10 +168,11 @@ class Driver:
         self._write = transport_write
         self._reader = FrameReader()
         self.figures.connections += 1
+        self.figures.connected_ns = now
         self._record(lambda journal: journal.link(now, True, ""))
         self._handle(self._pipeline.link_up(now))
 
-    @_guarded
+    @guarded
     def link_data(self, data: bytes) -> None:
         """Take one delivery of the transport: the edge of a batch."""
         if self._is_finishing:
@@ -194,7 +192,7 @@ class Driver:
         self._record(lambda journal: journal.batch(now, redact_frames(frames, self._session.loud_frames)))
         self._handle(decision)
 
-    @_guarded
+    @guarded
     def link_down(self, reason: str) -> None:
         """Take the loss of the connection."""
         self._write = None
@@ -203,11 +201,12 @@ class Driver:
         now = self._now_ns()
         if self._outcome is None and self._session.phase is not Phase.READY:
             self._trouble(f"connection lost: {reason}")  # one that was READY is told of by the outage log
-        self._last_trouble = reason
+        self._last_trouble, self.figures.connected_ns = reason, None
+        self.figures.note_error(now, f"connection lost: {reason}")
         self._record(lambda journal: journal.link(now, False, reason))
         self._handle(self._pipeline.link_down(now, reason))
 
-    @_guarded
+    @guarded
     def link_untrusted(self, text: str) -> None:
         """The peer did not prove who it is: before the first READY that ends the run, later it is tried again."""
         self._trouble(text)
@@ -223,6 +222,7 @@ class Driver:
         if text != self._last_trouble:
             _log.warn("{name}{text}", name=self.name, text=text)
         self._last_trouble = text
+        self.figures.note_error(self._now_ns(), text)
 
     # -- after each input ---------------------------------------------------------------------------------------
 
@@ -267,7 +267,7 @@ class Driver:
         elif not self._is_watched:
             self.stop(Outcome(EXIT_DONE))
             return
-        elif self._settings.exit_on_halt and self._engine.trading == "halted" and self._engine.is_settled:
+        elif self._settings.exit_on_halt and self._engine.is_halted_by_limit and self._engine.is_settled:
             self.stop(Outcome(EXIT_HALTED, "halted by a risk limit"))
             return
         self._set_timer()
@@ -295,19 +295,19 @@ class Driver:
                 self._watchers = [other for other in self._watchers if other is not watch]
                 self._is_watched = False
 
-    @_guarded
+    @guarded
     def _time_is_up(self) -> None:
         if self._outcome is None:
             self.stop(Outcome(EXIT_DONE))
 
-    @_guarded
+    @guarded
     def _connect_timeout(self) -> None:
         if self.figures.ready_ns is None and self._outcome is None:
             limit = self._settings.connect_timeout_s
             why = self._last_trouble or f"the session stands at {self._session.phase.name.lower()}"
             self.stop(Outcome(EXIT_UNREACHABLE, f"not ready within {limit:g} s: {why}"))
 
-    @_guarded
+    @guarded
     def _stop_is_late(self) -> None:
         self._finish()
 
@@ -320,7 +320,7 @@ class Driver:
             self._timer.cancel()
         self._timer = self._reactor.callLater(delay_s, self._tick)
 
-    @_guarded
+    @guarded
     def _tick(self) -> None:
         self._timer = None
         self._received_ns = time.perf_counter_ns()
@@ -376,6 +376,8 @@ class Driver:
         self._journal = None
         self._cancel_timers()
         try:
+            if self._beside is not None:
+                self._beside.stop()
             self._safe.close()
         finally:
             closed = maybeDeferred(self._client.stop)

@@ -4,7 +4,7 @@ import math
 from array import array
 from dataclasses import dataclass, field
 
-from bot.engine.decision import Decision, OrderChange
+from bot.engine.decision import Decision, EngineState, OrderChange
 from bot.execution.in_flight import FINAL, WORKING
 
 LATENCIES_KEPT = 100_000
@@ -16,6 +16,7 @@ class RunFigures:
 
     Units: `decision_ns` from the arrival of the bytes to the Decision, `order_ns` from there to the order's bytes on
     their way; the first 100 000 of each. `open_orders` holds our orders without a final state, by client order id.
+    `connected_ns` is when the link that stands came up, None while there is none; `last_error` when and what.
     """
 
     frames: int = 0
@@ -25,6 +26,9 @@ class RunFigures:
     order_changes: int = 0
     connections: int = 0
     ready_ns: int | None = None
+    connected_ns: int | None = None
+    state: EngineState | None = None
+    last_error: tuple[int, str] | None = None
     decision_ns: "array[int]" = field(default_factory=lambda: array("q"))
     order_ns: "array[int]" = field(default_factory=lambda: array("q"))
     open_orders: dict[str, OrderChange] = field(default_factory=dict)
@@ -35,7 +39,11 @@ class RunFigures:
         self.intended += len(decision.intended)
         self.refused += len(decision.refused)
         self.order_changes += len(decision.order_changes)
+        self.state = decision.state or self.state
         for change in decision.order_changes:
+            if change.error_code is not None:
+                order = change.order
+                self.note_error(decision.now_ns, f"{order.action} {order.symbol} {change.state}: {change.error_code}")
             # An amendment has done its part when the order it was for is replaced.
             is_amended = change.order.action == "amend" and change.state == "replaced"
             if change.state in FINAL or is_amended:
@@ -51,6 +59,10 @@ class RunFigures:
             for own_id, change in self.open_orders.items()
             if not (change.order.order_type in ("limit", "stop") and change.state in WORKING)
         }
+
+    def note_error(self, now_ns: int, text: str) -> None:
+        """Remember what went wrong last."""
+        self.last_error = now_ns, text
 
     @staticmethod
     def keep(samples: "array[int]", elapsed_ns: int) -> None:

@@ -154,7 +154,8 @@ class _Desk:
 
     def __init__(self, specs: tuple[SymbolSpec, ...], settings: EngineSettings) -> None:
         self._specs = specs
-        self._engine = Engine(settings)
+        # There is no broker to ask: our own rules of margin are all there is.
+        self._engine = Engine(replace(settings, expected_margin_tolerance_frac=None, profit_tolerance_frac=None))
         self._paper = paper_venue(self._engine)
         self._tags = [FillTags() for _ in specs]
         self._seconds, self._moves, self._fills = _Rows(RECORD), _Rows(RECORD), _Rows(FILL)

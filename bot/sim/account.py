@@ -20,16 +20,22 @@ from bot.sim.rates import Rates
 from bot.sim.records import OrderRecords
 
 _MILLION = 1_000_000
+_NO_VENUE_BEFORE_S = 1_700_000_000
 
 
 class Ids:
-    """Counters that all accounts of a venue share, so that no id means two things."""
+    """Counters that all accounts of a venue share, so that no id means two things.
 
-    def __init__(self) -> None:
+    They begin higher the later a venue starts, a thousand a second: what a client remembers of an earlier venue is not
+    taken for something of this one.
+    """
+
+    def __init__(self, start_ns: int) -> None:
+        ahead = max(0, start_ns // 1_000_000_000 - _NO_VENUE_BEFORE_S) * 1_000
         self.orders, self.positions, self.deals = (
-            itertools.count(500_001),
-            itertools.count(300_001),
-            itertools.count(900_001),
+            itertools.count(500_001 + ahead),
+            itertools.count(300_001 + ahead),
+            itertools.count(900_001 + ahead),
         )
 
 

@@ -38,11 +38,20 @@ class Executor:
         self._mishaps = mishaps
 
     def check_margin(self, order: SimOrder) -> None:
-        """Raises: OrderRefused (NOT_ENOUGH_MONEY) when what the order opens needs more margin than there is equity."""
+        """Refuse an order whose new exposure the account has no money for, or may not hold.
+
+        Raises: OrderRefused (NOT_ENOUGH_MONEY, MAX_EXPOSURE_REACHED).
+        """
         account = self.account
         opening = account.opening_cents(order)
         if opening == 0:
             return
+        most = self._specs[order.symbol_id].max_exposure_cents
+        volumes = [p.volume_cents for p in account.positions.values() if p.symbol_id == order.symbol_id]
+        closing = order.left_cents - opening
+        if most and sum(volumes) - closing + opening > most:
+            text = f"an account may hold {most / 100:g} units of the symbol"
+            raise OrderRefused("MAX_EXPOSURE_REACHED", text, order_id=order.order_id)
         held = account.positions.get(order.position_id)
         after = account.used_margin_after(order.symbol_id, is_buy=order.is_buy, volume_cents=opening)
         if held is not None and held.is_buy != order.is_buy:

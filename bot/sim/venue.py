@@ -92,7 +92,7 @@ class Venue(Hands):
         self.margin_calls: dict[int, MarginCalls] = {}
         self._links: list[Link] = []
         self.stage = Stage(self, start_ns, faults, seed=seed, limits=rate_limits)
-        ids = Ids()
+        ids = Ids(start_ns)
         for settings in accounts:
             self._check_currency(settings.deposit_currency)
             digits = self.assets[settings.deposit_currency].digits

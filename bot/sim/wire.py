@@ -253,6 +253,8 @@ def symbol_message(spec: SymbolSpec, commission_per_million: Decimal) -> Any:
         leverageId=spec.leverage_id,
         measurementUnits=spec.base_asset,
     )
+    if spec.max_exposure_cents:
+        result.maxExposure = spec.max_exposure_cents
     for start, end in spec.schedule:
         result.schedule.add(startSecond=start, endSecond=end)
     for number, holiday in enumerate(spec.holidays, 1):

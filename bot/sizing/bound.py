@@ -49,7 +49,7 @@ BOUND_WORDS: dict[Bound, str] = {
     Bound.MAX_VOLUME: "broker's maximum volume",
     Bound.MAX_SYMBOL: "max_symbol_leverage",
     Bound.MAX_TOTAL: "max_leverage",
-    Bound.MARGIN: "margin use",
+    Bound.MARGIN: "margin use or stop-out distance of the account",
     Bound.CRISIS: "crisis",
     Bound.CALENDAR: "calendar window",
     Bound.NOT_READY: "not ready",

@@ -29,6 +29,7 @@ _SHARE_OF_LIMIT = 0.99
 _LEAST_STEP_FRAC = 0.01  # of the base: growth below it is not worth a trade, however narrow the band
 # So long after a slice the book may still be the one that was sold into: what is left is not urgent until then.
 _REFILL_S = 1.0
+_MINUTE_NS = 60_000_000_000
 
 _NONE, _MAX_SYMBOL, _MAX_TOTAL, _MARGIN = (
     int(b) for b in (Bound.NONE, Bound.MAX_SYMBOL, Bound.MAX_TOTAL, Bound.MARGIN)
@@ -327,6 +328,16 @@ class LeverageRules:
         for here, there in index.items():
             self._state[here] = old._state[there]
 
-    def note_growth(self, symbol_index: int, now_ns: int) -> None:
-        """Say that an increase of this symbol was sent, so that the rate limit starts anew."""
-        self._state["grown_ns"][symbol_index] = now_ns
+    def note_growth(self, symbol_index: int, now_ns: int, slice_leverage: float | None = None) -> None:
+        """Say that an increase of this symbol was sent, so that the rate limit starts anew.
+
+        A slice uses up its own part of what the limit allowed the whole: the rest stays, a minute's worth at most.
+
+        Args: `slice_leverage` of an order that is one slice of an increase, without a sign; None: it is all of it.
+        """
+        given, was, rate = self.inputs[symbol_index], self._state[symbol_index], self._rules[0]["rate_frac_per_min"]
+        used_ns = _MINUTE_NS
+        a_minute = rate * given["base"] * given["holiday_factor"]
+        if slice_leverage is not None and 0 < a_minute < math.inf and slice_leverage >= 0:
+            used_ns = math.ceil(slice_leverage / a_minute * _MINUTE_NS)
+        was["grown_ns"] = min(now_ns, max(int(was["grown_ns"]), now_ns - _MINUTE_NS) + used_ns)

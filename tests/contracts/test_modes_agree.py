@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from recordings import BOOK, recording
 from wired_bot import ACCOUNT, SECOND, START, WiredBot, bot_config, virtual_venue
 
 from bot.app import replay_journal
@@ -85,6 +86,21 @@ def test_a_dry_run_and_a_trading_run_decide_alike_until_the_first_fill(tmp_path:
     assert dry.encoded[: first_order + 1] == live.encoded[: first_order + 1]
 
 
+@pytest.mark.parametrize("market", ["synthetic:calm", "synthetic:thin", "recorded"])
+def test_a_dry_run_and_a_trading_run_over_one_market_plan_the_same_orders(market: str, tmp_path: Path) -> None:
+    source = str(recording(BOOK)) if market == "recorded" else market
+    symbols = {"BTCUSD": {}} if market == "recorded" else {"EURUSD": {}, "USDJPY": {"direction": "short"}}
+    planned = []
+    for trade in (False, True):
+        bot = recorded(
+            tmp_path / str(trade), trade=trade, seconds=45, venue=virtual_venue(source), symbols=symbols, **LIQUIDITY
+        )
+        orders = [order for decision in bot.decisions for order in decision.intended]
+        planned.append([(o.symbol, o.action, o.side, o.volume_cents, o.order_type) for o in orders])
+    assert planned[0] == planned[1]
+    assert len(planned[0]) >= 8, "a run without orders proves nothing"
+
+
 def test_the_market_looks_the_same_in_a_dry_run_and_a_trading_run(tmp_path: Path) -> None:
     seen: list[dict[tuple[int, int], Any]] = []
     columns = ["mid", "spread_bps", "bid_depth_units", "ask_depth_units", "weighted_mid", "obi", "ofi"]
@@ -98,9 +114,8 @@ def test_the_market_looks_the_same_in_a_dry_run_and_a_trading_run(tmp_path: Path
 
 def test_a_run_with_a_drop_while_an_order_is_on_its_way_is_replayed_bit_for_bit(tmp_path: Path) -> None:
     bot = WiredBot(tmp_path, bot_config(tmp_path, trade=True), virtual_venue(), seconds=20).start()
-    bot.until(lambda: bot.is_ready)
-    bot.client.is_deaf = True  # the order arrives at the venue, its answer never comes back
     bot.until(lambda: ("run1-1", "sent") in bot.states)
+    bot.client.is_deaf = True  # the order arrives at the venue, its answer never comes back
     bot.let(0.1)
     bot.client.drop("cut")
     bot.let(0.1)

@@ -105,6 +105,13 @@ def test_a_short_position_is_negative_and_a_closed_one_has_no_volume() -> None:
     assert closed.used_margin is None
 
 
+def test_a_position_keeps_its_protection_and_none_is_none() -> None:
+    bare = translate.position(wire_position())
+    assert (bare.stop_loss, bare.take_profit, bare.is_trailing) == (None, None, False)
+    held = translate.position(wire_position(stopLoss=1.09, takeProfit=1.2, trailingStopLoss=True))
+    assert (held.stop_loss, held.take_profit, held.is_trailing) == (1.09, 1.2, True)
+
+
 def test_a_position_that_only_reserves_an_id_is_no_position() -> None:
     created = wire_position(positionStatus=enum("ProtoOAPositionStatus")["POSITION_STATUS_CREATED"])
     assert translate.position(created) is None
@@ -300,6 +307,21 @@ def test_a_symbol_keeps_its_hours_and_names_what_it_lacks() -> None:
     assert (spec.trading_mode, spec.short_selling) == ("CLOSE_ONLY_MODE", False)
     assert translate.untradable_fields(wire) == ()
     assert translate.untradable_fields(detail(11, lotSize=0, stepVolume=0)) == ("lotSize", "stepVolume")
+
+
+def test_a_symbol_states_how_much_of_it_an_account_may_hold() -> None:
+    assert translate.symbol_spec(detail(11, maxExposure=7_000), "EURUSD", "EUR", "USD").max_exposure_cents == 7_000
+    for none in ({}, {"maxExposure": 0}):
+        assert translate.symbol_spec(detail(11, **none), "EURUSD", "EUR", "USD").max_exposure_cents == 0
+
+
+def test_a_symbol_keeps_the_least_distances_of_protection() -> None:
+    assert translate.symbol_spec(detail(11), "EURUSD", "EUR", "USD").least_distance(0, 1.1) == 0
+    in_points = translate.symbol_spec(detail(11, slDistance=20, tpDistance=30, distanceSetIn=1), "EURUSD", "", "")
+    assert (in_points.stop_distance, in_points.profit_distance) == (20, 30)
+    assert in_points.least_distance(20, 1.1) == pytest.approx(0.0002)
+    in_percent = translate.symbol_spec(detail(11, slDistance=20, distanceSetIn=2), "EURUSD", "", "")
+    assert in_percent.least_distance(20, 1.1) == pytest.approx(0.0022), "hundredths of a percent"
 
 
 def test_a_holiday_without_bounds_is_the_whole_day() -> None:

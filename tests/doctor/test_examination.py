@@ -299,6 +299,13 @@ def test_expected_margin_on_top_of_open_positions_is_recognised() -> None:
     assert "on top of what is open" in check.text
 
 
+@pytest.mark.parametrize(("field", "value", "check"), [("isLimitedRisk", True, "limited_risk"),
+                                                      ("accountType", 2, "account_type")])  # fmt: skip
+def test_an_account_of_a_kind_that_is_not_supported_fails(field: str, value: Any, check: str) -> None:
+    visit = Visit(reading(venue(), "ProtoOATraderRes", lambda r: setattr(r.trader, field, value))).run()
+    assert visit.check(check).result == "fail" and "not supported" in visit.check(check).text
+
+
 def test_no_value_of_a_finding_is_a_number_json_cannot_hold() -> None:
     def finite(value: Any) -> bool:
         if isinstance(value, float):

@@ -12,6 +12,7 @@ from bot.account.risk import RiskLimits
 from bot.engine import events as ev
 from bot.engine.decision import Decision
 from bot.engine.engine import Engine
+from bot.engine.limit_watch import WatchLimits
 from bot.engine.settings import EngineSettings, SymbolChoice
 from bot.execution.orders import OrderSnapshot
 from bot.execution.plan import OrderStyle
@@ -58,6 +59,7 @@ def settings(**changes: Any) -> EngineSettings:
         "pace": QUICK,
         "leverage_limits": LeverageLimits(8, 10),
         "risk_limits": LIMITS,
+        "watch_limits": WatchLimits(0.5, 5.0, 5.0, 50.0, LIMITS.min_margin_level_frac),
         "style": OrderStyle("market_range", 2.0, "microlev"),
         "evaluator": EvaluatorSettings(),
         "calendar": False,

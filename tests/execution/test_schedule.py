@@ -15,6 +15,7 @@ from bot.execution.schedule import (
     even_holdings,
     expected_cost,
     immediate_holdings,
+    share_left,
     trades,
     urgency,
 )
@@ -191,3 +192,16 @@ def test_a_risk_aversion_that_is_negative_or_unknown_is_refused(aversion: float)
 def test_a_slice_without_a_length_is_refused(slice_time: float) -> None:
     with pytest.raises(ValueError, match="a slice takes time"):
         urgency(PAPER, 1e-6, slice_time)
+
+
+@given(kappa=st.floats(0.0, 50.0), slice_time=st.floats(0.1, 10.0), count=st.integers(1, 150), data=st.data())
+def test_one_share_is_that_of_the_whole_trajectory(
+    kappa: float, slice_time: float, count: int, data: st.DataObject
+) -> None:
+    after = data.draw(st.integers(0, count))
+    expected = best_holdings(1.0, kappa, slice_time, count)[after]
+    assert share_left(kappa, slice_time, count, after) == pytest.approx(expected, rel=1e-9, abs=1e-300)
+
+
+def test_a_share_left_under_infinite_urgency_is_nothing() -> None:
+    assert [share_left(math.inf, 1.0, 4, j) for j in range(5)] == [1.0, 0.0, 0.0, 0.0, 0.0]

@@ -10,7 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.execution.schedule import SlicesTooLong, best_holdings, trades, urgency
-from bot.execution.slicing import MarketCosts, Schedule, impact_costs, schedule_resize, slice_time_s, tradable_slices
+from bot.execution.slicing import (
+    MarketCosts,
+    Schedule,
+    impact_costs,
+    next_slice,
+    schedule_resize,
+    slice_time_s,
+    tradable_slices,
+)
 from bot.market.symbols import SymbolSpec
 
 SPEC = SymbolSpec(11, "EURUSD", "EUR", "USD", 5, 4, 10_000_000, 100_000, 100_000, 10**12)
@@ -157,3 +165,73 @@ def test_without_a_minimum_no_rounding_adds_up(planned: list[float], step: int) 
 def test_a_plan_that_does_not_go_the_way_of_the_change_is_refused(planned: tuple[float, ...]) -> None:
     with pytest.raises(ValueError, match="slices add up"):
         tradable_slices(1000, np.array(planned), 100, 100)
+
+
+@given(
+    steps=st.integers(1, 5000),
+    sign=st.sampled_from([1, -1]),
+    slip_bps=st.floats(0.11, 3.0),
+    volatility=st.floats(0.0, 2e-4),
+    reducing=st.booleans(),
+)
+def test_the_next_slice_is_the_first_of_the_schedule_that_can_be_traded(
+    steps: int, sign: int, slip_bps: float, volatility: float, *, reducing: bool
+) -> None:
+    market, change = replace(MARKET, reference_slip_bps=slip_bps, volatility=volatility), sign * steps * 100_000
+    try:
+        schedule = schedule_resize(change, SPEC, market, 1e5, reducing=reducing)
+    except SlicesTooLong:
+        with pytest.raises(SlicesTooLong):
+            next_slice(change, SPEC, market, 1e5, reducing=reducing)
+        return
+    planned = next_slice(change, SPEC, market, 1e5, reducing=reducing)
+    first = next(j for j, volume in enumerate(schedule.volumes_cents) if volume)
+    assert planned.count == len(schedule.volumes_cents)
+    # A share at the half of a step may be rounded either way, and then the one before may just be large enough.
+    assert abs(planned.volume_cents - schedule.volumes_cents[first]) <= 100_000
+    assert planned.wait_s in (first * planned.slice_s, (first + 1) * planned.slice_s, (first + 2) * planned.slice_s)
+
+
+@given(steps=st.integers(1, 3000), least_s=st.floats(0.0, 20.0), volatility=st.floats(0.0, 1e-3))
+def test_planned_anew_after_each_slice_a_change_ends_within_its_time(
+    steps: int, least_s: float, volatility: float
+) -> None:
+    market, left, elapsed_s, sent = replace(MARKET, volatility=volatility), steps * 100_000, 0.0, 0
+    end_s = None
+    while left:
+        planned = next_slice(
+            left, SPEC, market, 1e5, reducing=False, least_slice_s=least_s,
+            longest_s=120.0 if end_s is None else end_s - elapsed_s,
+        )  # fmt: skip
+        assert 0 < planned.volume_cents <= left
+        assert planned.slice_s >= max(least_s, 1.0)
+        assert planned.volume_cents == left or planned.volume_cents >= SPEC.min_volume_cents
+        assert left - planned.volume_cents == 0 or left - planned.volume_cents >= SPEC.min_volume_cents
+        end_s = planned.count * planned.slice_s if end_s is None else end_s
+        left, sent = left - planned.volume_cents, sent + 1
+        elapsed_s += planned.wait_s
+    assert elapsed_s <= end_s + 20.0 + 1.0
+    assert sent <= math.ceil(end_s / max(least_s, 1.0)) + 1
+
+
+def test_a_change_of_the_least_volume_is_one_slice_that_is_sent_now() -> None:
+    planned = next_slice(-100_000, SPEC, MARKET, 1e5, reducing=True)
+    assert planned.volume_cents == -100_000
+
+
+def test_small_slices_are_sent_together_with_as_much_longer_a_pause() -> None:
+    slow = replace(MARKET, volatility=1e-7)  # 120 slices of a second
+    planned = next_slice(4_000_000, SPEC, slow, 1e5, reducing=False)
+    assert planned.count == 120
+    assert planned.volume_cents == 100_000
+    assert 1.5 <= planned.wait_s <= 3.0, "40 steps in 120 s, the first rounded up"
+    paced = next_slice(4_000_000, SPEC, slow, 1e5, reducing=False, least_slice_s=4.0, longest_s=60.0)
+    assert (paced.slice_s, paced.count) == (4.0, 15)
+
+
+@pytest.mark.parametrize(
+    "unknown", ["mid", "half_spread_bps", "reference_slip_bps", "impact_bps_per_unit", "volatility"]
+)
+def test_no_slice_is_made_of_a_figure_that_nobody_knows(unknown: str) -> None:
+    with pytest.raises(ValueError, match=r"unknown|needs equity"):
+        next_slice(4_000_000, SPEC, replace(MARKET, **{unknown: math.nan}), 1e5, reducing=False)

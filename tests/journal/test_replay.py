@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from wired_bot import WiredBot, bot_config, virtual_venue
 
-from bot.account.position import Deal
+from bot.account.position import Deal, Position
 from bot.app import replay_journal
 from bot.assembly import assemble
 from bot.config.secrets import ClientSecrets, Token
-from bot.engine.events import CommandGiven, ExecutionReported, RequestRefused
+from bot.engine.events import CommandGiven, ExecutionReported, HostChecked, RequestRefused
 from bot.execution.orders import OrderSnapshot
 from bot.journal.format import JournalError, RecordKind, encode_preamble, encode_record
 from bot.journal.inputs import decode_inputs, encode_inputs
@@ -40,6 +40,12 @@ deals = st.builds(
     price=st.floats(1e-5, 1e6), commission=money, executed_ns=ids, closed_volume_cents=st.integers(0, 2**62),
     gross_profit=st.none() | money, paper=st.just(True),
 )  # fmt: skip
+positions = st.builds(
+    Position,
+    position_id=ids, symbol_id=ids, volume_cents=st.integers(-(2**62), 2**62), price=st.floats(1e-5, 1e6),
+    label=st.text(max_size=20), swap=money, commission=money, used_margin=st.none() | money, stop_loss=prices,
+    take_profit=prices, is_trailing=st.booleans(),
+)  # fmt: skip
 fills = st.builds(
     ExecutionReported,
     recv_ns=ids,
@@ -47,16 +53,22 @@ fills = st.builds(
         ["accepted", "filled", "partially_filled", "replaced", "cancelled", "rejected", "cancel_rejected"]
     ),
     client_order_id=st.none() | st.text(max_size=20), order=st.none() | orders, deal=st.none() | deals,
-    error_code=st.none() | st.text(max_size=10), paper=st.just(True),
+    position=st.none() | positions, error_code=st.none() | st.text(max_size=10), paper=st.just(True),
 )  # fmt: skip
 refusals = st.builds(
     RequestRefused, recv_ns=ids, client_order_id=st.none() | st.text(max_size=20), error_code=st.text(max_size=10),
     paper=st.just(True),
 )  # fmt: skip
-commands = st.builds(CommandGiven, recv_ns=ids, command=st.just("stop"))
+commands = st.builds(
+    CommandGiven, recv_ns=ids, command=st.sampled_from(["stop", "halt", "resume", "flatten"]),
+    cause=st.sampled_from(["by_hand", "stop_file"]), text=st.text(max_size=20),
+)  # fmt: skip
+hosts = st.builds(
+    HostChecked, recv_ns=ids, disk_free_bytes=st.none() | st.integers(0, 2**62), clock_step_s=st.floats(-1e9, 1e9)
+)
 
 
-@given(st.lists(fills | refusals | commands, max_size=4))
+@given(st.lists(fills | refusals | commands | hosts, max_size=4))
 def test_inputs_read_back_as_they_were_to_the_last_digit(events: list[Any]) -> None:
     assert decode_inputs(encode_inputs(events)) == events
 

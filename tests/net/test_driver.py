@@ -275,6 +275,16 @@ def test_a_peer_that_never_closes_does_not_keep_the_run_from_ending(tmp_path: Pa
     assert bot.result == INTERRUPTED
 
 
+def test_a_second_stop_does_not_wait_for_a_peer_that_never_closes(tmp_path: Path) -> None:
+    bot = trading(tmp_path).start()
+    bot.until(lambda: _sent_an_order(bot))
+    bot.client.is_deaf = bot.client.never_closes = True
+    bot.driver.stop(INTERRUPTED)
+    assert bot.let(0.5).result is None
+    bot.driver.stop(INTERRUPTED)
+    assert bot.let(0.01).result == INTERRUPTED
+
+
 def test_nothing_is_left_on_the_reactor_after_the_end(tmp_path: Path) -> None:
     bot = trading(tmp_path, seconds=2).start().let(5)
     assert code(bot) == 0

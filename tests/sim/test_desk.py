@@ -332,6 +332,22 @@ def test_an_order_needing_more_margin_than_equity_is_refused() -> None:
     assert kinds(client.order("MARKET", "SELL", LOT)) == FILL  # under MAX a hedge needs no margin of its own
 
 
+def test_an_account_holds_no_more_of_a_symbol_than_it_may() -> None:
+    desk = Desk(account_type="netted")
+    client = desk.client()
+    desk.venue.change_symbol(EURUSD, max_exposure_cents=2 * LOT)
+    client.messages()
+    assert client.ask("ProtoOASymbolByIdReq", symbolId=[EURUSD]).symbol[0].maxExposure == 2 * LOT
+    assert kinds(client.order("MARKET", "BUY", 2 * LOT)) == FILL
+    (refused,) = client.order("MARKET", "BUY", 100_000)
+    assert refused.errorCode == "MAX_EXPOSURE_REACHED"
+    assert kinds(client.order("MARKET", "BUY", LOT, symbol_id=USDJPY)) == FILL, "it is one symbol's limit"
+    (refused,) = client.order("MARKET", "SELL", 5 * LOT)
+    assert refused.errorCode == "MAX_EXPOSURE_REACHED", "three the other way"
+    assert client.order("MARKET", "SELL", 4 * LOT)[-1].DESCRIPTOR.name == "ProtoOAExecutionEvent"
+    assert [p.volume_cents for p in desk.account.positions.values() if p.symbol_id == EURUSD] == [2 * LOT]
+
+
 def test_positions_and_orders_that_do_not_exist_are_named_in_the_refusal() -> None:
     client = Desk().client()
     refused = client.ask("ProtoOAClosePositionReq", positionId=7, volume=LOT)
