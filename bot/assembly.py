@@ -292,6 +292,11 @@ def keep_usual(run: Run, tell: Callable[[str], None]) -> tuple[list[Event], Usua
     return events, UsualKeeper(path, run.engine.usual, tell)
 
 
+def ledger_path(config: Config) -> Path:
+    """Return where the ledger of a config's account is, or would be."""
+    return state_directory(config) / "ledger.sqlite3"
+
+
 def restored(run: Run) -> list[Event]:
     """Return what the engine is to be told of earlier runs of its account, by their ledger: what they left open."""
     if run.ledger is None:
@@ -308,9 +313,10 @@ def open_ledger(run: Run) -> None:
 
     Raises: ConfigError when it cannot be opened.
     """
-    directory = state_directory(run.config)
+    path = ledger_path(run.config)
+    directory = path.parent
     try:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        run.ledger = Ledger(directory / "ledger.sqlite3")
+        run.ledger = Ledger(path)
     except (OSError, LedgerError) as error:
         raise ConfigError(f"{directory}: the ledger cannot be opened: {error}") from None

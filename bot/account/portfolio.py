@@ -217,7 +217,11 @@ class Portfolio:
 
     def is_ours(self, position: Position) -> bool:
         """Return whether we may trade this position."""
-        return self._manage_all or position.label == self._label
+        return self.is_own_label(position.label)
+
+    def is_own_label(self, label: str) -> bool:
+        """Return whether a position with this label is one that we may trade."""
+        return self._manage_all or label == self._label
 
     def own_positions(self, symbol_id: int) -> list[Position]:
         """Return our positions of one symbol, the largest first: the one to reduce first."""

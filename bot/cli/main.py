@@ -20,6 +20,7 @@ from bot.cli.doctor import doctor
 from bot.cli.explain import explain
 from bot.cli.record import record
 from bot.cli.replay import replay
+from bot.cli.report import report
 from bot.cli.run import run
 from bot.cli.sim import sim
 from bot.cli.symbols import symbols
@@ -36,7 +37,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (
-    demo, run, status, halt, resume, flatten, explain, check, sim, record, replay, schema, symbols, doctor,
+    demo, run, status, halt, resume, flatten, explain, report, check, sim, record, replay, schema, symbols, doctor,
 ):  # fmt: skip
     app.command()(command)
 app.add_typer(auth, name="auth")

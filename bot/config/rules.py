@@ -98,7 +98,7 @@ MOST_TOGETHER = 5
 def check_together(configs: Sequence[Config]) -> None:
     """Refuse configs that cannot run side by side on one connection.
 
-    Raises: ConfigError when they name different venues or credentials, or one account twice.
+    Raises: ConfigError when they name different venues or credentials, one account twice, or one state folder twice.
     """
     first = configs[0]
     if len(configs) > MOST_TOGETHER:
@@ -113,6 +113,18 @@ def check_together(configs: Sequence[Config]) -> None:
             raise config.error_at("account.id", "is missing; it is required when several accounts are run together")
         if config.account.id in [other.account.id for other in configs[:number]]:
             raise config.error_at("account.id", f"{config.account.id} is in another of these configs already")
+        folders = [_resolved(other.state.directory) for other in configs[:number]]
+        folder = _resolved(config.state.directory)
+        if folder is not None and folder in folders:
+            other = configs[folders.index(folder)].account.id
+            text = (
+                f"{folder} is that of account {other} already; ledger, socket and stop file need one folder an account"
+            )
+            raise config.error_at("state.directory", f"{text}: name another, or leave it out")
+
+
+def _resolved(directory: Path | None) -> Path | None:
+    return None if directory is None else directory.expanduser().resolve()
 
 
 def check_live(config: Config, live_flag: bool) -> None:

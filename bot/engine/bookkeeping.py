@@ -8,6 +8,7 @@ from bot.account.position import Position
 from bot.engine import events as ev
 from bot.engine import news
 from bot.engine.account_guard import AccountGuard
+from bot.engine.deal_book import DealBook
 from bot.engine.decision import Notice
 from bot.engine.foreign_orders import ForeignOrders
 from bot.engine.lagging import lagging_positions
@@ -31,6 +32,7 @@ class Bookkeeping:
     def __init__(self, settings: EngineSettings, portfolio: Portfolio, orders: OrderFlow, guard: AccountGuard) -> None:
         self.hands_off: set[int] = set()
         self.foreign = ForeignOrders(orders, settings.label) if settings.manage_all else None
+        self.deals = DealBook(settings.label, portfolio, orders)
         self.protected_exits: set[int] = set()
         self._settings = settings
         self._portfolio = portfolio
@@ -78,6 +80,7 @@ class Bookkeeping:
         self._traded = {spec.symbol_id: (i, spec) for i, spec in enumerate(event.symbols[: event.traded_count])}
         self._names = {spec.symbol_id: spec.name for spec in event.symbols}
         self._portfolio.set_symbols(index)
+        self.deals.load(self._names, event.recv_ns)
         if self._guard.is_another_account:
             self._orders.discard(self._restored)
         else:
@@ -87,6 +90,7 @@ class Bookkeeping:
 
     def reconciled(self, event: ev.Reconciled) -> None:
         """Take the venue's own list of positions and orders."""
+        self.deals.held(event.positions)
         for before, after in self._portfolio.reconcile(event.positions):
             known = before or after
             assert known is not None
@@ -110,6 +114,7 @@ class Bookkeeping:
 
     def history_listed(self, event: ev.OrderHistoryListed) -> None:
         """Take the venue's lists of orders and deals: unknown orders may be resolved by them."""
+        self.deals.listed(event)
         lagging = lagging_positions(event, self._portfolio)
         self._portfolio.mark_seen(deal.deal_id for deal in event.deals if deal.position_id not in lagging)
         for deal in event.deals:
@@ -122,6 +127,7 @@ class Bookkeeping:
 
     def executed(self, event: ev.ExecutionReported) -> None:
         """Take what happened to an order, a position or the balance."""
+        self.deals.executed(event)
         if event.deal is not None:
             label = event.order.label if event.order is not None else None
             before = self._portfolio.position(event.deal.position_id)

@@ -77,7 +77,8 @@ class OrderChange:
 class CountedDeal:
     """A deal of the account, the first time that it counted: what the ledger keeps of it.
 
-    `cause` is `ours`, `manual`, `stop_out`, `protection` or `unknown` (found in a list, by nobody's word).
+    `cause` is `ours`, `manual`, `stop_out`, `protection` or `unknown` (found in a list, by nobody's word). `is_own`
+    says that the position it moved is ours, whoever moved it.
     Units: as `bot.account.position.Deal`; `decision_mid` the mid that the order was decided at, `predicted_bps` what it
         was to cost against that.
     Missing: None where it was not an order of this run, or is not known.
@@ -89,6 +90,7 @@ class CountedDeal:
     cause: str
     decision_mid: float | None = None
     predicted_bps: float | None = None
+    is_own: bool = False
 
 
 @dataclass(frozen=True, slots=True)

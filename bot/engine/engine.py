@@ -238,12 +238,13 @@ class Engine(ObservedEngine):
         done.requests += self._feed_watch.requests(prices, self._specs, self._traded, now_ns, ready=ready)
         rows = decision_rows(evaluator.changed, evaluator.table, held, targets.rows, factors)
         changes = self._orders.take()
+        done.deals += self._bookkeeping.deals.take(changes, self._fills)
         self._fills.changed(changes)
         if changes:
             self._guard.limits.ended(changes, now_ns)
             self._guard.limits.filled(self._fills.take_excess_bps(), now_ns)
         if not done.intended:  # an order is not to wait for what others have taught
-            self._fills.look(evaluator, now_ns)
+            done.marks += self._fills.look(evaluator, now_ns)
         state = self._readiness.changed(self._guard.trading, self._doubts(prices))
         return done.decision(now_ns, rows, changes, state)
 

@@ -4,9 +4,11 @@ How it works: orders are told of when they are sent, by the venue's events, and 
 of it reaches the evaluator only when it has changed.
 """
 
+from math import isfinite
+
 import numpy as np
 
-from bot.engine.decision import IntendedOrder, OrderChange
+from bot.engine.decision import DealMark, IntendedOrder, OrderChange
 from bot.engine.events import ExecutionReported
 from bot.execution.fill_quality import FillQuality
 from bot.execution.in_flight import FINAL
@@ -16,7 +18,7 @@ from bot.market.symbols import SymbolSpec
 
 # Filled within the range or lost: a resting order that waits for its price says nothing about how the venue fills.
 _MARKETABLE = ("market", "market_range")
-_DEALS_KEPT = 4096
+_DEALS_KEPT = _ORDERS_KEPT = 4096
 _AGE_NS = 60_000_000_000  # latencies grow old while nothing else happens
 
 
@@ -29,15 +31,23 @@ class FillWatch:
         self._shown: np.ndarray | None = None
         self._looked_ns = 0
         self._deals: set[int] = set()  # of late: the venue may tell of one twice
+        self._decided: dict[str, tuple[float | None, float | None]] = {}  # of late: mid, and predicted cost
 
     def load(self, specs: tuple[SymbolSpec, ...]) -> None:
-        """Take the symbols; with others than before the statistics begin anew."""
+        """Take the symbols; unless they only go on where those before ended, the statistics begin anew."""
         names = tuple(spec.name for spec in specs)
-        if names != self._names:
+        known = len(self._names)
+        if self.quality is not None and names[:known] == self._names:
+            self.quality.extend(names[known:])
+            self._names = names
+        elif names != self._names:
             self.quality, self._names, self._shown = FillQuality(names), names, None
 
     def sent(self, order: IntendedOrder, request: Request, s: int, digits: int, mid: float, now_ns: int) -> None:
         """Take an order that leaves with this decision. Args: `digits` of its symbol; `mid` it was decided at."""
+        if len(self._decided) >= _ORDERS_KEPT:
+            del self._decided[next(iter(self._decided))]
+        self._decided[order.client_order_id] = mid if isfinite(mid) else None, order.predicted_slippage_bps
         if self.quality is None or order.order_type not in _MARKETABLE or not order.volume_cents:
             return
         side, limit = 1 if order.side == "buy" else -1, None
@@ -46,6 +56,10 @@ class FillWatch:
         self.quality.sent(
             order.client_order_id, s, side, order.volume_cents, mid, order.predicted_slippage_bps, limit, now_ns
         )
+
+    def decided(self, client_order_id: str | None) -> tuple[float | None, float | None]:
+        """Return the mid that an order was decided at, and its predicted cost against that in bps; None unknown."""
+        return self._decided.get(client_order_id or "", (None, None))
 
     def executed(self, event: ExecutionReported) -> None:
         """Take what the venue says of an order."""
@@ -58,7 +72,9 @@ class FillWatch:
                 self._deals.clear()
             self._deals.add(event.deal.deal_id)
             volume, price = abs(event.deal.volume_cents), event.deal.price
-            self.quality.filled(event.client_order_id, volume, price, event.recv_ns)
+            self.quality.filled(
+                event.client_order_id, volume, price, event.recv_ns, event.deal.deal_id, paper=event.deal.paper
+            )
 
     def changed(self, changes: tuple[OrderChange, ...]) -> None:
         """Take the states that our orders have moved to."""
@@ -75,15 +91,20 @@ class FillWatch:
         """Return what orders that ended since the last call cost beyond their prediction, bps."""
         return [] if self.quality is None else self.quality.take_excess_bps()
 
-    def look(self, evaluator: Evaluator, now_ns: int) -> None:
-        """Let mark-outs fall due, and tell the evaluator what was learnt."""
+    def look(self, evaluator: Evaluator, now_ns: int) -> list[DealMark]:
+        """Return the mark-outs that have fallen due, and tell the evaluator what was learnt."""
+        marks: list[DealMark] = []
         if self.quality is None:
-            return
+            return marks
         due_ns = self.quality.next_due_ns()
         if (due_ns is not None and now_ns >= due_ns) or now_ns - self._looked_ns >= _AGE_NS:
             self._looked_ns = now_ns
-            self.quality.observe(evaluator.features.mid, now_ns)
+            for seen in self.quality.observe(evaluator.features.mid, now_ns):
+                if (deal_id := seen.fill.deal_id) is not None:
+                    costs = seen.realised_bps, seen.impact_bps
+                    marks.append(DealMark(deal_id, seen.delay_s, seen.mid, *costs, seen.fill.is_paper))
         if self.quality.fill_frac() is not self._shown:
             self._shown = self.quality.fill_frac()
             quality = self.quality
             evaluator.set_fills(self._shown, quality.factors(), quality.q10(), quality.p50_latency_s())
+        return marks

@@ -126,6 +126,10 @@ class ObservedEngine:
         """What our own fills have taught; None before the symbols are known."""
         return self._fills.quality
 
+    def decided(self, client_order_id: str) -> tuple[float | None, float | None]:
+        """Return the mid that an order of late was decided at, and its predicted cost in bps; None unknown."""
+        return self._fills.decided(client_order_id)
+
     def usual(self) -> dict[str, dict[str, object]]:
         """Return what is known of usual values by symbol, as `UsualRestored` takes it back in a later run."""
         known = dict(self._usual)

@@ -15,22 +15,19 @@ import numpy as np
 from bot.engine import events as ev
 from bot.engine.decision import IntendedOrder, OrderChange
 from bot.engine.found_orders import FoundOrders
+from bot.engine.look_ups import CLOCK_SLACK_NS, LookUps
 from bot.engine.market_hours import CLOSED_CODES, MarketHours
 from bot.engine.protection_flow import ProtectionFlow
 from bot.engine.resting_flow import GONE, RestingFlow
 from bot.engine.restored import ALTERATIONS, NOT_LOADED, restored_intent, restored_order
 from bot.execution.in_flight import OrdersInFlight, OwnOrder
 from bot.execution.orders import OrderSnapshot
-from bot.execution.requests import ClosePosition, PlaceOrder, Request, ResolveOrders
+from bot.execution.requests import ClosePosition, PlaceOrder, Request
 from bot.market.symbols import SymbolSpec
 
 _SECOND = 1_000_000_000
 _ASK_AGAIN_NS = 10 * _SECOND
 _FIRST_PAUSE_NS, _LONGEST_PAUSE_NS = _SECOND, 60 * _SECOND
-# So often positions are compared with the venue's own while nothing happens: an event may have been lost.
-_LOOK_NS, _LOOK_CALM_NS = 60 * _SECOND, 30 * _SECOND
-_FARTHEST_NS = 28 * 86_400 * _SECOND  # farther back would take longer than anybody can wait
-_CLOCK_SLACK_NS = 60 * _SECOND  # the venue's clock may differ from ours when orders are looked up by time
 
 _STATE_OF_KIND = {
     "accepted": "accepted",
@@ -71,12 +68,8 @@ class OrderFlow:
         self._failures: dict[int, int] = {}  # refusals in a row, by symbol index
         self._pause_until_ns: dict[int, int] = {}
         self._held_until_ns: dict[type, int] = {}  # by kind of request
-        self._is_in_doubt = False
-        self._doubt_asked_ns: int | None = None
-        self._looked_ns: int | None = None
-        self._active_ns = 0
+        self._look_ups = LookUps()
         self._restored_alterations: list[IntendedOrder] = []
-        self._since_ns: int | None = None
 
     def sent(
         self,
@@ -89,10 +82,7 @@ class OrderFlow:
         grows: bool,
         for_owner: bool = False,
     ) -> OwnOrder:
-        """Remember an order that goes out with this decision.
-
-        Args: `for_owner` says that it takes the place of somebody else's.
-        """
+        """Remember an order that goes out with this decision; `for_owner` in the place of somebody else's."""
         order = OwnOrder(
             client_order_id=intended.client_order_id,
             symbol_index=symbol_index,
@@ -157,11 +147,11 @@ class OrderFlow:
         for intent in intents:
             intended = restored_intent(intent, None)
             self._note(OrderChange(intended, "resolved", None, None, 0, None, "OTHER_ACCOUNT", paper=False))
-        self._since_ns = None
+        self._look_ups.forget()
 
     def catch_up(self, since_ns: int) -> None:
         """Have the deals since a time listed once we are READY: an earlier run may have ended before it saw them."""
-        self._since_ns = since_ns
+        self._look_ups.catch_up(since_ns)
 
     def is_ours(self, client_order_id: str | None, order_id: int | None) -> bool:
         """Return whether an order is, or was lately, one of this run's."""
@@ -202,7 +192,7 @@ class OrderFlow:
 
     def executed(self, event: ev.ExecutionReported) -> None:
         """Move the order an execution event speaks of, if it is ours."""
-        self._active_ns = event.recv_ns
+        self._look_ups.moved(event.recv_ns)
         self.protections.executed(event)
         state = _STATE_OF_KIND.get(event.kind)
         order_id = event.order.order_id if event.order is not None else None
@@ -260,7 +250,7 @@ class OrderFlow:
 
     def connection_lost(self) -> None:
         """Everything without a final answer may or may not have happened: unknown."""
-        self._looked_ns = None
+        self._look_ups.connection_lost()
         self.resting.connection_lost()
         self.protections.connection_lost()
         for order in self._in_flight.all():
@@ -275,6 +265,7 @@ class OrderFlow:
 
         Args: `lagging` positions that the deals have and the reconcile has not: their orders stay unknown.
         """
+        self._look_ups.answered(complete=event.complete)
         for symbol_index in self.protections.listed(complete=event.complete):
             self._in_flight.settle(symbol_index, event.recv_ns + self._settle_ns)
         for order in self._in_flight.all():
@@ -317,7 +308,7 @@ class OrderFlow:
                 return snapshot
         if isinstance(self._sent[order.client_order_id].request, ClosePosition):
             for snapshot in event.orders:
-                recent = snapshot.updated_ns is None or snapshot.updated_ns >= order.sent_ns - _CLOCK_SLACK_NS
+                recent = snapshot.updated_ns is None or snapshot.updated_ns >= order.sent_ns - CLOCK_SLACK_NS
                 same = snapshot.position_id == order.position_id and abs(snapshot.volume_cents) == order.volume_cents
                 if snapshot.closing and same and recent:
                     return snapshot
@@ -332,7 +323,7 @@ class OrderFlow:
 
     def doubt(self) -> None:
         """Say that positions and events do not add up: the venue is asked, at most every ten seconds."""
-        self._is_in_doubt = True
+        self._look_ups.doubt()
 
     # -- time ---------------------------------------------------------------------------------------------------
 
@@ -340,7 +331,8 @@ class OrderFlow:
         """Turn orders without an answer into unknown ones, and ask the venue about those once we are ready."""
         earliest: int | None = None
         self.resting.overdue(now_ns, self._timeout_ns)
-        self._is_in_doubt = self.protections.overdue(now_ns, self._timeout_ns) or self._is_in_doubt
+        if self.protections.overdue(now_ns, self._timeout_ns):
+            self._look_ups.doubt()
         for order in self._in_flight.all():
             is_late = not order.is_working and now_ns - order.sent_ns >= self._timeout_ns
             if order.state != "unknown" and is_late:
@@ -349,24 +341,12 @@ class OrderFlow:
                 if self._is_to_be_asked_for(order, now_ns):
                     order.asked_ns = now_ns
                     earliest = order.sent_ns if earliest is None else min(earliest, order.sent_ns)
-        if ready and self._since_ns is not None:
-            earliest = self._since_ns if earliest is None else min(earliest, self._since_ns)
-            self._since_ns = None
-        if ready and self._is_time_to_look(now_ns):
+        looks = self._look_ups
+        if ready and (looks.is_pressing(now_ns) or (looks.is_usual(now_ns) and self._is_calm())):
             earliest = now_ns if earliest is None else earliest
-        if earliest is None:
-            return []
-        self._looked_ns = now_ns
-        return [ResolveOrders(from_ns=max(earliest, now_ns - _FARTHEST_NS) - _CLOCK_SLACK_NS)]
+        return [] if earliest is None else [looks.ask(earliest, now_ns)]
 
-    def _is_time_to_look(self, now_ns: int) -> bool:
-        if self._is_in_doubt and (self._doubt_asked_ns is None or now_ns - self._doubt_asked_ns >= _ASK_AGAIN_NS):
-            self._is_in_doubt, self._doubt_asked_ns = False, now_ns
-            return True
-        if self._looked_ns is None:
-            self._looked_ns = now_ns  # READY has just been reached, over a reconcile
-        if now_ns - self._looked_ns < _LOOK_NS or now_ns - self._active_ns < _LOOK_CALM_NS:
-            return False
+    def _is_calm(self) -> bool:
         is_open = not bool(self._hours.closed.all())  # nothing moves in closed markets
         return is_open and all(order.is_working for order in self._in_flight.all())
 

@@ -46,6 +46,12 @@ class FillQuality:
         self._age_ns: int | None = None
         self._arrays: _Arrays | None = None  # None: to be made for the next reader
 
+    def extend(self, symbols: Sequence[str]) -> None:
+        """Take further symbols behind those that are known, which keep what they have."""
+        self._symbols += tuple(symbols)
+        self._fills += [SymbolFills() for _ in symbols]
+        self._arrays = None
+
     # -- the life of an order -----------------------------------------------------------------------------------
 
     def sent(
@@ -80,7 +86,16 @@ class FillQuality:
         order.accepted_ns = now_ns
         self._took(order, "accepted", now_ns - order.sent_ns, now_ns)
 
-    def filled(self, order_id: str, volume_cents: int, price: float, now_ns: int) -> None:
+    def filled(
+        self,
+        order_id: str,
+        volume_cents: int,
+        price: float,
+        now_ns: int,
+        deal_id: int | None = None,
+        *,
+        paper: bool = False,
+    ) -> None:
         """Take a fill, whole or in part, as it is reported; call it once a deal.
 
         One that is only found in the venue's lists later has no latency and no mark-outs: leave it to `ended`.
@@ -95,7 +110,8 @@ class FillQuality:
                 self._took(order, "filled", now_ns - order.accepted_ns, now_ns)
         order.executed_cents += volume_cents
         order.paid += volume_cents * price
-        fill = Fill(order.symbol_index, order.side, price, order.decision_mid, volume_cents / 100 * price, now_ns)
+        notional = volume_cents / 100 * price
+        fill = Fill(order.symbol_index, order.side, price, order.decision_mid, notional, now_ns, deal_id, paper)
         self._fills[order.symbol_index].filled(fill, order.limit_price)
         if fill.effective_bps == fill.effective_bps:
             self._mark_outs.add(fill)

@@ -23,7 +23,10 @@ _LOOK_AGAIN_NS = 250_000_000  # after a moment at which there was no mid
 
 @dataclass(frozen=True, slots=True)
 class Fill:
-    """One fill of ours. Units: `side` +1 for a buy; prices in quote currency; `notional` in any unit of its symbol."""
+    """One fill of ours. Units: `side` +1 for a buy; prices in quote currency; `notional` in any unit of its symbol.
+
+    Missing: `deal_id` None where the venue did not name the deal.
+    """
 
     symbol_index: int
     side: int
@@ -31,6 +34,8 @@ class Fill:
     decision_mid: float
     notional: float
     filled_ns: int
+    deal_id: int | None = None
+    is_paper: bool = False
 
     @property
     def effective_bps(self) -> float:

@@ -2,7 +2,7 @@
 
 How it works: every input (bytes, the link, a timer, a command, a paper fill) becomes one call of the pipeline at one
 moment; what it decides is handled before the next input is taken. The order of handling is fixed: what has to be on
-disk is put there, then bytes go to the wire, then everything to the journal and to those who watch.
+disk is put there, bytes go to the wire, the rest to the ledger, then everything to the journal and those who watch.
 
 Invariants: no byte of an order is written before its intent is on disk, nor one that uses a new access token before
 that is; a ledger or a token file that fails stops the run. An error
@@ -234,6 +234,7 @@ class Driver:
                 self._write(data)
             if decision.intended and inputs is None:
                 self.figures.keep(self.figures.order_ns, time.perf_counter_ns() - self._received_ns)
+        failure = failure or self._safe.keep_aftermath(decision)
         if self._journal is not None:
             if inputs is not None:
                 self._record(lambda journal: journal.input(decision.now_ns, encode_inputs(inputs)))

@@ -121,7 +121,7 @@ def test_a_stop_takes_it_back(tmp_path: Path) -> None:
 def test_one_that_is_kept_is_taken_over_by_the_next_run_and_fills_once(tmp_path: Path) -> None:
     venue = virtual_venue()
     only = {"EURUSD": {"direction": "long"}}
-    first = resting_bot(tmp_path / "a", venue, seconds=0.25, symbols=only, on_stop="keep")
+    first = resting_bot(tmp_path / "a", venue, seconds=1.5, symbols=only, on_stop="keep")
     first.let(10)
     assert first.result is not None and first.result.exit_code == 0
     (left,) = at_venue(venue)
@@ -129,7 +129,8 @@ def test_one_that_is_kept_is_taken_over_by_the_next_run_and_fills_once(tmp_path:
     second.until(lambda: held(venue), 120)
     assert (left, "accepted") in second.states
     assert ended_well(second, 90) and never_doubled(second)
-    assert [o.action for o in planned(second)].count("place") == 0
+    # Until the broker has said what margin it expects nothing may grow: then it is taken back first, and placed once.
+    assert [o.action for o in planned(second) if o.action != "amend"] in ([], ["cancel", "place"])
     assert held(venue) == {symbol_id(venue, "EURUSD"): 2_700_000}
 
 

@@ -114,13 +114,13 @@ def test_the_files_are_readable_by_their_owner_only(tmp_path):
     ledger.record_intent(an_intent())
     modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()}
     ledger.close()
-    assert modes == {"ledger.sqlite": 0o600, "ledger.sqlite-wal": 0o600}
+    assert modes == dict.fromkeys([f"ledger.sqlite{end}" for end in ("", "-wal", "-shm", ".lock")], 0o600)
 
 
 def test_only_intents_wait_for_the_disk(ledger):
     # FULL (2) makes SQLite sync the log at every commit, NORMAL (1) at checkpoints only.
     def level():
-        return ledger._connection.execute("PRAGMA synchronous").fetchone()[0]
+        return ledger._file.connection.execute("PRAGMA synchronous").fetchone()[0]
 
     ledger.record_intent(an_intent())
     assert level() == 2
@@ -128,7 +128,7 @@ def test_only_intents_wait_for_the_disk(ledger):
     assert level() == 1
     ledger.record_intent(an_intent("m-r1-2"))
     assert level() == 2
-    assert ledger._connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
+    assert ledger._file.connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
 
 
 def make_foreign(path):
@@ -141,7 +141,7 @@ def make_foreign(path):
 def make_newer(path):
     Ledger(path).close()
     connection = sqlite3.connect(path)
-    connection.execute("PRAGMA user_version = 2")
+    connection.execute("PRAGMA user_version = 3")
     connection.close()
 
 
@@ -164,7 +164,7 @@ def make_truncated(path):
     ("make", "message"),
     [
         (make_foreign, r"not a microlev ledger: .*ledger\.sqlite \(another program's SQLite file\)"),
-        (make_newer, r"ledger\.sqlite is a ledger of version 2, this microlev knows up to 1: update it"),
+        (make_newer, r"ledger\.sqlite is a ledger of version 3, this microlev knows up to 2: update it"),
         (make_damaged, r"ledger\.sqlite is damaged"),
         (make_truncated, r"ledger\.sqlite is damaged"),
         (lambda path: path.write_bytes(b"access_token: x\n" * 100), r"ledger\.sqlite \(not an SQLite file\)"),
