@@ -18,6 +18,7 @@ import numpy as np
 from bot.account.portfolio import Portfolio, Valuation
 from bot.account.risk import Refused, RiskView
 from bot.engine import events as ev
+from bot.engine import news
 from bot.engine.account_guard import AccountGuard
 from bot.engine.account_truth import AccountTruth
 from bot.engine.actions import Actions
@@ -239,6 +240,7 @@ class Engine(ObservedEngine):
         rows = decision_rows(evaluator.changed, evaluator.table, held, targets.rows, factors)
         changes = self._orders.take()
         done.deals += self._bookkeeping.deals.take(changes, self._fills)
+        done.notices += [told for deal in done.deals if (told := news.dealt(deal)) is not None]
         self._fills.changed(changes)
         if changes:
             self._guard.limits.ended(changes, now_ns)
