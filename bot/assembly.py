@@ -92,10 +92,6 @@ def engine_settings(config: Config, run_id: str) -> EngineSettings:
     _check_symbols(config, strategy)
     sizing, risk, execution = config.effective_sizing(), config.risk, config.execution
     evaluator = EvaluatorSettings(**shared, time_of_day=sizing.time_of_day)
-    if execution.order_type == "limit":
-        raise config.error_at(
-            "execution.order_type", "limit is not available in this version; use market_range or market"
-        )
     return EngineSettings(
         symbols=tuple(SymbolChoice(name, s.direction, s.weight) for name, s in config.symbols.items()),
         strategy=strategy,

@@ -148,9 +148,8 @@ def test_a_symbol_that_a_strategy_needs_must_be_traded() -> None:
         engine_settings(config(strategy="{name: mispricing, parameters: {basis: XAUUSD/GOLD}}"), "r")
 
 
-def test_resting_orders_are_refused_in_words() -> None:
-    with pytest.raises(ConfigError, match="limit is not available"):
-        engine_settings(config("execution: {order_type: limit}"), "r")
+def test_targets_can_be_approached_by_orders_that_rest() -> None:
+    assert engine_settings(config("execution: {order_type: limit}"), "r").style.order_type == "limit"
 
 
 def test_a_dry_run_keeps_orders_from_the_session_and_needs_no_trade_scope() -> None:

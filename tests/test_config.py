@@ -250,7 +250,6 @@ def test_a_key_without_effect_is_warned_about_and_one_that_asks_for_nothing_is_n
     loud = parsed(MINIMAL + "strategy: {name: liquidity-weighted}\nmanage: all\nrisk: {min_margin_level_frac: 0.5}")
     keys = [warning.split(":")[0] for warning in check_supported(loud)]
     assert keys == [
-        "manage",
         "risk.min_margin_level_frac",
     ]  # fmt: skip
 

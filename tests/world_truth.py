@@ -191,7 +191,7 @@ def _deals(world: TradingWorld) -> Iterator[str]:
         row = kept.get(deal.deal_id)
         cents = deal.filled_cents if deal.is_buy else -deal.filled_cents
         if row is None:
-            yield f"deal {deal.deal_id} of {names[0]} is not in the ledger"
+            yield f"{names[0]} is not in the ledger with {deal}"
         elif (row[0], row[2]) != (deal.order_id, cents) or row[1] not in (names[0], None):
             yield f"deal {deal.deal_id} of {names[0]} is {row} in the ledger, not {(deal.order_id, cents)}"
         elif not row[3] and account.settings.account_type == "hedged":

@@ -184,12 +184,23 @@ class RiskGate:
         self._limits = limits
 
     def review(
-        self, view: RiskView, symbol_index: int, spec: SymbolSpec, held_cents: int, target_cents: int, *, foreign: bool
+        self,
+        view: RiskView,
+        symbol_index: int,
+        spec: SymbolSpec,
+        held_cents: int,
+        target_cents: int,
+        *,
+        foreign: bool,
+        rests: bool = False,
+        reserve_cents: int = 0,
     ) -> ApprovedTarget | Refused:
         """Return what may be traded to, possibly less than proposed, or why nothing may.
 
         Args: `held_cents` our net position; `target_cents` the proposal; `foreign` somebody else's position stands in
-            the symbol. A flip is reviewed as the close that comes first.
+            the symbol; `rests` that the order waits in the book, so that a reduction needs nobody there yet;
+            `reserve_cents` what other people's resting orders may add on the side that grows. A flip is reviewed as the
+            close that comes first.
         """
         s = symbol_index
         if target_cents * held_cents < 0:
@@ -207,7 +218,8 @@ class RiskGate:
         if spec.trading_mode.startswith("DISABLED"):
             return Refused(spec.name, "schedule", None, None, f"trading mode is {spec.trading_mode}")
         buying = target_cents > held_cents
-        if not (view.has_asks[s] if buying else view.has_bids[s]):
+        waits = rests and abs(target_cents) < abs(held_cents)
+        if not waits and not (view.has_asks[s] if buying else view.has_bids[s]):
             side = "ask" if buying else "bid"
             return Refused(
                 spec.name, "book_health", None, None, f"the {side} side of the book is empty: nobody to trade with"
@@ -218,7 +230,7 @@ class RiskGate:
         refusal = self._bars_to_growth(view, s, spec, target_cents)
         if refusal is not None:
             return refusal
-        return self._largest_that_fits(view, s, spec, held_cents, target_cents, before)
+        return self._largest_that_fits(view, s, spec, held_cents, target_cents, before, reserve_cents)
 
     def _bars_to_growth(self, view: RiskView, s: int, spec: SymbolSpec, target_cents: int) -> Refused | None:
         """Return the first reason why this symbol may not grow at all."""
@@ -270,12 +282,12 @@ class RiskGate:
         return None
 
     def _breach(
-        self, view: RiskView, s: int, spec: SymbolSpec, held_cents: int, target_cents: int
+        self, view: RiskView, s: int, spec: SymbolSpec, held_cents: int, target_cents: int, reserve_cents: int
     ) -> tuple[str, float, float] | None:
         """Return (check, value, limit) of the first limit that holding `target_cents` would cross."""
         limits = self._limits
         # One division at the end: what is exactly at a limit must not be past it by the last bit of a float.
-        leverage = abs(target_cents) * float(view.unit_notional[s]) / (100 * view.equity)
+        leverage = (abs(target_cents) + reserve_cents) * float(view.unit_notional[s]) / (100 * view.equity)
         if not leverage <= limits.max_symbol_leverage:
             return "max_symbol_leverage", leverage, limits.max_symbol_leverage
         total = view.leverage_elsewhere(s) + leverage
@@ -305,7 +317,14 @@ class RiskGate:
         return None
 
     def _largest_that_fits(
-        self, view: RiskView, s: int, spec: SymbolSpec, held_cents: int, target_cents: int, before: float
+        self,
+        view: RiskView,
+        s: int,
+        spec: SymbolSpec,
+        held_cents: int,
+        target_cents: int,
+        before: float,
+        reserve: int,
     ) -> ApprovedTarget | Refused:
         side = 1 if target_cents > 0 else -1
         wanted = spec.round_volume(abs(target_cents - held_cents))
@@ -317,19 +336,21 @@ class RiskGate:
                 spec.min_volume_cents / 100,
                 f"{abs(target_cents - held_cents) / 100:g} units is below the least of {spec.min_volume_cents / 100:g}",
             )
-        breach = self._breach(view, s, spec, held_cents, held_cents + side * wanted)
+        breach = self._breach(view, s, spec, held_cents, held_cents + side * wanted, reserve)
         if breach is None:
             return self._approve(view, s, held_cents, held_cents + side * wanted, before, "")
         step = spec.step_volume_cents
         low, high = spec.min_volume_cents // step - 1, wanted // step  # in steps: low fits or is too small, high breaks
         while high - low > 1:
             middle = (low + high) // 2
-            if self._breach(view, s, spec, held_cents, held_cents + side * middle * step) is None:
+            if self._breach(view, s, spec, held_cents, held_cents + side * middle * step, reserve) is None:
                 low = middle
             else:
                 high = middle
         # What binds is what the next step would break, not the first of all that the wish would.
-        check, value, limit = self._breach(view, s, spec, held_cents, held_cents + side * high * step) or breach
+        check, value, limit = (
+            self._breach(view, s, spec, held_cents, held_cents + side * high * step, reserve) or breach
+        )
         fits = spec.round_volume(low * step)
         if fits == 0:
             unknown = not math.isfinite(value)

@@ -84,8 +84,6 @@ def leverage_contradictions(config: Config) -> dict[Key, str]:
 def check_supported(config: Config) -> list[str]:
     """Return one warning for each key that asks for something this version does not do."""
     warnings = []
-    if config.manage == "all":
-        warnings.append("manage: all concerns positions only in this version; orders of others are left alone")
     if config.risk.min_margin_level_frac <= config.risk.stop_out_level_frac:
         warnings.append(
             f"risk.min_margin_level_frac: {config.risk.min_margin_level_frac:g} is not above the broker's stop-out "

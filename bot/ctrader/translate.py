@@ -39,6 +39,11 @@ def _name(entity: Any, field: str) -> str:
     return str(descriptor.enum_type.values_by_number[getattr(entity, field)].name)
 
 
+def _stated(entity: Any, field: str) -> str:
+    """Return the name of an enum field's value in small letters; empty where the venue left it out."""
+    return _name(entity, field).lower() if entity.HasField(field) else ""
+
+
 def text(wire: str | bytes) -> str:
     """Return a wire string. One that is not UTF-8 comes as bytes: what cannot be read in it is replaced."""
     return wire if isinstance(wire, str) else wire.decode("utf-8", "replace")
@@ -211,6 +216,17 @@ def order(entity: Any) -> OrderSnapshot:
         stop_price=_optional(entity, "stopPrice"),
         execution_price=_optional(entity, "executionPrice"),
         updated_ns=_time_ns(entity, "utcLastUpdateTimestamp"),
+        expires_ns=_time_ns(entity, "expirationTimestamp"),
+        stop_loss=_optional(entity, "stopLoss"),
+        take_profit=_optional(entity, "takeProfit"),
+        relative_stop_loss_e5=_optional(entity, "relativeStopLoss"),
+        relative_take_profit_e5=_optional(entity, "relativeTakeProfit"),
+        slippage_points=_optional(entity, "slippageInPoints"),
+        trailing=entity.trailingStopLoss,
+        guaranteed=trade.guaranteedStopLoss,
+        trigger_method=_stated(entity, "stopTriggerMethod"),
+        time_in_force=_stated(entity, "timeInForce"),
+        comment=text(trade.comment),
     )
 
 

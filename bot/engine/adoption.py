@@ -1,5 +1,8 @@
 """Orders of ours that an earlier run sent and the venue still works on: how they are told apart, and what is known."""
 
+import re
+from dataclasses import replace
+
 from bot.engine.decision import IntendedOrder
 from bot.execution.in_flight import OwnOrder
 from bot.execution.orders import OrderSnapshot
@@ -12,7 +15,43 @@ def is_adoptable(snapshot: OrderSnapshot) -> bool:
     A limit order without a client order id was made by hand, whatever its label; stop orders we never send.
     """
     is_limit = snapshot.order_type == "limit" and snapshot.client_order_id is not None
+    if is_for_owner(snapshot.client_order_id):
+        return False
     return snapshot.status == "accepted" and (is_limit or snapshot.order_type in ("market", "market_range"))
+
+
+_FOR_OWNER = re.compile(r"-for-\d+$")
+
+
+def id_for_owner(client_order_id: str, order_id: int) -> str:
+    """Return the client order id of an order that takes the place of somebody else's `order_id`."""
+    return f"{client_order_id}-for-{order_id}"
+
+
+def is_for_owner(client_order_id: str | None) -> bool:
+    """Return whether an order of ours took the place of somebody else's: it is not ours to take back."""
+    return client_order_id is not None and _FOR_OWNER.search(client_order_id) is not None
+
+
+def watched(
+    snapshot: OrderSnapshot, symbol_index: int, spec: SymbolSpec, now_ns: int, *, for_owner: bool
+) -> tuple[IntendedOrder, OwnOrder]:
+    """Return somebody else's resting order as one of ours would be remembered.
+
+    Args: `for_owner` says that it carries an id of ours, since it was placed by us for its owner.
+    """
+    named = snapshot if for_owner else replace(snapshot, client_order_id=None)
+    intended, order = adopted(named, symbol_index, spec, now_ns)
+    intended = replace(intended, action="place", order_type=line_type(snapshot.order_type))
+    order.position_id = snapshot.position_id if snapshot.closing else None
+    order.limit_price = snapshot.limit_price
+    order.is_foreign, order.is_told, order.snapshot = True, for_owner, snapshot
+    return intended, order
+
+
+def line_type(order_type: str) -> str:
+    """Return the word for a type of order in our lines, which know no stop limit orders."""
+    return "stop" if order_type == "stop_limit" else order_type
 
 
 def may_be_close(snapshot: OrderSnapshot, order: OwnOrder, slack_ns: int) -> bool:

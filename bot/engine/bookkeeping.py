@@ -10,11 +10,14 @@ from bot.engine import news
 from bot.engine.account_guard import AccountGuard
 from bot.engine.deal_book import DealBook
 from bot.engine.decision import Notice
+from bot.engine.foreign_orders import ForeignOrders
 from bot.engine.lagging import lagging_positions
 from bot.engine.order_flow import OrderFlow
 from bot.engine.settings import EngineSettings
+from bot.execution.orders import OrderSnapshot
 from bot.market.symbols import SymbolSpec
 
+_RESTS = ("accepted", "replaced", "partially_filled")
 _MAY_FILL = ("filled", "partially_filled", "cancelled", "expired")
 
 
@@ -22,11 +25,13 @@ class Bookkeeping:
     """Enters executions, reconciles and histories, and notices who moved a position of ours.
 
     `hands_off` holds the ids of traded symbols in which somebody else has closed a position of ours, or a protective
-    stop or target of it was reached; `protected_exits` the ids of those where that came last.
+    stop or target of it was reached; `protected_exits` the ids of those where that came last. `foreign` holds other
+    people's resting orders, None where they are left alone.
     """
 
     def __init__(self, settings: EngineSettings, portfolio: Portfolio, orders: OrderFlow, guard: AccountGuard) -> None:
         self.hands_off: set[int] = set()
+        self.foreign = ForeignOrders(orders, settings.label) if settings.manage_all else None
         self.deals = DealBook(settings.label, portfolio, orders)
         self.protected_exits: set[int] = set()
         self._settings = settings
@@ -99,8 +104,12 @@ class Bookkeeping:
         self._has_reconciled = True
         for order in event.orders:
             if order.symbol_id in self._traded and order.label == self._settings.label:
-                self._orders.adopt(order, *self._traded[order.symbol_id], event.recv_ns)
+                self._orders.found.adopt(order, *self._traded[order.symbol_id], event.recv_ns)
         self._orders.listed(event.orders)
+        if self.foreign is not None:
+            for order in event.orders:
+                self._meet(self.foreign, order, event.recv_ns)
+            self.foreign.drop_paper(order.order_id for order in event.orders)
         self._guard.changed()
 
     def history_listed(self, event: ev.OrderHistoryListed) -> None:
@@ -113,6 +122,8 @@ class Bookkeeping:
             if deal.balance is not None and deal.balance_version is not None:
                 self._portfolio.set_balance(deal.balance, deal.balance_version)
         self._orders.history(event, lagging)
+        if self.foreign is not None:
+            self.foreign.observe()
 
     def executed(self, event: ev.ExecutionReported) -> None:
         """Take what happened to an order, a position or the balance."""
@@ -140,7 +151,15 @@ class Bookkeeping:
         if event.balance is not None and self._portfolio.set_balance(event.balance, event.balance_version):
             self._transferred(event.balance_change or Decimal(0), event.balance_version)
         self._orders.executed(event)
+        if self.foreign is not None:
+            if event.order is not None and event.kind in _RESTS and not event.paper:
+                self._meet(self.foreign, event.order, event.recv_ns)
+            self.foreign.observe(event)
         self._guard.changed()
+
+    def _meet(self, foreign: ForeignOrders, order: OrderSnapshot, now_ns: int) -> None:
+        if order.symbol_id in self._traded:
+            foreign.meet(order, *self._traded[order.symbol_id], now_ns, netted=self._guard.is_netted)
 
     def commanded(self, event: ev.CommandGiven) -> None:
         """Take a person's `halt`, `flatten` or `resume`."""

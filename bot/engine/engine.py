@@ -18,6 +18,7 @@ import numpy as np
 from bot.account.portfolio import Portfolio, Valuation
 from bot.account.risk import Refused, RiskView
 from bot.engine import events as ev
+from bot.engine import news
 from bot.engine.account_guard import AccountGuard
 from bot.engine.account_truth import AccountTruth
 from bot.engine.actions import Actions
@@ -27,6 +28,7 @@ from bot.engine.decision import Decision
 from bot.engine.doubts import Doubts, Standing
 from bot.engine.feed_watch import FeedWatch
 from bot.engine.fill_watch import FillWatch
+from bot.engine.foreign_resizer import ForeignResizer
 from bot.engine.market_hours import MarketHours
 from bot.engine.market_picture import market_risk
 from bot.engine.observed import ObservedEngine
@@ -39,8 +41,10 @@ from bot.engine.readiness import Readiness
 from bot.engine.rows import NO_ROWS, decision_rows
 from bot.engine.settings import EngineSettings
 from bot.engine.sizer import Sizer
+from bot.engine.target_rester import TargetRester
 from bot.engine.trader import Trader
 from bot.engine.watched_sizes import WatchedSizes
+from bot.execution.orders import OrderSnapshot
 from bot.market.delta_sink import DeltaSink
 from bot.market.evaluator import Evaluator
 from bot.market.symbols import SymbolSpec
@@ -64,10 +68,19 @@ class Engine(ObservedEngine):
         self._maker = OrderMaker(settings, self._portfolio, self._orders, self._bookkeeping.hands_off)
         self._fills = FillWatch()
         self._sizer = Sizer(settings)
-        self._trader = Trader(self._portfolio, self._maker, self._guard, self._hours, self._fills, self._sizer)
-        parts = (self._portfolio, self._orders, self._maker, self._guard, self._hours)
-        self._quoter = Quoter(settings, *parts, self._bookkeeping.hands_off)
-        self._protector = Protector(settings, *parts, self._bookkeeping.hands_off)
+        rests = settings.style.order_type == "limit" and not self._sizer.quotes
+        self._trader = Trader(
+            self._portfolio, self._maker, self._guard, self._hours, self._fills, self._sizer, rests=rests
+        )
+        parts = (settings, self._portfolio, self._orders, self._maker, self._guard)
+        hands_off, foreign = self._bookkeeping.hands_off, self._bookkeeping.foreign
+        self._quoter: Quoter = (
+            TargetRester(*parts, self._hours, hands_off, note_growth=self._sizer.note_growth)
+            if rests
+            else Quoter(*parts, self._hours, hands_off)
+        )
+        self._resizer = None if foreign is None else ForeignResizer(*parts, foreign, hands_off)
+        self._protector = Protector(*parts, self._hours, hands_off)
         self._readiness = Readiness()
         self._stopping = False
         self._specs: tuple[SymbolSpec, ...] = ()
@@ -92,6 +105,11 @@ class Engine(ObservedEngine):
         if self._evaluator is None:
             return math.nan
         return self._view(self._board.now(self._now_ns)).used_margin()
+
+    def foreign_order(self, order_id: int) -> OrderSnapshot | None:
+        """Return what is known of somebody else's resting order that we resize; None for any other."""
+        foreign = self._bookkeeping.foreign
+        return None if foreign is None else foreign.find(order_id)
 
     @property
     def is_settled(self) -> bool:
@@ -118,6 +136,7 @@ class Engine(ObservedEngine):
             case ev.ExecutionReported():
                 self._fills.executed(event)
                 self._bookkeeping.executed(event)
+                self._quoter.executed(event)
             case ev.RequestRefused():
                 self._orders.refused(event)
             case ev.ReadinessChanged():
@@ -207,9 +226,9 @@ class Engine(ObservedEngine):
         self._sizes.renew(evaluator, prices, self._board, self._valuation.equity, now_ns)
         held, closing = self._valuation.leverage, self._is_closing
         factors, targets = self._find_targets(prices, held, now_ns, closing=closing)
-        if ready and self._quoter.is_needed:
+        if ready:
             # Cancels go before what is traded at the market.
-            self._quote(prices, held, factors, targets, done)
+            self._tend_resting(prices, held, factors, targets, done)
         if ready and (closing or not self._stopping):
             self._trader.trade(
                 self._specs[: self._traded], prices, evaluator, held[: self._traded], factors, targets,
@@ -221,6 +240,7 @@ class Engine(ObservedEngine):
         rows = decision_rows(evaluator.changed, evaluator.table, held, targets.rows, factors)
         changes = self._orders.take()
         done.deals += self._bookkeeping.deals.take(changes, self._fills)
+        done.notices += [told for deal in done.deals if (told := news.dealt(deal)) is not None]
         self._fills.changed(changes)
         if changes:
             self._guard.limits.ended(changes, now_ns)
@@ -277,7 +297,7 @@ class Engine(ObservedEngine):
             barred[:] = Bound.NOT_READY
         self._sizer.bar(barred, day.holiday_factor)
 
-    def _quote(
+    def _tend_resting(
         self,
         prices: Prices,
         held: np.ndarray,
@@ -285,12 +305,15 @@ class Engine(ObservedEngine):
         targets: Targets,
         done: Actions,
     ) -> None:
-        """Move our resting quotes, where the strategy keeps any or an earlier run has left some."""
+        """Resize other people's resting orders where we may, and move our own, where there are any."""
         assert self._evaluator is not None
         evaluator, n, now_ns = self._evaluator, self._traded, self._now_ns
-        specs, quoter = self._specs[:n], self._quoter
+        specs, quoter, resizer = self._specs[:n], self._quoter, self._resizer
         bar = CLOSING if self._is_closing else ENDING if self._stopping else ""
-        if not quoter.is_due(evaluator.table, specs, evaluator.changed[:n] != 0, bar, now_ns):
+        resizes = resizer is not None and bar != ENDING and resizer.is_due(now_ns)
+        changed = evaluator.changed[:n] != 0
+        quotes = quoter.is_needed and quoter.is_due(evaluator.table, specs, changed, bar, now_ns)
+        if not (resizes or quotes):
             return
         base = self._sizer.base * self._day.holiday_factor[:n]
         # A factor that is unknown makes the limit unknown: then the inventory may only shrink.
@@ -308,7 +331,10 @@ class Engine(ObservedEngine):
             bar,
             view=lambda: self._view(prices),
         )
-        quoter.quote(moment, done.intended, done.requests, done.refused)
+        if resizer is not None and resizes:
+            resizer.resize(moment, limit, done)
+        if quotes:
+            quoter.quote(moment, done.intended, done.requests, done.refused)
 
     def _view(self, prices: Prices) -> RiskView:
         assert self._evaluator is not None

@@ -24,6 +24,7 @@ _MEGABYTE = 1_000_000
 _RECOVERED = 1.05
 # What says nothing about the venue: it never left us, or the market was closed.
 _NOT_THE_VENUES = frozenset({"NOT_SENT", "NOT_READY", "MARKET_CLOSED", "SYMBOL_HAS_HOLIDAY", "TRADING_DISABLED"})
+_ALTERATIONS = ("amend", "cancel")
 # What a person's `resume` ends; what the broker or the machine imposes stays until that changes.
 _ENDED_BY_HAND = ("by_hand", "daily_loss", "drawdown", "reject_rate", "slippage", "clock_step")
 
@@ -77,6 +78,8 @@ class LimitWatch:
         limit = self._limits.max_reject_frac
         for change in changes:
             if change.state not in FINAL or change.error_code in _NOT_THE_VENUES or change.state == "resolved":
+                continue
+            if change.order.action in _ALTERATIONS:  # those that come too late are refused in the best of markets
                 continue
             self._refused.append(change.state == "rejected")
             share = sum(self._refused) / len(self._refused)

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 from bot.account.account import AccountState
 from bot.account.position import Position
-from bot.engine.decision import Notice
+from bot.engine.decision import CountedDeal, Notice
 
 
 def transferred(change: Decimal, when: str) -> Notice:
@@ -21,6 +21,25 @@ def differs(before: Position | None, after: Position | None, symbol: str, *, is_
     whose = "of ours" if is_ours else "of somebody else"
     text = f"position {known.position_id} {whose}: we held {held:g} units, the venue has {has:g}; its word is taken"
     return Notice("difference", symbol, text)
+
+
+_CAUSES = {
+    "manual": "somebody else",
+    "stop_out": "the broker's stop-out",
+    "protection": "a protective stop or target",
+    "unknown": "nobody knows who, while we were away,",
+}
+
+
+def dealt(counted: CountedDeal) -> Notice | None:
+    """Return what to say of a deal that no order of ours has made; None for one of ours."""
+    if counted.cause == "ours":
+        return None
+    deal = counted.deal
+    verb = "bought" if deal.volume_cents > 0 else "sold"
+    whose = "of ours" if counted.is_own else "that is not ours"
+    text = f"{_CAUSES[counted.cause]} {verb} {abs(deal.volume_cents) / 100:g} units at {deal.price:g}"
+    return Notice(counted.cause, counted.symbol, f"{text}, position {deal.position_id} {whose}")
 
 
 def swap_booked(before: Position | None, after: Position, symbol: str) -> Notice | None:

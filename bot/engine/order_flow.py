@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from bot.engine import events as ev
-from bot.engine.adoption import adopted, is_adoptable, may_be_close
+from bot.engine.adoption import may_be_close
 from bot.engine.decision import IntendedOrder, OrderChange
+from bot.engine.found_orders import FoundOrders
 from bot.engine.look_ups import CLOCK_SLACK_NS, LookUps
 from bot.engine.market_hours import CLOSED_CODES, MarketHours
 from bot.engine.protection_flow import ProtectionFlow
@@ -59,6 +60,7 @@ class OrderFlow:
         self._in_flight = OrdersInFlight()
         self.look = self._in_flight.all  # to look at: our orders without a final state, oldest first
         self.resting = RestingFlow(self._in_flight, hours, self._move, self._note)
+        self.found = FoundOrders(self._in_flight, self.resting, self._take_up, self._move)
         self.protections = ProtectionFlow(self._note)
         self._sent: dict[str, _Sent] = {}
         self._changes: list[OrderChange] = []
@@ -79,8 +81,9 @@ class OrderFlow:
         now_ns: int,
         *,
         grows: bool,
-    ) -> None:
-        """Remember an order that goes out with this decision."""
+        for_owner: bool = False,
+    ) -> OwnOrder:
+        """Remember an order that goes out with this decision; `for_owner` in the place of somebody else's."""
         order = OwnOrder(
             client_order_id=intended.client_order_id,
             symbol_index=symbol_index,
@@ -91,11 +94,13 @@ class OrderFlow:
             increases_risk=grows,
             limit_price=request.limit_price if isinstance(request, PlaceOrder) else None,
             changed_ns=now_ns,
+            is_foreign=for_owner,
         )
         self._in_flight.add(order)
         self._ours.add(order.client_order_id)
         self._sent[intended.client_order_id] = _Sent(intended, request)
         self._report(order, "sent", None, None, paper=False)
+        return order
 
     def busy(self, symbol_index: int, now_ns: int) -> bool:
         """Return whether a symbol has an order on its way, settles after an unknown one, or was just refused one."""
@@ -119,21 +124,7 @@ class OrderFlow:
 
     def has_open(self, symbol_id: int) -> bool:
         """Return whether an order of ours on this symbol has no final state yet."""
-        return any(order.symbol_id == symbol_id for order in self._in_flight.all())
-
-    def adopt(self, snapshot: OrderSnapshot, symbol_index: int, spec: SymbolSpec, now_ns: int) -> None:
-        """Take over an order of ours that the venue still works on, as after a crash.
-
-        While a market order works its symbol gets no other; a resting one is then kept or cancelled, as is wished.
-        """
-        if not is_adoptable(snapshot) or self._in_flight.find(snapshot.client_order_id, snapshot.order_id) is not None:
-            return
-        intended, order = adopted(snapshot, symbol_index, spec, now_ns)
-        self._in_flight.add(order)
-        self._ours.add(order.client_order_id)
-        self._our_order_ids.add(snapshot.order_id)
-        self._sent[order.client_order_id] = _Sent(intended, None)
-        self._report(order, "accepted", snapshot, None, paper=False)
+        return any(order.symbol_id == symbol_id and not order.is_foreign for order in self._in_flight.all())
 
     def restore(self, intents: Iterable[ev.OpenIntent], index: Mapping[int, tuple[int, SymbolSpec]]) -> None:
         """Take over what an earlier run left open: unknown, until the venue's lists have answered.
@@ -215,7 +206,8 @@ class OrderFlow:
         order.is_paper = event.paper
         if event.order is not None:
             order.learn(event.order)
-            self._our_order_ids.add(order.order_id)
+            if order.is_told:
+                self._our_order_ids.add(order.order_id)
         if state == "rejected":
             self._pause(order, event.error_code, event.recv_ns)
         elif state in ("partially_filled", "filled"):
@@ -374,6 +366,14 @@ class OrderFlow:
             if order.is_done:
                 del self._sent[order.client_order_id]
 
+    def _take_up(self, order: OwnOrder, intended: IntendedOrder, snapshot: OrderSnapshot) -> None:
+        self._in_flight.add(order)
+        self._sent[order.client_order_id] = _Sent(intended, None)
+        if order.is_told:
+            self._ours.add(order.client_order_id)
+            self._our_order_ids.add(snapshot.order_id)
+            self._report(order, "accepted", snapshot, None, paper=False)
+
     def _note(self, change: OrderChange) -> None:
         self._ours.add(change.order.client_order_id)
         self._changes.append(change)
@@ -381,6 +381,8 @@ class OrderFlow:
     def _report(
         self, order: OwnOrder, state: str, snapshot: OrderSnapshot | None, error_code: str | None, *, paper: bool
     ) -> None:
+        if not order.is_told:
+            return
         sent = self._sent[order.client_order_id]
         position_id = snapshot.position_id if snapshot is not None else None
         self._changes.append(

@@ -14,6 +14,7 @@ from bot.engine.prices import Prices
 from bot.engine.programmes import Programmes
 from bot.engine.settings import EngineSettings
 from bot.execution.plan import PlannedOrder, plan
+from bot.execution.reduction import first_to_close
 from bot.execution.requests import Request
 from bot.market import features as formulas
 from bot.market.book import ASK, BID, levels
@@ -90,7 +91,7 @@ class OrderMaker:
         """Return an order towards a symbol's target, with its request and whether it grows the position.
 
         A refusal is returned where the gate refuses, and None where nothing tradable is to be done. With `closing` our
-        positions are closed one by one, the largest first.
+        positions are closed one by one, in the order of `bot.execution.reduction`.
         """
         positions, programmes = self._portfolio.own_positions(spec.symbol_id), self.programmes
         unit_notional = float(prices.unit_notional[s])
@@ -98,7 +99,8 @@ class OrderMaker:
         if is_whole:
             programmes.forget(s)  # what is broken, or is to be closed, waits for no schedule
         if closing:
-            positions = positions[:1]
+            first = first_to_close(positions)
+            positions = [] if first is None else [first]
             held_cents, target_cents = sum(p.volume_cents for p in positions), 0
         else:
             held_cents = sum([p.volume_cents for p in positions])
@@ -106,10 +108,16 @@ class OrderMaker:
                 spec, held_cents, float(targets.target[s]), unit_notional, equity, urgent=bool(targets.urgent[s])
             )
             target_cents = programmes.end_cents(s, spec, held_cents, target_cents, targets, unit_notional, equity)
+        if view.netted:
+            target_cents = self._short_of_resting(s, held_cents, target_cents)
         if target_cents == held_cents:
             return None
         foreign = not self._settings.manage_all and self._portfolio.has_foreign(spec.symbol_id)
-        whole = verdict = self._gate.review(view, s, spec, held_cents, target_cents, foreign=foreign)
+        side = 1 if target_cents > 0 else -1
+        reserve = self._orders.resting.foreign_cents(s, side) if self._settings.manage_all else 0
+        whole = verdict = self._gate.review(
+            view, s, spec, held_cents, target_cents, foreign=foreign, reserve_cents=reserve
+        )
         if isinstance(whole, Refused):
             if whole.check == "order_rate":
                 programmes.postpone(s, now_ns)
@@ -124,7 +132,8 @@ class OrderMaker:
             piece = programmes.plan(s, spec, whole, evaluator, *market, equity, now_ns)
         if piece is not None:
             # Each slice passes the gate by itself: it is what is sent, and what the margin figures are about.
-            verdict = self._gate.review(view, s, spec, held_cents, held_cents + piece.volume_cents, foreign=foreign)
+            end_cents = held_cents + piece.volume_cents
+            verdict = self._gate.review(view, s, spec, held_cents, end_cents, foreign=foreign, reserve_cents=reserve)
         if isinstance(verdict, Refused):
             return verdict
         planned = plan(
@@ -150,6 +159,17 @@ class OrderMaker:
         grows = abs(verdict.target_cents) > abs(verdict.held_cents)
         self._orders.sent(order, s, spec.symbol_id, planned.request, now_ns, grows=grows)
         return order, planned.request, grows
+
+    def _short_of_resting(self, s: int, held_cents: int, target_cents: int) -> int:
+        """Return a target of a netted account that what still rests against the position cannot turn to the other side.
+
+        On a hedged account an order that closes is tied to its position and can do no more.
+        """
+        side = 1 if held_cents > 0 else -1
+        if held_cents == 0 or abs(target_cents) >= abs(held_cents) or target_cents * held_cents < 0:
+            return target_cents
+        standing = self._orders.resting.standing_cents(s, -side)
+        return side * min(max(abs(target_cents), standing), abs(held_cents))
 
     def is_news(self, refusal: Refused, now_ns: int) -> bool:
         """Return whether to report a refusal: the same one is said again every ten seconds, not on every tick.

@@ -11,18 +11,17 @@ from bot.sizing.strategy import Strategy
 
 
 def intended_quote(
-    strategy: Strategy,
     m: Moment,
-    at: Places | None,
     s: int,
     side: int,
     step: Step,
     verdict: ApprovedTarget | None,
     request: PlaceOrder | AmendOrder | CancelOrder,
+    reason: str,
 ) -> IntendedOrder:
     """Return the line of one place, amend or cancel; its volume is that of the request, or what is taken back.
 
-    Args: `at` None where nothing is quoted; `side` +1 for the bid, -1 for the ask; `verdict` None of a cancel.
+    Args: `side` +1 for the bid, -1 for the ask; `verdict` None of a cancel.
     """
     spec, order = m.specs[s], step.order
     left = 0 if order is None else order.left_cents
@@ -42,7 +41,7 @@ def intended_quote(
         client_order_id=request.client_order_id,
         leverage_now=known(float(m.held[s])),
         leverage_target=known(target),
-        reason=_reason(strategy, m, at, s, side, step, verdict),
+        reason=reason,
         predicted_slippage_bps=None,
         margin_before=verdict.margin_before if verdict is not None else None,
         margin_after=verdict.margin_after if verdict is not None else None,
@@ -50,9 +49,10 @@ def intended_quote(
     )
 
 
-def _reason(
+def quote_reason(
     strategy: Strategy, m: Moment, at: Places | None, s: int, side: int, step: Step, verdict: ApprovedTarget | None
 ) -> str:
+    """Return why a step is taken. Args: as of `intended_quote`; `at` None where nothing is quoted."""
     quoting, what = as_quoting(strategy), "bid" if side > 0 else "ask"
     if quoting is None or at is None:
         return f"{strategy.name}: {what} taken back: {step.why}"

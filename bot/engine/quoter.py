@@ -20,11 +20,12 @@ from bot.account.portfolio import Portfolio
 from bot.account.risk import ApprovedTarget, Refused, RiskGate, RiskView
 from bot.engine.account_guard import AccountGuard
 from bot.engine.decision import IntendedOrder
+from bot.engine.events import ExecutionReported
 from bot.engine.market_hours import MarketHours
 from bot.engine.order_flow import OrderFlow
 from bot.engine.order_maker import OrderMaker
 from bot.engine.prices import Prices
-from bot.engine.quote_intents import intended_quote
+from bot.engine.quote_intents import intended_quote, quote_reason
 from bot.engine.quote_wishes import Moment, Places, bar_of, places, wish_of
 from bot.engine.settings import EngineSettings
 from bot.execution.in_flight import OwnOrder
@@ -56,6 +57,9 @@ _SIDES = (1, -1)
 
 class Quoter:
     """Keeps the quotes of one account. Args: `hands_off` the ids of symbols that a person has taken over."""
+
+    _rests_anyway = False  # whether something may be wanted although no strategy names a place
+    _orders_a_symbol = len(_SIDES)
 
     def __init__(
         self,
@@ -103,7 +107,10 @@ class Quoter:
     @property
     def is_needed(self) -> bool:
         """Whether this run quotes, or something of ours rests."""
-        return self.strategy is not None or self._orders.resting.any()
+        return self._rests_anyway or self.strategy is not None or self._orders.resting.any()
+
+    def executed(self, event: ExecutionReported) -> None:
+        """Take that something has filled; quotes look at what is held when they are asked."""
 
     def is_due(
         self, table: np.ndarray, specs: Sequence[SymbolSpec], changed: np.ndarray, bar: str, now_ns: int
@@ -204,7 +211,7 @@ class Quoter:
         refused: list[Refused],
     ) -> None:
         resting = [order for order in self._orders.resting.of_symbol(s) if order.side == side]
-        if at is None and not resting:
+        if at is None and not resting and not self._rests_anyway:
             return
         step = self._step(m, at, s, side, resting)
         verdict: ApprovedTarget | None = None
@@ -221,7 +228,7 @@ class Quoter:
         if step.action == "keep" or self._is_held(step, m.now_ns):
             return
         request = self._request(step, verdict, m.specs[s])
-        order = intended_quote(self._settings.strategy, m, at, s, side, step, verdict, request)
+        order = intended_quote(m, s, side, step, verdict, request, self._reason(m, at, s, side, step, verdict))
         if isinstance(request, PlaceOrder):
             self._orders.sent(order, s, request.symbol_id, request, m.now_ns, grows=True)
         else:
@@ -233,11 +240,16 @@ class Quoter:
         requests.append(request)
         self._guard.order_sent(m.now_ns)
 
+    def _reason(
+        self, m: Moment, at: Places | None, s: int, side: int, step: Step, verdict: ApprovedTarget | None
+    ) -> str:
+        return quote_reason(self._settings.strategy, m, at, s, side, step, verdict)
+
     def _step(self, m: Moment, at: Places | None, s: int, side: int, resting: list[OwnOrder]) -> Step:
         """Return what to do on one side, before the gate has seen it."""
         wish, flow = self._wish(m, at, s, side), self._orders.resting
         found = None if isinstance(wish, str) else wish
-        step = next_step(found, resting, flow.is_altered, m.specs[s], self._pace(m, s), m.now_ns)
+        step = next_step(found, resting, flow.is_altered, m.specs[s], self._pace(m, s, found, resting), m.now_ns)
         if step.action == "cancel" and isinstance(wish, str) and not step.why:
             return replace(step, why=wish)
         if step.action == "place" and not self._may_place(m, s, side):
@@ -273,7 +285,7 @@ class Quoter:
         barrier = side * min(others, default=math.nan)
         return bar or wish_of(m, at, self._portfolio, s, side, barrier, netted=self._guard.is_netted)
 
-    def _pace(self, m: Moment, s: int) -> QuotePace:
+    def _pace(self, m: Moment, s: int, wish: Wish | None, resting: Sequence[OwnOrder]) -> QuotePace:  # noqa: ARG002
         spec, threshold = m.specs[s], 1.0
         if self.strategy is not None:
             spread = float(m.table["mean_spread_bps"][s])
@@ -281,7 +293,7 @@ class Quoter:
             ticks = self.strategy.requote_frac * spread * float(m.prices.mid[s]) / 1e4 * 10.0**spec.digits
             threshold = max(ticks, 1.0) if ticks == ticks else 1.0
         most = self._settings.risk_limits.max_orders_per_minute
-        quotes = len(_SIDES) * len(m.specs)
+        quotes = self._orders_a_symbol * len(m.specs)
         return QuotePace(
             min_interval_ns=round(self._settings.min_interval_s * _SECOND),
             # The minute's advances, spread evenly: used up at once they would leave quotes behind for the rest of it.
@@ -313,17 +325,23 @@ class Quoter:
         )
 
     def _review(self, m: Moment, s: int, side: int, volume_cents: int, *, counted: bool) -> ApprovedTarget | Refused:
-        """Ask the gate for one side as if the other did not fill. Args: `counted` False leaves the order rate out."""
+        """Ask the gate for one side as if the other did not fill.
+
+        Args: `counted` False leaves the order rate out, and other people's orders: those make room for what rests.
+        """
         self._reviewed_ns[s, side] = m.now_ns
         view, spec = m.view(), m.specs[s]
         pending = np.zeros(len(view.leverage)) if view.pending_units is None else view.pending_units.copy()
-        pending[s] = 0.0  # what rests here is what is being reviewed
+        theirs = self._orders.resting.foreign_cents(s, side) if counted else 0
+        pending[s] = side * theirs / 100  # what rests here of ours is what is being reviewed
         view = replace(view, pending_units=pending)
         if not counted:
             view = replace(view, orders_last_minute=0)
         held = self._portfolio.own_cents(spec.symbol_id)
         foreign = not self._settings.manage_all and self._portfolio.has_foreign(spec.symbol_id)
-        return self._gate.review(view, s, spec, held, held + side * volume_cents, foreign=foreign)
+        return self._gate.review(
+            view, s, spec, held, held + side * volume_cents, foreign=foreign, rests=True, reserve_cents=theirs
+        )
 
     def _request(
         self, step: Step, verdict: ApprovedTarget | None, spec: SymbolSpec

@@ -16,7 +16,7 @@ from bot.engine import events as ev
 from bot.engine.decision import IntendedOrder, OrderChange
 from bot.engine.market_hours import CLOSED_CODES, MarketHours
 from bot.execution.alterations import Alteration, Alterations
-from bot.execution.in_flight import OrdersInFlight, OwnOrder
+from bot.execution.in_flight import OrdersInFlight, OwnOrder, is_as_asked
 from bot.execution.orders import OrderSnapshot
 from bot.execution.requests import AmendOrder, CancelOrder
 
@@ -56,10 +56,20 @@ class RestingFlow:
 
     def of_symbol(self, symbol_index: int) -> list[OwnOrder]:
         """Return our resting orders of a symbol without a final state, oldest first."""
-        return [o for o in self._in_flight.all() if o.is_resting and o.symbol_index == symbol_index]
+        orders = self._in_flight.all()
+        return [o for o in orders if o.is_resting and not o.is_foreign and o.symbol_index == symbol_index]
+
+    def foreign_cents(self, symbol_index: int, side: int) -> int:
+        """Return what other people's resting orders of a side may still add to a position, 0.01 base unit."""
+        return sum(
+            self._most_left_cents(order)
+            for order in self._in_flight.all()
+            if order.is_foreign and order.symbol_index == symbol_index and order.side == side
+            and order.position_id is None
+        )  # fmt: skip
 
     def any(self) -> bool:
-        """Return whether there is a resting order without a final state."""
+        """Return whether there is a resting order of ours without a final state."""
         return self._in_flight.has_resting
 
     def is_altered(self, order: OwnOrder) -> bool:
@@ -85,7 +95,7 @@ class RestingFlow:
     def is_waiting(self, *, keeping: bool) -> bool:
         """Return whether the end of a run has to wait: for an answer, or, without `keeping`, for a cancel."""
         return bool(self._alterations.all()) or any(
-            not order.is_working or not keeping for order in self._in_flight.all()
+            not order.is_working or not (keeping or order.is_foreign) for order in self._in_flight.all()
         )
 
     def worst_units(self, net_units: np.ndarray) -> np.ndarray:
@@ -93,7 +103,7 @@ class RestingFlow:
 
         Args: `net_units` (S,) what is held. A side that only reduces it adds nothing.
         """
-        if not self.any():
+        if not self._in_flight:
             return np.zeros(len(net_units))
         buys, sells = np.zeros(len(net_units)), np.zeros(len(net_units))
         for order in self._in_flight.all():
@@ -103,6 +113,22 @@ class RestingFlow:
         by_buying, by_selling = np.abs(net_units + buys) - held, np.abs(net_units - sells) - held
         worst = np.where(by_buying >= by_selling, buys, -sells)
         return np.where(np.maximum(by_buying, by_selling) > 0, worst, 0.0)
+
+    def standing_cents(self, symbol_index: int, side: int, *, only_opening: bool = False) -> int:
+        """Return what may still fill of a side's orders of ours that rest, 0.01 base unit.
+
+        Those whose cancel has left are not counted: it is there before what follows. Args: `only_opening` leaves out
+            what closes a position by its id.
+        """
+        standing = 0
+        for order in self.of_symbol(symbol_index):
+            alteration = self._alterations.of(order.client_order_id)
+            is_leaving = alteration is not None and isinstance(alteration.request, CancelOrder)
+            if only_opening and order.position_id is not None:
+                continue
+            if order.side == side and not (is_leaving and alteration is not None and alteration.state == "sent"):
+                standing += self._most_left_cents(order)
+        return standing
 
     def _most_left_cents(self, order: OwnOrder) -> int:
         """Return what of an order may still fill, whether an amend on its way has been carried out or not."""
@@ -143,7 +169,9 @@ class RestingFlow:
         if order.is_done:
             self.ended(order, paper=event.paper)
         elif state == "replaced" and isinstance(alteration.request, AmendOrder):
-            self._finish(alteration, order, "replaced", None, paper=event.paper)
+            # Somebody else may have changed an order of his at the same time: then ours is still to come.
+            if not order.is_foreign or is_as_asked(order, alteration.request):
+                self._finish(alteration, order, "replaced", None, paper=event.paper)
         elif alteration.state == "unknown" and not self._settle(alteration, order):
             # A fill tells that it lives, and not what it is now.
             self._move(order, "unknown", None, None, paper=event.paper)
@@ -183,17 +211,28 @@ class RestingFlow:
         self._finish(alteration, order, "unknown" if event.outcome_unknown else "rejected", code, paper=event.paper)
         if order is None:
             return True
+        if kind is AmendOrder and order.is_foreign:
+            self._note_refused_growth(order, alteration.request, code, event.recv_ns)
         if (event.outcome_unknown or code in _LOOK_IT_UP) and not event.paper:
             self._move(order, "unknown", None, code, paper=event.paper)
         elif code in CLOSED_CODES:
             self._hours.refused(order.symbol_index, code, event.recv_ns)
-        elif kind is AmendOrder and code not in _TRY_AGAIN:
+        elif kind is AmendOrder and code not in _TRY_AGAIN and not order.is_foreign:
             order.is_stuck = True
         if kind is CancelOrder:
             order.quiet_until_ns = event.recv_ns + _pause_ns(order.refusals)
             order.refusals += 1
         order.changed_ns = event.recv_ns
         return True
+
+    def _note_refused_growth(self, order: OwnOrder, request: object, code: str, now_ns: int) -> None:
+        """Remember what the venue would not do to somebody else's order: only one too large has to go for it."""
+        if code in _TRY_AGAIN or code in GONE or code in CLOSED_CODES:
+            return
+        if isinstance(request, AmendOrder) and not request.reduces_risk:
+            order.grows_again_ns = now_ns + _LONGEST_PAUSE_NS
+        else:
+            order.is_stuck = True
 
     def listed(self, orders: Iterable[OrderSnapshot]) -> None:
         """Compare with the venue's list of working orders: what it lists works, what it does not is unknown."""
@@ -252,7 +291,7 @@ class RestingFlow:
         wanted = alteration.request
         if not isinstance(wanted, AmendOrder):
             return False
-        if (abs(order.volume_cents), order.limit_price) != (wanted.volume_cents, wanted.limit_price):
+        if not is_as_asked(order, wanted):
             return False
         self._finish(alteration, order, "replaced", None, paper=False)
         return True

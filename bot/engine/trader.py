@@ -40,7 +40,10 @@ def _mark(targets: np.ndarray, held: np.ndarray, prices: np.ndarray, marks: np.n
 
 
 class Trader:
-    """Makes orders of targets that differ from what is held, one a symbol, and tells everybody who must know."""
+    """Makes orders of targets that differ from what is held, one a symbol, and tells everybody who must know.
+
+    Args: `rests` leaves what can wait to limit orders: only what is forced, or closes everything, is done here.
+    """
 
     def __init__(
         self,
@@ -50,6 +53,8 @@ class Trader:
         hours: MarketHours,
         fills: FillWatch,
         sizer: Sizer,
+        *,
+        rests: bool = False,
     ) -> None:
         self._portfolio = portfolio
         self._maker = maker
@@ -57,6 +62,7 @@ class Trader:
         self._hours = hours
         self._fills = fills
         self._sizer = sizer
+        self._rests = rests
         self._marks = np.zeros(0, np.uint8)
 
     def trade(
@@ -91,6 +97,8 @@ class Trader:
             if awaiting[s] or (why_closed is not None and self._maker.has_told(spec.name, why_closed)):
                 continue
             forced, urgent = bool(mark & _FORCED) or is_flattening, bool(mark & _URGENT) or is_flattening
+            if self._rests and not (forced or urgent or closing):
+                continue
             if not (forced or closing) and programmes.waits(s, float(held[s]), float(targets.target[s]), now_ns):
                 continue
             if not self._maker.may_act(s, spec.symbol_id, now_ns, forced=forced, urgent=urgent):

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from bot.execution.orders import OrderSnapshot
+from bot.execution.requests import AmendOrder
 
 # What may follow what. A state that is not a key is final. `unknown` is left only by the venue's own word.
 TRANSITIONS: dict[str, frozenset[str]] = {
@@ -23,10 +24,12 @@ WORKING = frozenset({"accepted", "partially_filled", "replaced"})
 
 @dataclass(slots=True)
 class OwnOrder:
-    """One of our orders on its way, or resting in the book.
+    """One of our orders on its way, or resting in the book; or somebody else's that rests and that we resize.
 
     `position_id` is the position that its request named: a resting order that names one closes it and nothing else.
-    `is_stuck` says that the venue would not change it: it is to be cancelled.
+    `is_stuck` says that the venue would not change it: it is to be cancelled. `is_foreign` that it is somebody else's,
+    or placed for somebody else: it rests, and is theirs to want or not; `is_told` that its states are reported. Of such
+    a one `snapshot` is the venue's last word.
     Units: volumes in 0.01 base unit, as in its request; `limit_price` in quote currency; times ns.
     """
 
@@ -48,6 +51,10 @@ class OwnOrder:
     refusals: int = 0  # of its cancel
     is_paper: bool = False
     is_stuck: bool = False
+    is_foreign: bool = False
+    is_told: bool = True
+    snapshot: OrderSnapshot | None = None
+    grows_again_ns: int = 0  # before when it is not made larger, after the venue refused that
 
     @property
     def is_done(self) -> bool:
@@ -57,7 +64,7 @@ class OwnOrder:
     @property
     def is_resting(self) -> bool:
         """Whether it is meant to wait in the book."""
-        return self.limit_price is not None
+        return self.limit_price is not None or self.is_foreign
 
     @property
     def is_working(self) -> bool:
@@ -77,10 +84,19 @@ class OwnOrder:
     def learn(self, snapshot: OrderSnapshot) -> None:
         """Take what the venue says the order is."""
         self.order_id = snapshot.order_id
+        if self.is_foreign:
+            self.snapshot = snapshot
         self.executed_cents = max(self.executed_cents, snapshot.executed_cents)
         if self.is_resting:
             self.volume_cents = snapshot.volume_cents or self.volume_cents
             self.limit_price = self.limit_price if snapshot.limit_price is None else snapshot.limit_price
+
+
+def is_as_asked(order: OwnOrder, asked: AmendOrder) -> bool:
+    """Return whether an order now is what an amendment asked for: its volume and prices."""
+    if (abs(order.volume_cents), order.limit_price) != (asked.volume_cents, asked.limit_price):
+        return False
+    return order.snapshot is None or order.snapshot.stop_price == asked.stop_price
 
 
 class OrdersInFlight:
@@ -134,8 +150,8 @@ class OrdersInFlight:
 
     @property
     def has_resting(self) -> bool:
-        """Whether one of them is meant to wait in the book."""
-        return any(order.is_resting for order in self._orders.values())
+        """Whether one of ours is meant to wait in the book."""
+        return any(order.is_resting and not order.is_foreign for order in self._orders.values())
 
     def __len__(self) -> int:
         return len(self._orders)

@@ -9,7 +9,7 @@ worst case: a real order has a place in a queue, which no feed of this venue tel
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import ROUND_HALF_EVEN, Decimal
 
 import numpy as np
@@ -78,7 +78,8 @@ class PaperVenue:
 
     Args: `find_position` returns an open position by id; `quote_rate` the rate of a symbol's quote currency into the
         deposit currency (NaN when unknown); `money_digits` of the account; `merged` the position of a symbol that a
-        netted account lets every fill of a resting order merge into, None on a hedged one.
+        netted account lets every fill of a resting order merge into, None on a hedged one; `find_order` somebody else's
+        order that rests at the real venue, by id: a dry run changes it on paper alone.
     """
 
     def __init__(
@@ -87,11 +88,13 @@ class PaperVenue:
         quote_rate: Callable[[int], float],
         money_digits: int = 2,
         merged: Callable[[int], Position | None] = lambda symbol_id: None,
+        find_order: Callable[[int], OrderSnapshot | None] = lambda order_id: None,
     ) -> None:
         self._find_position = find_position
         self._quote_rate = quote_rate
         self._cent = Decimal(1).scaleb(-money_digits)
         self._merged = merged
+        self._find_order = find_order
         self._resting: dict[int, _Resting] = {}
         self._protection = PaperProtection()
         self._next_id = _FIRST_PAPER_ID
@@ -100,6 +103,8 @@ class PaperVenue:
         self, request: PlaceOrder | ClosePosition, spec: SymbolSpec, books: BookArrays, symbol_index: int, now_ns: int
     ) -> list[PaperReport]:
         """Return what the venue would report: acceptance, then a fill, a part of one, or a cancellation."""
+        if isinstance(request, PlaceOrder) and request.order_type in ("stop", "stop_limit"):
+            return [self._refused(request, self._take_id(), spec, "TRADING_NOT_ALLOWED")]  # never sent in a dry run
         if isinstance(request, PlaceOrder) and request.order_type == "limit":
             return self._rest(request, spec, books, symbol_index, now_ns)
         closing = isinstance(request, ClosePosition)
@@ -191,7 +196,11 @@ class PaperVenue:
 
     def amend(self, request: AmendOrder, books: BookArrays, symbol_index: int, now_ns: int) -> list[PaperReport]:
         """Change a resting order; it may fill at once at its new price."""
-        order = self._resting.get(request.order_id)
+        order, theirs = self._resting.get(request.order_id), self._find_order(request.order_id)
+        if theirs is not None and request.volume_cents > theirs.executed_cents:
+            volume = request.volume_cents if theirs.volume_cents > 0 else -request.volume_cents
+            changed = replace(theirs, volume_cents=volume, updated_ns=now_ns)
+            return [PaperReport("replaced", request.client_order_id, changed)]
         if order is None or request.volume_cents <= order.executed_cents or request.limit_price is None:
             code = "ORDER_NOT_FOUND" if order is None else "TRADING_BAD_VOLUME"
             return [PaperReport("amend_rejected", request.client_order_id, None, error_code=code)]
@@ -203,7 +212,10 @@ class PaperVenue:
 
     def cancel(self, request: CancelOrder, now_ns: int) -> list[PaperReport]:
         """Take a resting order out of the paper book."""
-        order = self._resting.pop(request.order_id, None)
+        order, theirs = self._resting.pop(request.order_id, None), self._find_order(request.order_id)
+        if theirs is not None:
+            gone = replace(theirs, status="cancelled", updated_ns=now_ns)
+            return [PaperReport("cancelled", request.client_order_id, gone)]
         if order is None:
             return [PaperReport("cancel_rejected", request.client_order_id, None, error_code="ORDER_NOT_FOUND")]
         return [PaperReport("cancelled", order.request.client_order_id, order.snapshot("cancelled", now_ns))]
@@ -235,7 +247,11 @@ class PaperVenue:
         else:
             position = self._merged(spec.symbol_id) or position
         buying = order.volume_cents > 0
-        prices_e5, sizes_cents = levels(books, ASK if buying else BID, symbol_index)
+        side, head = ASK if buying else BID, books.heads[symbol_index]
+        prices_e5, sizes_cents = levels(books, side, symbol_index)
+        if not head["level_count"].any() and head["spot_known"][side]:
+            # No depth at all: as for a market order, the spot price holds for everything.
+            prices_e5, sizes_cents = head["spot_e5"][side : side + 1].copy(), np.array([left + order.taken_cents])
         limit_e5 = order.limit_price * 1e5
         reaching = prices_e5 <= limit_e5 + 1e-3 if buying else prices_e5 >= limit_e5 - 1e-3
         shown = int(sizes_cents[reaching].sum())

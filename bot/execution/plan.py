@@ -10,6 +10,7 @@ from typing import Literal
 from bot.account.position import Position
 from bot.account.risk import ApprovedTarget
 from bot.execution.protection import NO_PROTECTION, Protection, relative_e5
+from bot.execution.reduction import first_to_reduce, reduction_cents
 from bot.execution.requests import ClosePosition, PlaceOrder
 from bot.market.symbols import SymbolSpec
 
@@ -20,7 +21,7 @@ Action = Literal["open", "increase", "reduce", "close"]
 class OrderStyle:
     """How orders are sent, in slices or not. Units: `max_slippage_bps` bps of the price, for market-range orders."""
 
-    order_type: str  # market | market_range
+    order_type: str  # market | market_range | limit
     max_slippage_bps: float
     label: str
     is_sliced: bool = False
@@ -51,8 +52,8 @@ def plan(
 ) -> PlannedOrder | None:
     """Return the next request towards `approved`, or None when there is nothing tradable to do.
 
-    Args: `positions` ours in this symbol, the one to reduce first in front; `bid`, `ask` spot prices, the base of a
-        market-range order.
+    Args: `positions` ours in this symbol, of which `reduction.py` says what goes first; `bid`, `ask` spot prices, the
+        base of a market-range order.
     Source: ProtoOANewOrderReq with positionId increases a position in place; ProtoOAClosePositionReq reduces one.
     """
     change = approved.target_cents - approved.held_cents
@@ -60,6 +61,8 @@ def plan(
         return None
     if abs(approved.target_cents) < abs(approved.held_cents):
         return _reduction(approved, spec, positions, client_order_id)
+    if style.order_type == "limit":
+        return None  # growth rests in the book, and is planned by who rests it
     same_side = [p for p in positions if p.volume_cents * change > 0]
     # A netted account merges orders by itself; naming the position there is neither needed nor sure to be taken.
     position_id = same_side[0].position_id if same_side and not netted else None
@@ -95,18 +98,12 @@ def _reduction(
     approved: ApprovedTarget, spec: SymbolSpec, positions: list[Position], client_order_id: str
 ) -> PlannedOrder | None:
     change = approved.target_cents - approved.held_cents
-    shrinking = [p for p in positions if p.volume_cents * change < 0]
-    if not shrinking:
+    position = first_to_reduce(positions, change)
+    if position is None:
         return None
-    position = shrinking[0]
-    held = abs(position.volume_cents)
-    volume = min(abs(change), held)
-    if volume < held or volume > spec.max_volume_cents:
-        volume = spec.round_volume(volume)
-        if volume == 0:
-            return None
-        if held - volume < spec.min_volume_cents and held <= spec.max_volume_cents:
-            volume = held  # what would be left could not be traded any more
+    held, volume = abs(position.volume_cents), reduction_cents(position, change, spec)
+    if volume == 0:
+        return None
     request = ClosePosition(client_order_id, spec.symbol_id, position.position_id, volume)
     return PlannedOrder(
         "close" if volume == held else "reduce",

@@ -9,14 +9,14 @@ class PlaceOrder:
 
     Units: `volume_cents` signed by side, 0.01 base unit; prices in quote currency per unit, rounded to the symbol's
         digits; `slippage_points` in 10^-digits, used with `base_price` by market-range orders; protection relative to
-        the fill, positive distances in 1/100000 of price.
+        the fill, positive distances in 1/100000 of price, or absolute ones for orders that rest.
     Source: ProtoOANewOrderReq.
     """
 
     client_order_id: str
     symbol_id: int
     volume_cents: int
-    order_type: str  # market | market_range | limit | stop
+    order_type: str  # market | market_range | limit | stop | stop_limit
     label: str
     position_id: int | None = None
     limit_price: float | None = None
@@ -25,6 +25,13 @@ class PlaceOrder:
     slippage_points: int | None = None
     relative_stop_loss_e5: int | None = None
     relative_take_profit_e5: int | None = None
+    stop_loss: float | None = None
+    take_profit: float | None = None
+    expires_ns: int | None = None
+    trailing: bool = False
+    guaranteed: bool = False
+    trigger_method: str = ""
+    comment: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +56,7 @@ class AmendOrder:
     `reduces_risk` says that it takes volume away, or moves the price away from the market: it is then sent before
     anything that grows a position.
     Units: `volume_cents` positive, the whole order with what of it is executed, 0.01 base unit; prices in quote
-        currency per unit, rounded to the symbol's digits.
+        currency per unit, rounded to the symbol's digits; the rest as in `PlaceOrder`.
     Source: ProtoOAAmendOrderReq.
     """
 
@@ -60,6 +67,15 @@ class AmendOrder:
     limit_price: float | None = None
     stop_price: float | None = None
     reduces_risk: bool = False
+    slippage_points: int | None = None
+    relative_stop_loss_e5: int | None = None
+    relative_take_profit_e5: int | None = None
+    stop_loss: float | None = None
+    take_profit: float | None = None
+    expires_ns: int | None = None
+    trailing: bool = False
+    guaranteed: bool = False
+    trigger_method: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,7 +57,7 @@ class RunFigures:
         return {
             own_id: change
             for own_id, change in self.open_orders.items()
-            if not (change.order.order_type == "limit" and change.state in WORKING)
+            if not (change.order.order_type in ("limit", "stop") and change.state in WORKING)
         }
 
     def note_error(self, now_ns: int, text: str) -> None:

@@ -110,6 +110,19 @@ class Hands:
         self.owner.close(account_id, position_id, volume_cents)
         self.reschedule()
 
+    def rest_by_hand(
+        self, account_id: int, symbol_id: int, order_type: str, side: str, volume_cents: int, **fields: Any
+    ) -> int:
+        """Have the owner place an order that rests; a refusal is raised. Returns: its id, 0 if it has filled."""
+        order_id = self.owner.rest(account_id, symbol_id, order_type, side, volume_cents, **fields)
+        self.reschedule()
+        return order_id
+
+    def amend_by_hand(self, order_id: int, **fields: Any) -> None:
+        """Have the owner change an order; a refusal is raised."""
+        self.owner.amend(order_id, **fields)
+        self.reschedule()
+
     def cancel_by_hand(self, order_id: int) -> None:
         """Have the owner cancel an order; a refusal is raised."""
         self.owner.cancel(order_id)

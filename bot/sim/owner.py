@@ -4,7 +4,7 @@ How it works: what the owner does goes the way of any client's request, without 
 and every link of the account hears of it. The platform shows a refusal to the owner: here it is raised.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bot.ctrader.schema import enum, message
 from bot.sim import wire
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Owner:
-    """Trades, closes and cancels on the accounts of a venue."""
+    """Trades, closes, rests, amends and cancels on the accounts of a venue."""
 
     def __init__(self, venue: "Venue") -> None:
         self._venue = venue
@@ -36,6 +36,38 @@ class Owner:
         )
         venue = self._venue
         venue.desk(account_id).place(request, venue.now_ns, venue.teller(account_id))
+
+    def rest(
+        self, account_id: int, symbol_id: int, order_type: str, side: str, volume_cents: int, **fields: Any
+    ) -> int:
+        """Place an order that rests, and return its id; 0 for one that has filled at once.
+
+        Args: `order_type` a name of ProtoOAOrderType; `fields` of ProtoOANewOrderReq, such as limitPrice.
+        Raises: OrderRefused, as a client would be.
+        """
+        venue = self._venue
+        desk = venue.desk(account_id)
+        before = set(desk.account.orders)
+        request = message("ProtoOANewOrderReq")(
+            ctidTraderAccountId=account_id,
+            symbolId=symbol_id,
+            orderType=enum("ProtoOAOrderType")[order_type.upper()],
+            tradeSide=wire.side_number(side.lower() == "buy"),
+            volume=volume_cents,
+            **fields,
+        )
+        desk.place(request, venue.now_ns, venue.teller(account_id))
+        return max(set(desk.account.orders) - before, default=0)
+
+    def amend(self, order_id: int, **fields: Any) -> None:
+        """Change a working order of any account. Args: `fields` of ProtoOAAmendOrderReq.
+
+        Raises: OrderRefused (ORDER_NOT_FOUND, …).
+        """
+        account_id = self._account_of(order_id)
+        venue = self._venue
+        request = message("ProtoOAAmendOrderReq")(ctidTraderAccountId=account_id, orderId=order_id, **fields)
+        venue.desk(account_id).amend_order(request, venue.now_ns, venue.teller(account_id))
 
     def close(self, account_id: int, position_id: int | None, volume_cents: int | None) -> None:
         """Close a position, or some of it; None closes all positions, or the whole.
@@ -64,10 +96,13 @@ class Owner:
 
         Raises: OrderRefused (ORDER_NOT_FOUND, …).
         """
+        account_id = self._account_of(order_id)
         venue = self._venue
-        for account_id, desk in venue.desks.items():
+        request = message("ProtoOACancelOrderReq")(ctidTraderAccountId=account_id, orderId=order_id)
+        venue.desk(account_id).cancel(request, venue.now_ns, venue.teller(account_id))
+
+    def _account_of(self, order_id: int) -> int:
+        for account_id, desk in self._venue.desks.items():
             if order_id in desk.account.orders:
-                request = message("ProtoOACancelOrderReq")(ctidTraderAccountId=account_id, orderId=order_id)
-                desk.cancel(request, venue.now_ns, venue.teller(account_id))
-                return
+                return account_id
         raise OrderRefused("ORDER_NOT_FOUND", f"no working order {order_id}", order_id=order_id)

@@ -33,6 +33,14 @@ class Bound(IntEnum):
     LEAST_ORDER = 21
 
 
+LETS_STAY = frozenset(
+    {
+        *(Bound.NONE, Bound.KELLY, Bound.STOP_OUT, Bound.EXIT_COST, Bound.MAX_VOLUME, Bound.MAX_SYMBOL),
+        *(Bound.MAX_TOTAL, Bound.MARGIN, Bound.PERSISTENCE, Bound.RATE, Bound.BAND, Bound.TOUCH, Bound.LEAST_ORDER),
+    }
+)
+"""What holds a target back without forbidding growth: an order that rests already may stay for it, within the goal."""
+
 BOUND_WORDS: dict[Bound, str] = {
     Bound.NONE: "",
     Bound.KELLY: "Kelly",

@@ -310,3 +310,29 @@ def test_nobody_but_the_risk_gate_makes_an_approved_target() -> None:
             if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] == "replace" and node.args:
                 assert "approved" not in ast.unparse(node.args[0]).lower(), path
     assert makers == {"bot/account/risk.py"}
+
+
+def test_a_reduction_that_rests_needs_nobody_there_yet_and_growth_does() -> None:
+    gate, empty = RiskGate(LIMITS), replace(VIEW, has_bids=np.zeros(2, np.bool_), has_asks=np.zeros(2, np.bool_))
+    assert isinstance(gate.review(empty, 0, SPEC, 400_000, 100_000, foreign=False), Refused)
+    rests = gate.review(empty, 0, SPEC, 400_000, 100_000, foreign=False, rests=True)
+    assert isinstance(rests, ApprovedTarget) and rests.target_cents == 100_000
+    grows = gate.review(empty, 0, SPEC, 100_000, 400_000, foreign=False, rests=True)
+    assert isinstance(grows, Refused) and grows.check == "book_health"
+
+
+@given(st.integers(0, 9_000_000), st.integers(0, 9_000_000))
+def test_with_a_reserve_the_whole_stays_within_the_limits_and_without_one_nothing_changes(
+    target: int, reserve: int
+) -> None:
+    gate = RiskGate(LIMITS)
+    plain, with_none = (
+        gate.review(VIEW, 0, SPEC, 0, target, foreign=False, **more) for more in ({}, {"reserve_cents": 0})
+    )
+    assert plain == with_none
+    found = gate.review(VIEW, 0, SPEC, 0, target, foreign=False, reserve_cents=reserve)
+    if isinstance(found, ApprovedTarget) and found.target_cents:
+        assert found.target_cents + reserve <= 8 * 10_000 * 100
+    assert gate.review(VIEW, 0, SPEC, 500_000, 100_000, foreign=False, reserve_cents=reserve) == gate.review(
+        VIEW, 0, SPEC, 500_000, 100_000, foreign=False
+    ), "a reduction needs no room"

@@ -99,6 +99,7 @@ def bot(turned: HandTurned, tmp_path: Path) -> Any:
     fake = FakeBot(turned, tmp_path)
     yield fake
     fake.port.stop()
+    turned.until(lambda: not fake.port._factory.clients)  # a connection is closed in a turn of its own
 
 
 def test_status_is_one_json_object_as_the_bot_gave_it(bot: FakeBot, terminal: Terminal) -> None:

@@ -217,7 +217,7 @@ def test_a_journal_of_other_software_is_exit_2_and_one_line(bench: Bench, tmp_pa
     ("changes", "flags", "words"),
     [
         ({"strategy": {"name": "constnat"}}, [], "did you mean 'constant'"),
-        ({"execution": {"order_type": "limit"}}, [], "not available in this version"),
+        ({"execution": {"order_type": "stop"}}, [], "'market_range', 'market' or 'limit'"),
         ({"modee": "trade"}, [], "did you mean 'mode'"),
         ({"venue": {"environment": "live"}, "mode": "trade", "risk": {"max_drawdown_frac": 0.1}}, [], "--live"),
         ({"venue": {"environment": "live"}, "mode": "trade"}, ["--live"], "loss limit"),

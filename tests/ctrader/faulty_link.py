@@ -137,6 +137,7 @@ class FaultyLink:
     def give(self, body: bytes) -> None:
         """Have the session receive a frame now."""
         if self.session.phase is not Phase.CLOSED:
+            self._note(body)
             self.session.receive_frames([body], self.now_ns)
             self.turn()
 
@@ -252,9 +253,11 @@ class FaultyLink:
         except Exception:
             return
         asked = self.session.requests.get(wrapper.clientMsgId)
+        if asked is None and not wrapper.clientMsgId and hasattr(content, "errorCode"):
+            asked = self.session.requests.only()  # an error that names no request is about the only one, if it is alone
         if asked is None or self.session.wants_disconnect is not None:
             return
-        self.answered_ids.add(wrapper.clientMsgId)
+        self.answered_ids.add(asked.message_id)
         if getattr(content, "errorCode", "") == "BLOCKED_PAYLOAD_TYPE":
             pause_s = max(1, getattr(content, "retryAfter", 0))
             name = asked.message.DESCRIPTOR.name

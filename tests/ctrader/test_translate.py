@@ -10,6 +10,7 @@ from scripted_venue import ACCOUNT, ASSETS, build, detail, light, trader
 from bot.ctrader import trade_messages, translate
 from bot.ctrader.catalogue import Catalogue
 from bot.ctrader.schema import enum
+from bot.engine.foreign_orders import terms
 from bot.execution.requests import AmendOrder, CancelOrder, ClosePosition, PlaceOrder
 from bot.market.symbols import Holiday
 
@@ -183,6 +184,45 @@ def test_an_order_keeps_its_own_client_id_before_the_one_we_matched() -> None:
     assert translate.execution_reported(event, "matched", 1).client_order_id == "own"
     event = build("ExecutionEvent", executionType=2, order=wire_order())
     assert translate.execution_reported(event, "matched", 1).client_order_id == "matched"
+
+
+TERMS = {
+    "expirationTimestamp": 1_700_000_000_000, "stopLoss": 1.05, "takeProfit": 1.25, "relativeStopLoss": 70,
+    "relativeTakeProfit": 80, "trailingStopLoss": True, "stopTriggerMethod": 3, "slippageInPoints": 7,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("price", ["limitPrice", "stopPrice"])
+@given(st.sets(st.sampled_from(sorted(TERMS))))
+def test_all_that_an_order_carries_comes_in_and_goes_out_again_in_an_amendment(price: str, given: set[str]) -> None:
+    stated = {name: TERMS[name] for name in given} | {price: 1.15}
+    trade = trade_data()
+    trade.guaranteedStopLoss, trade.comment = True, "by hand"
+    seen = translate.order(wire_order(tradeData=trade, **stated))
+    assert (seen.guaranteed, seen.comment, seen.time_in_force) == (True, "by hand", "")
+    wire = trade_messages.amend_order(AmendOrder("c1", 11, 5, 400, **terms(seen)), ACCOUNT, None)
+    sent = {field.name: value for field, value in wire.ListFields()}
+    expected = {"ctidTraderAccountId": ACCOUNT, "orderId": 5, "volume": 400, "guaranteedStopLoss": True} | stated
+    assert {name: value for name, value in sent.items() if name != "payloadType"} == expected
+
+
+def test_what_an_order_does_not_carry_is_not_sent() -> None:
+    seen = translate.order(wire_order(limitPrice=1.1, trailingStopLoss=False))
+    wire = trade_messages.amend_order(AmendOrder("c1", 11, 5, 400, **terms(seen)), ACCOUNT, None)
+    names = {field.name for field, _ in wire.ListFields()} - {"payloadType"}
+    assert names == {"ctidTraderAccountId", "orderId", "volume", "limitPrice"}
+
+
+def test_a_stop_limit_order_goes_out_with_its_expiry_and_protection() -> None:
+    order = place(
+        order_type="stop_limit", stop_price=1.15, slippage_points=7, expires_ns=1_700_000_000_000_000_000,
+        stop_loss=1.1, take_profit=1.3, trailing=True, guaranteed=True, trigger_method="opposite", comment="by hand",
+    )  # fmt: skip
+    wire = trade_messages.new_order(order, ACCOUNT, None)
+    assert (wire.orderType, wire.timeInForce) == (6, enum("ProtoOATimeInForce")["GOOD_TILL_DATE"])
+    assert (wire.stopPrice, wire.slippageInPoints, wire.expirationTimestamp) == (1.15, 7, 1_700_000_000_000)
+    assert (wire.stopLoss, wire.takeProfit, wire.trailingStopLoss, wire.guaranteedStopLoss) == (1.1, 1.3, True, True)
+    assert (wire.stopTriggerMethod, wire.comment) == (2, "by hand")
 
 
 def test_prices_go_out_rounded_to_the_symbols_digits() -> None:

@@ -10,9 +10,10 @@ import strategies
 from bot.account.position import Deal
 from bot.engine import events as ev
 from bot.engine.decision import Decision
+from bot.engine.foreign_orders import TERMS
 from bot.engine.settings import SymbolChoice
 from bot.execution.orders import OrderSnapshot
-from bot.execution.requests import AmendOrder, CancelOrder, PlaceOrder
+from bot.execution.requests import AmendOrder, CancelOrder, PlaceOrder, TradeRequest
 
 QUOTING = {"alpha": 0, "beta": 0, "volatility_power": 0, "volatility_prior_bps": 0.2}
 """What the features of a desk's engine do not know is switched off."""
@@ -30,6 +31,7 @@ class QuoteDesk(Desk):
         }
         super().__init__(*names, **(defaults | changes))
         self.book: dict[int, OrderSnapshot] = {}
+        self._answering: str | None = None  # the request that an order without a client id answers
 
     def settle(self, decision: Decision) -> Decision:
         """Let the venue carry out everything that a decision asks of resting orders."""
@@ -38,12 +40,19 @@ class QuoteDesk(Desk):
 
     def answer(self, request: Any) -> list[ev.Event]:
         """Return what the venue says to one request, which it carries out."""
+        self._answering = getattr(request, "client_order_id", None)
+        events = self._carry_out(request)
+        self._answering = None
+        return events
+
+    def _carry_out(self, request: Any) -> list[ev.Event]:
         self._ids += 10
-        if isinstance(request, PlaceOrder) and request.order_type == "limit":
+        if isinstance(request, PlaceOrder) and request.order_type in ("limit", "stop", "stop_limit"):
             order = OrderSnapshot(
-                self._ids, request.symbol_id, request.volume_cents, 0, "limit", "accepted",
+                self._ids, request.symbol_id, request.volume_cents, 0, request.order_type, "accepted",
                 client_order_id=request.client_order_id, position_id=request.position_id or self._ids + 1,
-                label=request.label, closing=request.position_id is not None, limit_price=request.limit_price,
+                label=request.label, closing=request.position_id is not None, comment=request.comment,
+                **{name: getattr(request, name) for name in TERMS},
             )  # fmt: skip
             self.book[order.order_id] = order
             return [self.says("accepted", order)]
@@ -52,7 +61,8 @@ class QuoteDesk(Desk):
                 return [self.refuses(request)]
             before = self.book[request.order_id]
             volume = request.volume_cents if before.volume_cents > 0 else -request.volume_cents
-            after = replace(before, volume_cents=volume, limit_price=request.limit_price)
+            sent = {name: getattr(request, name) for name in TERMS}
+            after = replace(before, volume_cents=volume, **sent)
             self.book[request.order_id] = after
             return [self.says("replaced", after)]
         if isinstance(request, CancelOrder):
@@ -63,7 +73,7 @@ class QuoteDesk(Desk):
         return []
 
     def says(self, kind: str, order: OrderSnapshot, deal: Deal | None = None) -> ev.ExecutionReported:
-        return ev.ExecutionReported(self.now_ns, kind, order.client_order_id, order, deal)
+        return ev.ExecutionReported(self.now_ns, kind, order.client_order_id or self._answering, order, deal)
 
     def refuses(self, request: Any, code: str = "ORDER_NOT_FOUND", **fields: Any) -> ev.RequestRefused:
         return ev.RequestRefused(self.now_ns, request.client_order_id, code, order_id=request.order_id, **fields)
@@ -72,7 +82,8 @@ class QuoteDesk(Desk):
         """Return what the venue says when a share of the resting order of a side fills."""
         order = next(o for o in self.book.values() if o.volume_cents * side > 0 and o.symbol_id == symbol_id)
         self._ids += 10
-        filled = round(order.volume_cents * share)
+        left = order.volume_cents - side * order.executed_cents
+        filled = round(left * share)
         executed = order.executed_cents + abs(filled)
         after = replace(order, executed_cents=executed, execution_price=order.limit_price)
         deal = Deal(
@@ -84,6 +95,29 @@ class QuoteDesk(Desk):
             return [self.says("filled", replace(after, status="filled"), deal)]
         self.book[order.order_id] = after
         return [self.says("partially_filled", after, deal)]
+
+    def owner_rests(self, volume_cents: int, order_type: str = "limit", **fields: Any) -> OrderSnapshot:
+        """Let the account's owner rest an order by hand; the bot hears of it with what is decided next."""
+        self._ids += 10
+        prices: dict[str, Any] = {"limit_price": 1.05} if order_type == "limit" else {"stop_price": 1.15}
+        made = {"position_id": self._ids + 1} | prices | fields
+        order = OrderSnapshot(self._ids, 1, volume_cents, 0, order_type, "accepted", **made)
+        self.book[order.order_id] = order
+        self.engine.receive(self.says("accepted", order))
+        return order
+
+    def owner_changes(self, order_id: int, **fields: Any) -> None:
+        """Let the owner change an order."""
+        self.book[order_id] = replace(self.book[order_id], **fields)
+        self.engine.receive(self.says("replaced", self.book[order_id]))
+
+    def settled(self, decision: Decision, limit: int = 10) -> Decision:
+        """Settle a decision and those that follow from it, until one asks for nothing."""
+        for _ in range(limit):
+            if not any(isinstance(r, TradeRequest) for r in decision.requests):
+                return decision
+            decision = self.settle(decision)
+        raise AssertionError("it never comes to rest")
 
     def later(self, seconds: float = 4.0, **quote: Any) -> Decision:
         """Let time pass and a quote arrive; return what is decided on it."""

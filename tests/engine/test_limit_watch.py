@@ -162,6 +162,8 @@ def test_what_is_not_the_venue_s_refusal_does_not_count(code: str) -> None:
     desk.begin()
     [change] = [c for c in desk.lines("order_changes") if c.state == "sent"]
     watch.ended([replace(change, state="rejected", error_code=code)] * 50, desk.now_ns)
+    late = replace(change, order=replace(change.order, action="amend"), state="rejected", error_code="NO_QUOTES")
+    watch.ended([late] * 50, desk.now_ns)
     assert causes(desk) == []
     watch.ended([replace(change, state="rejected", error_code="NO_QUOTES")] * 10, desk.now_ns)
     assert causes(desk) == ["reject_rate"], "the test can fail"

@@ -6,7 +6,9 @@ from decimal import Decimal
 import pytest
 from engine_desk import Desk
 
+from bot.account.position import Deal
 from bot.engine import events as ev
+from bot.execution.orders import OrderSnapshot
 
 
 def told(desk: Desk) -> list[tuple[str, str | None, str]]:
@@ -24,6 +26,29 @@ def test_a_swap_is_told_with_what_it_comes_to() -> None:
     assert told(desk) == [
         ("swap", "EURUSD", f"1.20 charged {what}, -1.20 in all"),
         ("swap", "EURUSD", f"0.50 paid {what}, -0.70 in all"),
+    ]
+
+
+def test_what_others_trade_is_told_and_what_we_trade_is_not() -> None:
+    desk = Desk()
+    desk.fill(desk.begin())
+    [held] = desk.engine.portfolio.positions()
+    assert told(desk) == []
+    theirs = Deal(900, 77, 88, 1, 250_000, 1.1001, Decimal(0), desk.now_ns)
+    closed = Deal(901, 78, held.position_id, 1, -held.volume_cents, 1.0999, Decimal(0), desk.now_ns, held.volume_cents)
+    by_stop_out = OrderSnapshot(78, 1, -held.volume_cents, held.volume_cents, "market", "filled", is_stop_out=True)
+    desk.hear(
+        ev.ExecutionReported(desk.now_ns, "filled", None, OrderSnapshot(77, 1, 250_000, 0, "market", "filled"), theirs)
+    )
+    desk.hear(ev.ExecutionReported(desk.now_ns, "filled", None, by_stop_out, closed))
+    units = held.volume_cents / 100
+    assert told(desk) == [
+        ("manual", "EURUSD", "somebody else bought 2500 units at 1.1001, position 88 that is not ours"),
+        (
+            "stop_out",
+            "EURUSD",
+            f"the broker's stop-out sold {units:g} units at 1.0999, position {held.position_id} of ours",
+        ),
     ]
 
 

@@ -1,5 +1,6 @@
 """Limit orders in the paper book: filled at their price by what reaches it, changed, cancelled, never overfilled."""
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from test_paper import SPEC, books
 
 from bot.account.position import Position
+from bot.execution.orders import OrderSnapshot
 from bot.execution.paper import PaperReport, PaperVenue
 from bot.execution.requests import AmendOrder, CancelOrder, PlaceOrder
 from bot.market.delta import DEPTH_ASK, DEPTH_BID
@@ -179,3 +181,26 @@ def test_a_limit_order_without_a_price_is_refused() -> None:
     request = PlaceOrder("q-1", 11, 1000, "limit", "microlev")
     (refusal,) = Bench().venue.execute(request, SPEC, books(APART), 0, 1)
     assert (refusal.kind, refusal.error_code) == ("rejected", "TRADING_BAD_PRICES")
+
+
+# -- somebody else's orders, and symbols without depth ----------------------------------------------------------------
+
+
+def test_somebody_elses_order_is_changed_on_paper_alone() -> None:
+    theirs = OrderSnapshot(77, 11, -900_000, 100_000, "stop", "accepted", stop_price=1.0, comment="by hand")
+    venue = PaperVenue({}.get, lambda s: 1.0, find_order=lambda i: theirs if i == 77 else None)
+    (replaced,) = venue.amend(AmendOrder("a-1", 11, 77, 400_000, stop_price=1.0), books(APART), 0, 5)
+    assert (replaced.kind, replaced.client_order_id) == ("replaced", "a-1")
+    assert replaced.order == replace(theirs, volume_cents=-400_000, updated_ns=5)
+    (cancelled,) = venue.cancel(CancelOrder("a-2", 11, 77), 6)
+    assert (cancelled.kind, cancelled.client_order_id) == ("cancelled", "a-2")
+    assert cancelled.order is not None and cancelled.order.status == "cancelled"
+    (refused,) = venue.amend(AmendOrder("a-3", 11, 77, 100_000, stop_price=1.0), books(APART), 0, 7)
+    assert refused.kind == "amend_rejected", "so much of it is executed already"
+
+
+@pytest.mark.parametrize("order_type", ["stop", "stop_limit"])
+def test_no_stop_order_is_filled_on_paper_as_if_it_were_a_market_order(order_type: str) -> None:
+    request = PlaceOrder("q-1", 11, 100_000, order_type, "microlev", stop_price=1.2)
+    (report,) = Bench().venue.execute(request, SPEC, books(APART), 0, 0)
+    assert (report.kind, report.error_code) == ("rejected", "TRADING_NOT_ALLOWED")

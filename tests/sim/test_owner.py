@@ -81,3 +81,22 @@ def test_closing_all_closes_what_can_be_closed_and_says_what_could_not() -> None
     with pytest.raises(OrderRefused, match="MARKET_CLOSED"):
         desk.venue.close_by_hand(ACCOUNT)
     assert [position.symbol_id for position in desk.account.positions.values()] == [EURUSD]
+
+
+def test_an_order_rests_is_changed_and_cancelled_by_hand() -> None:
+    desk = Desk()
+    client = desk.client()
+    order_id = desk.venue.rest_by_hand(ACCOUNT, EURUSD, "limit", "buy", LOT, limitPrice=1.0, stopLoss=0.9)
+    (accepted,) = client.messages()
+    assert kinds([accepted]) == ["ORDER_ACCEPTED"]
+    assert (accepted.order.orderId, accepted.order.limitPrice, accepted.order.clientOrderId) == (order_id, 1.0, "")
+    desk.venue.amend_by_hand(order_id, volume=2 * LOT)
+    (replaced,) = client.messages()
+    assert kinds([replaced]) == ["ORDER_REPLACED"]
+    assert (replaced.order.tradeData.volume, replaced.order.stopLoss) == (2 * LOT, 0.9)
+    desk.venue.cancel_by_hand(order_id)
+    assert kinds(client.messages()) == ["ORDER_CANCELLED"]
+    for act in (desk.venue.cancel_by_hand, desk.venue.amend_by_hand):
+        with pytest.raises(OrderRefused, match="ORDER_NOT_FOUND"):
+            act(order_id)
+    assert desk.venue.rest_by_hand(ACCOUNT, EURUSD, "limit", "buy", LOT, limitPrice=1000.0) == 0, "filled at once"

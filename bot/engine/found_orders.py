@@ -1,0 +1,70 @@
+"""The part of the order flow that takes up orders found at the venue: those of an earlier run, and other people's.
+
+From then on they live like the others (`order_flow.py`, `resting_flow.py`). Nothing is reported of the states of other
+people's, unless we have placed them, in the place of one that could not be amended.
+"""
+
+from collections.abc import Callable
+
+from bot.engine.adoption import adopted, is_adoptable, watched
+from bot.engine.decision import IntendedOrder
+from bot.engine.resting_flow import RestingFlow
+from bot.execution.in_flight import OrdersInFlight, OwnOrder
+from bot.execution.orders import OrderSnapshot
+from bot.market.symbols import SymbolSpec
+
+
+class FoundOrders:
+    """Takes orders into the order flow.
+
+    Args: `remember` keeps what an order is reported as, and reports it; `move` puts one into a state.
+    """
+
+    def __init__(
+        self,
+        in_flight: OrdersInFlight,
+        resting: RestingFlow,
+        remember: Callable[[OwnOrder, IntendedOrder, OrderSnapshot], None],
+        move: Callable[..., None],
+    ) -> None:
+        self._in_flight = in_flight
+        self._resting = resting
+        self._remember = remember
+        self._move = move
+
+    def adopt(self, snapshot: OrderSnapshot, symbol_index: int, spec: SymbolSpec, now_ns: int) -> None:
+        """Take over an order of ours that the venue still works on, as after a crash.
+
+        While a market order works its symbol gets no other; a resting one is then kept or cancelled, as is wished.
+        """
+        if not is_adoptable(snapshot) or self._in_flight.find(snapshot.client_order_id, snapshot.order_id) is not None:
+            return
+        intended, order = adopted(snapshot, symbol_index, spec, now_ns)
+        self._remember(order, intended, snapshot)
+
+    def watch(
+        self, snapshot: OrderSnapshot, symbol_index: int, spec: SymbolSpec, now_ns: int, *, for_owner: bool
+    ) -> OwnOrder | None:
+        """Follow a resting order that is somebody else's; None where it is followed already.
+
+        Args: `for_owner` says that an earlier run of ours placed it for somebody else: its states are reported.
+        """
+        if self._in_flight.find(snapshot.client_order_id, snapshot.order_id) is not None:
+            return None
+        intended, order = watched(snapshot, symbol_index, spec, now_ns, for_owner=for_owner)
+        self._resting.version += 1
+        self._remember(order, intended, snapshot)
+        return order
+
+    def gone(self, order: OwnOrder) -> None:
+        """End an order of somebody else's that only paper still has."""
+        self._move(order, "cancelled", None, None, paper=True)
+        self._resting.ended(order, paper=True)
+
+    def ours_growing_cents(self, symbol_index: int, side: int) -> int:
+        """Return what our own orders on their way or at rest may still add to a side, 0.01 base unit."""
+        growing = self._resting.standing_cents(symbol_index, side, only_opening=True)
+        for order in self._in_flight.all():
+            if order.symbol_index == symbol_index and order.increases_risk and not order.is_resting:
+                growing += order.left_cents if order.volume_cents * side > 0 else 0
+        return growing
