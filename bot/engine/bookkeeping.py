@@ -143,8 +143,10 @@ class Bookkeeping:
                 told := news.swap_booked(before, event.position, self._name(event.position.symbol_id))
             ):
                 self._notices.append(told)
-            filled = event.order is not None and event.order.executed_cents > 0
-            self._portfolio.update_position(event.position, moved=filled and event.kind in _MAY_FILL)
+            moved = event.order is not None and event.order.executed_cents > 0 and event.kind in _MAY_FILL
+            if moved and not self._portfolio.agrees_with(event.position):
+                self._orders.doubt()  # of that deal itself nothing has been heard, and nobody else asks for it
+            self._portfolio.update_position(event.position, moved=moved)
         if event.paper and event.position is not None:
             placed = event.position
             self._portfolio.protect_on_paper(placed.position_id, placed.stop_loss, placed.take_profit)

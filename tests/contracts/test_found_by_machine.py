@@ -5,9 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from trading_world import Kind, TradingWorld
-from wired_bot import ACCOUNT
-from world_truth import settle
+from trading_world import ON_CALL, Kind, TradingWorld
+from wired_bot import ACCOUNT, SECOND
+from wish_board import WISH
+from world_truth import _deals, settle
+
+from bot.engine.events import MarginStated
+from bot.sim.faults import link_faults
+from bot.sim.faults.script import When
 
 Made = Callable[..., TradingWorld]
 
@@ -37,3 +42,59 @@ def test_a_position_by_hand_in_a_symbol_that_is_not_traded_is_priced_at_once(wor
     assert at.run.session.ready
     assert at.run.engine.valuation.equity == pytest.approx(at.venue.snapshot(ACCOUNT).equity / 100, abs=0.02)
     settle(at)
+
+
+def test_a_deal_whose_event_is_lost_is_in_the_ledger_although_its_order_has_ended(world: Made) -> None:
+    """The end of a partly filled order told the position and the volume, and nobody asked for the deal any more."""
+    at = world(strategy=ON_CALL)
+    at.let(20)
+    at.play(link_faults.LoseEvent(), when=When(on_event=("ProtoOAExecutionEvent",), kinds=("ORDER_PARTIAL_FILL",)))
+    at.venue.partial_fill(ACCOUNT, 0.5, "cancelled")
+    WISH.share = 0.0
+    at.let(1)
+    cancelled = [change for change in at.changes.values() if change.state == "cancelled"]
+    assert [change.executed_cents > 0 for change in cancelled] == [True]
+    at.let(15)  # too short a calm for the bot to look by itself
+    assert [*_deals(at)] == []
+
+
+def test_a_stop_out_is_not_taken_for_a_close_that_never_arrived(world: Made) -> None:
+    """A close carries no id: it was recognised by position, volume and time, which the stop-out had, too."""
+    at = world(strategy=ON_CALL)
+    at.let(20)
+    at.play(link_faults.Silence("inbound", "lost"), for_ns=20 * SECOND)
+    at.let(0.1)
+    WISH.share = 0.0
+    at.let(1)
+    account = at.venue.desks[ACCOUNT].account
+    lost = [
+        i for i in at.intents.values() if i.action == "close" and at.orders.sent[i.client_order_id].order_ids is None
+    ]
+    assert lost, "the close was to be lost"
+    at.meddle()
+    factor = 100 * account.equity() / account.used_margin()
+    for intent in lost:
+        at.venue.set_margin(int(intent.position_id or 0), factor)
+    at.let(8)
+    assert at.venue.desks[ACCOUNT].account.positions == {}, "stopped out"
+    at.link._lose("gone")
+    settle(at)
+    for intent in lost:
+        assert at.run.ledger is not None
+        found = at.run.ledger.intent(intent.client_order_id)
+        assert found is not None and found.state == "resolved"
+
+
+def test_a_stated_margin_counts_although_a_price_looks_odd(world: Made) -> None:
+    """While a price looked like a slip the account was not looked at, and growth rested on a factor of before."""
+    at = world(strategy="constant")
+    at.let(20)
+    engine = at.run.engine
+    at.meddle()
+    for p in at.run.engine.portfolio.positions():
+        engine.receive(MarginStated(engine._now_ns, p.position_id, 5 * (p.used_margin or 0)))
+    view = engine._view(engine._board.now(engine._now_ns))
+    assert engine._guard.check(view, engine.valuation.equity, engine._now_ns, odd=True) == []
+    stated = sum(float(p.used_margin or 0) for p in engine.portfolio.positions())
+    assert engine.used_margin() == pytest.approx(stated)
+    assert engine._guard.shrink == 1.0, "nothing is cut on an odd price"
