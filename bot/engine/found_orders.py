@@ -6,8 +6,9 @@ people's, unless we have placed them, in the place of one that could not be amen
 
 from collections.abc import Callable
 
-from bot.engine.adoption import adopted, is_adoptable, watched
+from bot.engine.adoption import adopted, is_adoptable, may_be_close, watched
 from bot.engine.decision import IntendedOrder
+from bot.engine.look_ups import CLOCK_SLACK_NS
 from bot.engine.resting_flow import RestingFlow
 from bot.execution.in_flight import OrdersInFlight, OwnOrder
 from bot.execution.orders import OrderSnapshot
@@ -39,6 +40,12 @@ class FoundOrders:
         """
         if not is_adoptable(snapshot) or self._in_flight.find(snapshot.client_order_id, snapshot.order_id) is not None:
             return
+        close = next((o for o in self._in_flight.all() if _has_become(snapshot, o)), None)
+        if close is not None:  # a drop has hidden what it is called there
+            close.learn(snapshot)
+            close.asked_ns, close.sent_ns = None, now_ns
+            self._move(close, "accepted", snapshot, None, paper=False)
+            return
         intended, order = adopted(snapshot, symbol_index, spec, now_ns)
         self._remember(order, intended, snapshot)
 
@@ -68,3 +75,9 @@ class FoundOrders:
             if order.symbol_index == symbol_index and order.increases_risk and not order.is_resting:
                 growing += order.left_cents if order.volume_cents * side > 0 else 0
         return growing
+
+
+def _has_become(snapshot: OrderSnapshot, order: OwnOrder) -> bool:
+    """Return whether a working order may be a close of ours that was never answered."""
+    is_unnamed = order.state == "unknown" and order.order_id is None and not order.is_resting
+    return is_unnamed and snapshot.client_order_id is None and may_be_close(snapshot, order, CLOCK_SLACK_NS)

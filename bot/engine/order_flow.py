@@ -206,8 +206,6 @@ class OrderFlow:
         order.is_paper = event.paper
         if event.order is not None:
             order.learn(event.order)
-            if order.is_told:
-                self._our_order_ids.add(order.order_id)
         if state == "rejected":
             self._pause(order, event.error_code, event.recv_ns)
         elif state in ("partially_filled", "filled"):
@@ -361,6 +359,8 @@ class OrderFlow:
     def _move(
         self, order: OwnOrder, state: str, snapshot: OrderSnapshot | None, error_code: str | None, *, paper: bool
     ) -> None:
+        if order.is_told and order.order_id is not None:
+            self._our_order_ids.add(order.order_id)
         if self._in_flight.move(order, state):
             self._report(order, state, snapshot, error_code, paper=paper)
             if order.is_done:

@@ -98,3 +98,18 @@ def test_a_stated_margin_counts_although_a_price_looks_odd(world: Made) -> None:
     stated = sum(float(p.used_margin or 0) for p in engine.portfolio.positions())
     assert engine.used_margin() == pytest.approx(stated)
     assert engine._guard.shrink == 1.0, "nothing is cut on an odd price"
+
+
+def test_a_close_that_still_works_after_a_drop_is_known_again(world: Made) -> None:
+    """It carries no id: it was taken for an order of an earlier run, and the one that had been sent for lost."""
+    at = world(strategy=ON_CALL)
+    at.let(20)
+    at.venue.partial_fill(ACCOUNT, 0.5, "filled", 5 * SECOND)
+    at.play(link_faults.Drop(when="after_execution"), when=When(on_request=("ProtoOAClosePositionReq",)))
+    WISH.share = 0.0
+    at.let(3)
+    assert at.run.session.ready and at.venue.desks[ACCOUNT].account.orders, "it is still at work"
+    at.let(10)
+    assert not [name for name in at.intents if name.startswith("venue-")]
+    assert not [name for name in at.changes if name.startswith("venue-")]
+    settle(at)
