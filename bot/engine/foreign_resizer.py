@@ -228,6 +228,12 @@ class ForeignResizer:
             and not self._orders.resting.is_held(AmendOrder, now_ns)
         )
 
+    def _may_place(self, s: int, now_ns: int) -> bool:
+        """Return whether a new order may be sent: none of the symbol is unknown, and the minute has room for it."""
+        has_room = self._guard.sent_last_minute(now_ns) < self._settings.risk_limits.max_orders_per_minute
+        is_held = self._orders.is_kind_held(PlaceOrder, now_ns)
+        return has_room and not is_held and not self._orders.busy(s, now_ns)
+
     def _cut(self, m: Moment, s: int, order: ForeignOrder, allowed: int, room: Room, done: Actions) -> None:
         spec, life = m.specs[s], order.life
         rest = spec.round_volume(allowed * _SHARE_OF_ROOM) or spec.round_volume(allowed)
@@ -288,6 +294,9 @@ class ForeignResizer:
         ended, self._foreign.ended = self._foreign.ended, []
         for order in ended:
             s, rest = order.life.symbol_index, min(order.anew_cents, order.wish_left_cents)
+            if not self._may_place(s, m.now_ns):
+                self._foreign.ended.append(order)  # it waits: its owner would have it placed late rather than never
+                continue
             side = order.life.side
             room = self._room(m, float(limit[s]), s, side, rest)
             rest = m.specs[s].round_volume(min(rest, room.cents))

@@ -330,6 +330,34 @@ def test_one_that_may_not_be_amended_is_cancelled_and_placed_anew_when_that_is_c
     assert volumes(calm(desk)) == [9_000_000], "and is its owner's: a stop leaves it"
 
 
+def test_one_that_is_to_be_placed_anew_waits_for_the_order_rate() -> None:
+    desk = begun(managing_desk(risk_limits=replace(FAST, max_orders_per_minute=2)))
+    desk.owner_rests(9_000_000)
+    (amend,) = desk.hear().requests
+    (cancel,) = desk.hear(desk.refuses(amend, "TRADING_BAD_VOLUME")).requests
+    assert not desk.hear(*desk.answer(cancel)).requests, "the minute's two orders are used"
+    calm(desk, 50)
+    assert volumes(desk) == []
+    calm(desk, 12)
+    assert volumes(desk) == [1_700_000]
+
+
+def test_one_that_is_to_be_placed_anew_waits_for_an_order_of_unknown_outcome() -> None:
+    desk = begun(managing_desk())
+    order, other = desk.owner_rests(9_000_000), desk.owner_rests(100_000, limit_price=1.04)
+    first = desk.hear().requests
+    refusals = [desk.refuses(r, "TRADING_BAD_VOLUME") for r in first if getattr(r, "order_id", 0) == order.order_id]
+    (cancel,) = [r for r in desk.hear(*refusals).requests if isinstance(r, CancelOrder)]
+    gone = desk.book.pop(other.order_id)
+    desk.hear(ev.Reconciled(desk.now_ns, (), (order,)))  # the other one is missing: nobody knows why
+    assert desk.engine._orders.unknown_symbols() == [0]
+    decision = desk.hear(*desk.answer(cancel))
+    assert not [r for r in decision.requests if isinstance(r, PlaceOrder)]
+    desk.hear(ev.OrderHistoryListed(desk.now_ns, 0, (replace(gone, status="cancelled"),), (), complete=True))
+    calm(desk)
+    assert volumes(desk) == [1_700_000]
+
+
 def test_one_that_its_owner_cancels_first_is_not_placed_anew() -> None:
     desk = begun(managing_desk())
     order = desk.owner_rests(9_000_000)
