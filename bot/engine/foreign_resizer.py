@@ -107,7 +107,8 @@ class ForeignResizer:
         self._place_anew(m, limit, done)
         for s in range(len(m.specs)):
             followed = self._foreign.of_symbol(s)
-            if not followed or m.specs[s].symbol_id in self._hands_off or m.bars[s] is not None:
+            is_left_alone = m.specs[s].symbol_id in self._hands_off and not m.bar  # what closes everything acts there too
+            if not followed or is_left_alone or m.bars[s] is not None:
                 continue
             for side in (1, -1):
                 orders = [f for f in followed if f.life.side == side and f.life.position_id is None]

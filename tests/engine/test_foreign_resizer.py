@@ -233,6 +233,8 @@ def test_a_symbol_that_a_person_has_taken_over_keeps_its_orders() -> None:
     desk.engine._bookkeeping.hands_off.add(1)
     desk.owner_rests(9_000_000)
     assert volumes(calm(desk)) == [9_000_000]
+    desk.settled(desk.hear(ev.CommandGiven(desk.now_ns, "flatten")))
+    assert volumes(calm(desk)) == [], "it would open again what is being closed"
 
 
 def test_a_run_that_ends_leaves_them_and_one_that_closes_everything_takes_back_what_grows() -> None:
