@@ -282,7 +282,8 @@ class AccountGuard:
             return []
         self._checked_ns = now_ns
         if self.states.causes:
-            is_flat = not any(map(self._portfolio.is_ours, self._portfolio.positions()))
+            # Before we are READY nothing may be listed of what is open.
+            is_flat = view.ready and not any(map(self._portfolio.is_ours, self._portfolio.positions()))
             self.states.expire(now_ns, is_flat=is_flat)
         self.shrink = 1.0
         if view.long_units.any() or view.short_units.any():

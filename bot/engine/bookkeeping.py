@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from decimal import Decimal
+from typing import Any
 
 from bot.account.portfolio import Portfolio
 from bot.account.position import Position
@@ -42,6 +43,9 @@ class Bookkeeping:
         self._notices: list[Notice] = []
         self._names: dict[int, str] = {}
         self._restored: tuple[ev.OpenIntent, ...] = ()
+        self.hands_off_version = 0  # grows with every change of the two
+        self._restored_off: set[int] = set()  # as an earlier run has left the two, until symbols are loaded
+        self._restored_exits: set[int] = set()
         self._has_reconciled = False
 
     def take(self, event: ev.Event) -> None:
@@ -63,6 +67,7 @@ class Bookkeeping:
                 self._guard.limits.host(event)
             case ev.GuardRestored():
                 self._guard.restore(event.content)
+                self._restore(event.content)
             case ev.IntentsRestored():
                 self._restored = event.intents
                 if event.since_ns is not None:
@@ -73,6 +78,7 @@ class Bookkeeping:
         self._notices += news.account_changed(self._guard.account, event.account)
         self._guard.account_loaded(event.account, event.recv_ns)
         if self._guard.is_another_account and not was_another:
+            self._forget_restored_hands_off()
             self._notices.append(news.another_account())
 
     def symbols_loaded(self, event: ev.SymbolsLoaded, index: Mapping[int, int]) -> None:
@@ -85,7 +91,10 @@ class Bookkeeping:
             self._orders.discard(self._restored)
         else:
             self._orders.restore(self._restored, {spec.symbol_id: (i, spec) for i, spec in enumerate(event.symbols)})
+            for symbol_id in sorted(self._restored_off):
+                self._keep_hands_off(symbol_id, protected=symbol_id in self._restored_exits)
         self._restored = ()
+        self._forget_restored_hands_off()
         self._guard.changed()
 
     def reconciled(self, event: ev.Reconciled) -> None:
@@ -100,7 +109,9 @@ class Bookkeeping:
             # Less of ours than before, and no order of ours that could have done it: somebody else did.
             is_less = before is not None and (after is None or abs(after.volume_cents) < abs(before.volume_cents))
             if is_less and self._portfolio.is_ours(known) and not self._orders.has_open(known.symbol_id):
-                self._keep_hands_off(known.symbol_id)
+                # Nobody has told who: where a hand would not count, one that had a leg is taken to have reached it.
+                has_leg = (known.stop_loss, known.take_profit) != (None, None)
+                self._keep_hands_off(known.symbol_id, protected=has_leg and not self._settings.respect_manual_close)
         self._has_reconciled = True
         for order in event.orders:
             if order.symbol_id in self._traded and order.label == self._settings.label:
@@ -168,7 +179,25 @@ class Bookkeeping:
         if event.command == "resume" and event.cause == "by_hand":
             self.hands_off.clear()
             self.protected_exits.clear()
+            self._forget_restored_hands_off()
+            self.hands_off_version += 1
         self._guard.commanded(event)
+
+    def memory(self) -> dict[str, object]:
+        """Return what a later run is to know: the symbols that hands are kept off, until a person says `resume`."""
+        exits = self._restored_exits | (self.hands_off & self.protected_exits)
+        return {"hands_off": sorted(self._restored_off | self.hands_off), "protected_exits": sorted(exits)}
+
+    def _restore(self, content: Mapping[str, Any]) -> None:
+        """Take what `memory` has returned in an earlier run, if it has. Raises: ValueError for anything else."""
+        found = content.get("hands_off", []), content.get("protected_exits", [])
+        try:
+            self._restored_off, self._restored_exits = ({int(symbol_id) for symbol_id in ids} for ids in found)
+        except TypeError as error:
+            raise ValueError(f"not the symbols that hands are kept off: {error!r}") from None
+
+    def _forget_restored_hands_off(self) -> None:
+        self._restored_off, self._restored_exits = set(), set()
 
     def take_notices(self) -> list[Notice]:
         """Return what a person should know of what has happened since the last call."""
@@ -193,10 +222,11 @@ class Bookkeeping:
         """Keep away from a symbol after somebody else, or the venue itself, reduced a position of ours in it."""
         assert event.deal is not None
         reduced = before.volume_cents * event.deal.volume_cents < 0
+        is_protection = event.order is not None and event.order.order_type == "stop_loss_take_profit"
         ours = self._orders.is_ours(event.client_order_id, event.deal.order_id)
+        # A leg may be reached with a close of ours on its way: it is the leg all the same.
         ours = ours or self._orders.may_close(event.deal.position_id)
-        if reduced and self._portfolio.is_ours(before) and not ours:
-            is_protection = event.order is not None and event.order.order_type == "stop_loss_take_profit"
+        if reduced and self._portfolio.is_ours(before) and (is_protection or not ours):
             self._keep_hands_off(before.symbol_id, protected=is_protection)
 
     def _name(self, symbol_id: int) -> str:
@@ -207,4 +237,5 @@ class Bookkeeping:
         to enter again at once would undo it."""
         if symbol_id in self._traded and (protected or self._settings.respect_manual_close):
             self.hands_off.add(symbol_id)
+            self.hands_off_version += 1
             (self.protected_exits.add if protected else self.protected_exits.discard)(symbol_id)

@@ -114,7 +114,8 @@ class Engine(ObservedEngine):
     @property
     def is_settled(self) -> bool:
         """Whether nothing is on its way, and nothing of ours is left to close if it should be."""
-        if self._orders.resting.is_waiting(keeping=self._settings.keep_on_stop) or self._orders.protections.pending:
+        keeping = self._settings.keep_on_stop and not self._is_closing
+        if self._orders.resting.is_waiting(keeping=keeping) or self._orders.protections.pending:
             return False
         traded = self._specs[: self._traded]
         return not (self._is_closing and any(self._portfolio.own_positions(spec.symbol_id) for spec in traded))

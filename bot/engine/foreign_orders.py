@@ -115,7 +115,7 @@ class ForeignOrders:
         if is_ours and snapshot.client_order_id is not None:
             return
         life = self._orders.found.watch(snapshot, symbol_index, spec, now_ns, for_owner=for_owner)
-        if life is not None:
+        if life is not None and life.client_order_id not in self._known:
             life.position_id = None if netted else life.position_id
             self._known[life.client_order_id] = ForeignOrder(life, replace(snapshot, executed_cents=0), snapshot)
 

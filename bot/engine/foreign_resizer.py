@@ -54,12 +54,14 @@ _LIMITS = frozenset(
 class Room:
     """What the orders of a side may add to a position. Units: 0.01 base unit, positive; `leverage` in equities.
 
-    `is_known` False where only the gate's limits could be told; `may_grow` whether orders may be given back more.
+    `is_known` False where only the gate's limits could be told; `is_refused` whether the gate lets nothing of it grow;
+    `may_grow` whether orders may be given back more.
     """
 
     cents: int
     leverage: float
     is_known: bool
+    is_refused: bool
     may_grow: bool
     verdict: ApprovedTarget | None
     why: str
@@ -107,7 +109,10 @@ class ForeignResizer:
         self._place_anew(m, limit, done)
         for s in range(len(m.specs)):
             followed = self._foreign.of_symbol(s)
-            if not followed or m.specs[s].symbol_id in self._hands_off or m.bars[s] is not None:
+            is_left_alone = (
+                m.specs[s].symbol_id in self._hands_off and not m.bar
+            )  # what closes everything acts there too
+            if not followed or is_left_alone or m.bars[s] is not None:
                 continue
             for side in (1, -1):
                 orders = [f for f in followed if f.life.side == side and f.life.position_id is None]
@@ -143,16 +148,24 @@ class ForeignResizer:
         if is_known:
             room = max(math.floor(100 * leverage * m.equity / unit + 1e-6) - before, 0)
         why = f"leverage allows {side * leverage:+.2f}x, held {float(m.held[s]):+.2f}x"
-        fits, verdict = self._fits(m.view(), s, spec, side, held, before, min(room, wished))
+        view, most = m.view(), min(room, wished)
+        # What nobody has asked the broker about is no reason to take an order back, and one not to make it larger.
+        lenient = replace(view, new_orders=_as_known(view.new_orders))
+        fits, verdict = self._fits(lenient, s, spec, side, held, before, most)
+        strict = verdict
+        if isinstance(verdict, ApprovedTarget) and view.new_orders is not None:
+            _, strict = self._fits(view, s, spec, side, held, before, most)
+        is_refused = strict != verdict or isinstance(strict, Refused)
         if isinstance(verdict, Refused):
             why = verdict.reason
         elif verdict is not None and verdict.note:
             why = verdict.note
         may_grow = is_known and int(row["bound"]) in LETS_STAY and self._guard.trading == "active" and not m.bar
         is_calm = not self._settings.pace.heeds_crisis or m.table["crisis_level"][s] < 1
-        may_grow = may_grow and is_calm and not isinstance(verdict, Refused)
+        may_grow = may_grow and is_calm and not is_refused
         room = min(room, fits) if fits is not None else room
-        return Room(room, side * leverage, is_known, may_grow, None if isinstance(verdict, Refused) else verdict, why)
+        approved = None if isinstance(verdict, Refused) else verdict
+        return Room(room, side * leverage, is_known, is_refused, may_grow, approved, why)
 
     def _leverage(self, m: Moment, limit: float, s: int, side: int, held: int) -> float:
         """Return how far a side may go, in equities, positive; NaN where unknown."""
@@ -174,7 +187,7 @@ class ForeignResizer:
         start = max(before, 0)
         pending = np.zeros(len(view.leverage)) if view.pending_units is None else view.pending_units.copy()
         pending[s] = side * (start - max(side * held, 0)) / 100  # ours comes first; theirs is what is asked about
-        seen = replace(view, pending_units=pending, orders_last_minute=0, new_orders=_as_known(view.new_orders))
+        seen = replace(view, pending_units=pending, orders_last_minute=0)
         asked = side * start, side * (start + growing)
         verdict = self._gate.review(seen, s, spec, *asked, foreign=False, rests=True)
         if isinstance(verdict, ApprovedTarget):
@@ -227,6 +240,12 @@ class ForeignResizer:
             and not self._orders.busy(s, now_ns)
             and not self._orders.resting.is_held(AmendOrder, now_ns)
         )
+
+    def _may_place(self, s: int, now_ns: int) -> bool:
+        """Return whether a new order may be sent: none of the symbol is unknown, and the minute has room for it."""
+        has_room = self._guard.sent_last_minute(now_ns) < self._settings.risk_limits.max_orders_per_minute
+        is_held = self._orders.is_kind_held(PlaceOrder, now_ns)
+        return has_room and not is_held and not self._orders.busy(s, now_ns)
 
     def _cut(self, m: Moment, s: int, order: ForeignOrder, allowed: int, room: Room, done: Actions) -> None:
         spec, life = m.specs[s], order.life
@@ -288,9 +307,15 @@ class ForeignResizer:
         ended, self._foreign.ended = self._foreign.ended, []
         for order in ended:
             s, rest = order.life.symbol_index, min(order.anew_cents, order.wish_left_cents)
+            if not self._may_place(s, m.now_ns):
+                self._foreign.ended.append(order)  # it waits: its owner would have it placed late rather than never
+                continue
             side = order.life.side
             room = self._room(m, float(limit[s]), s, side, rest)
             rest = m.specs[s].round_volume(min(rest, room.cents))
+            if rest and room.is_refused and self._guard.trading == "active" and not m.bar:
+                self._foreign.ended.append(order)
+                continue
             if rest == 0 or m.bar or self._guard.trading != "active" or m.bars[s] is not None:
                 continue
             assert order.life.order_id is not None

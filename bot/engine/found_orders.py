@@ -52,12 +52,15 @@ class FoundOrders:
     def watch(
         self, snapshot: OrderSnapshot, symbol_index: int, spec: SymbolSpec, now_ns: int, *, for_owner: bool
     ) -> OwnOrder | None:
-        """Follow a resting order that is somebody else's; None where it is followed already.
+        """Follow a resting order that is somebody else's; None where it is followed as one of ours.
+
+        One that an earlier run's ledger has left open is in flight before the venue lists it: it goes on as it is.
 
         Args: `for_owner` says that an earlier run of ours placed it for somebody else: its states are reported.
         """
-        if self._in_flight.find(snapshot.client_order_id, snapshot.order_id) is not None:
-            return None
+        known = self._in_flight.find(snapshot.client_order_id, snapshot.order_id)
+        if known is not None:
+            return known if known.is_foreign else None
         intended, order = watched(snapshot, symbol_index, spec, now_ns, for_owner=for_owner)
         self._resting.version += 1
         self._remember(order, intended, snapshot)

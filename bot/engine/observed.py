@@ -86,8 +86,11 @@ class ObservedEngine:
 
     @property
     def is_halted_by_limit(self) -> bool:
-        """Whether a limit of the config, not a person, has halted trading."""
-        return self._guard.states.is_halted_by_limit
+        """Whether a limit of the config, not a person, has halted trading, and we are READY.
+
+        A halt that an earlier run has left stands before anybody knows what is still open.
+        """
+        return self._readiness.session_ready and self._guard.states.is_halted_by_limit
 
     @property
     def open_orders(self) -> list[OwnOrder]:
@@ -132,12 +135,12 @@ class ObservedEngine:
 
     @property
     def memory_version(self) -> int:
-        """Grows with every halt and its end: what `guard_memory` returns is then worth keeping at once."""
-        return self._guard.states.version
+        """Grows with every halt and hands-off, and its end: `guard_memory` is then worth keeping at once."""
+        return self._guard.states.version + self._bookkeeping.hands_off_version
 
     def guard_memory(self) -> dict[str, object]:
-        """Return what is known of loss limits and halts, as `GuardRestored` takes it back in a later run."""
-        return self._guard.memory()
+        """Return what is known of loss limits, halts and hands-offs, as `GuardRestored` takes it in a later run."""
+        return self._guard.memory() | self._bookkeeping.memory()
 
     @property
     def listed_to_ns(self) -> int | None:

@@ -249,7 +249,7 @@ class Quoter:
         """Return what to do on one side, before the gate has seen it."""
         wish, flow = self._wish(m, at, s, side), self._orders.resting
         found = None if isinstance(wish, str) else wish
-        step = next_step(found, resting, flow.is_altered, m.specs[s], self._pace(m, s, found, resting), m.now_ns)
+        step = next_step(found, resting, flow.is_altered, m.specs[s], self._pace(m, s, side, found, resting), m.now_ns)
         if step.action == "cancel" and isinstance(wish, str) and not step.why:
             return replace(step, why=wish)
         if step.action == "place" and not self._may_place(m, s, side):
@@ -285,7 +285,14 @@ class Quoter:
         barrier = side * min(others, default=math.nan)
         return bar or wish_of(m, at, self._portfolio, s, side, barrier, netted=self._guard.is_netted)
 
-    def _pace(self, m: Moment, s: int, wish: Wish | None, resting: Sequence[OwnOrder]) -> QuotePace:  # noqa: ARG002
+    def _pace(
+        self,
+        m: Moment,
+        s: int,
+        side: int,  # noqa: ARG002
+        wish: Wish | None,  # noqa: ARG002
+        resting: Sequence[OwnOrder],  # noqa: ARG002
+    ) -> QuotePace:
         spec, threshold = m.specs[s], 1.0
         if self.strategy is not None:
             spread = float(m.table["mean_spread_bps"][s])
@@ -350,12 +357,15 @@ class Quoter:
         if verdict is None:
             assert step.order is not None
             return cancel_quote(step.order, own_id)
+        style = self._settings.style
+        request: PlaceOrder | AmendOrder
         if step.order is None:
-            style = self._settings.style
-            placed = place_quote(verdict, spec, step.price, style.label, own_id, step.position_id)
-            # What closes a position, or merges with one, is protected with it.
-            if step.position_id is not None or (self._guard.is_netted and verdict.held_cents):
-                return placed
-            stop, profit = relative_e5(style.protection, spec, step.price)
-            return replace(placed, relative_stop_loss_e5=stop, relative_take_profit_e5=profit)
-        return amend_quote(verdict, step.order, step.price, own_id, reduces_risk=step.reduces_risk)
+            request = place_quote(verdict, spec, step.price, style.label, own_id, step.position_id)
+        else:
+            request = amend_quote(verdict, step.order, step.price, own_id, reduces_risk=step.reduces_risk)
+        # What closes a position, or merges with one, is protected with it.
+        if step.position_id is not None or (self._guard.is_netted and verdict.held_cents):
+            return request
+        # An amendment says it again: what the venue does with a field left out is not documented.
+        stop, profit = relative_e5(style.protection, spec, step.price)
+        return replace(request, relative_stop_loss_e5=stop, relative_take_profit_e5=profit)

@@ -15,6 +15,7 @@ import numpy as np
 from bot.engine import events as ev
 from bot.engine.decision import IntendedOrder, OrderChange
 from bot.engine.market_hours import CLOSED_CODES, MarketHours
+from bot.engine.restored import NOT_LOADED
 from bot.execution.alterations import Alteration, Alterations
 from bot.execution.in_flight import OrdersInFlight, OwnOrder, is_as_asked
 from bot.execution.orders import OrderSnapshot
@@ -107,7 +108,7 @@ class RestingFlow:
             return np.zeros(len(net_units))
         buys, sells = np.zeros(len(net_units)), np.zeros(len(net_units))
         for order in self._in_flight.all():
-            if order.is_resting and order.position_id is None:
+            if order.is_resting and order.position_id is None and order.symbol_index != NOT_LOADED:
                 (buys if order.side > 0 else sells)[order.symbol_index] += self._most_left_cents(order) / 100
         held = np.abs(net_units)
         by_buying, by_selling = np.abs(net_units + buys) - held, np.abs(net_units - sells) - held

@@ -5,6 +5,7 @@ Their symbols stay closed until the venue's own lists have answered, as after a 
 
 import math
 
+from bot.engine.adoption import is_for_owner
 from bot.engine.decision import IntendedOrder
 from bot.engine.events import OpenIntent
 from bot.execution.in_flight import OwnOrder
@@ -44,7 +45,8 @@ def restored_intent(intent: OpenIntent, spec: SymbolSpec | None) -> IntendedOrde
 def restored_order(intent: OpenIntent, symbol_index: int) -> tuple[OwnOrder, ClosePosition | None]:
     """Return the order of an intent, its outcome unknown, and the request it was if that was a close.
 
-    A close carries no id of ours at the venue: it is recognised by its position, its volume and its time.
+    A close carries no id of ours at the venue: it is recognised by its position, its volume and its time. One that was
+    placed for somebody else is theirs now as then.
     """
     closes = intent.action in ("close", "reduce") and intent.position_id is not None
     request = None
@@ -62,5 +64,6 @@ def restored_order(intent: OpenIntent, symbol_index: int) -> tuple[OwnOrder, Clo
         increases_risk=not closes and symbol_index != NOT_LOADED,
         state="unknown",
         limit_price=math.nan if intent.order_type == "limit" and not closes else None,
+        is_foreign=is_for_owner(intent.client_order_id),
     )
     return order, request

@@ -76,6 +76,8 @@ class TargetRester(Quoter):
         if change == 0:
             return "the target is reached, or is on the other side"
         grows = abs(held + side * change) > abs(held)
+        if grows and resting and self._guard.trading != "active":
+            return f"trading is {self._guard.trading}"  # at once; where nothing rests the gate has the word
         doubt = self._doubt(m, s)
         if doubt and (grows or not resting):
             return doubt
@@ -165,16 +167,15 @@ class TargetRester(Quoter):
             self._filled[s] = order.client_order_id, order.executed_cents, since_ns
         return min((now_ns - since_ns) // _PATIENCE_NS, _MOST_HALVINGS)
 
-    def _pace(self, m: Moment, s: int, wish: Wish | None, resting: Sequence[OwnOrder]) -> QuotePace:
-        pace = super()._pace(m, s, wish, resting)
+    def _pace(self, m: Moment, s: int, side: int, wish: Wish | None, resting: Sequence[OwnOrder]) -> QuotePace:
+        pace = super()._pace(m, s, side, wish, resting)
         threshold = 1.0
         if resting and self._waits(s, resting[-1], m.now_ns) == 0:
             spread_bps = float(m.table["mean_spread_bps"][s])
             ticks = _RUN_AWAY_SPREADS * spread_bps * float(m.prices.mid[s]) / 1e4 * 10.0 ** m.specs[s].digits
             threshold = max(ticks, 1.0) if math.isfinite(ticks) else 1.0
         pace = replace(pace, threshold_ticks=threshold)
-        held = self._portfolio.own_cents(m.specs[s].symbol_id)
-        if resting and held * resting[-1].side < 0:
+        if self._portfolio.own_cents(m.specs[s].symbol_id) * side < 0:
             pace = replace(pace, sent_last_minute=0)  # the order rate never refuses a reduction
         return pace
 

@@ -86,7 +86,7 @@ class Trader:
             `view` makes the account's picture, as it is when called.
         """
         seen: RiskView | None = None
-        awaiting, closings, is_flattening = self._hours.awaiting, self._hours.closings, self._guard.is_flattening
+        awaiting, closings = self._hours.awaiting, self._hours.closings
         programmes = self._maker.programmes
         if programmes.running:
             doubted = self._maker.doubted(specs, programmes.running)
@@ -96,10 +96,11 @@ class Trader:
             why_closed = closings[s]
             if awaiting[s] or (why_closed is not None and self._maker.has_told(spec.name, why_closed)):
                 continue
-            forced, urgent = bool(mark & _FORCED) or is_flattening, bool(mark & _URGENT) or is_flattening
-            if self._rests and not (forced or urgent or closing):
+            # What closes everything, at the end of a run too, waits for no interval and for nobody.
+            forced, urgent = bool(mark & _FORCED) or closing, bool(mark & _URGENT) or closing
+            if self._rests and not (forced or urgent):
                 continue
-            if not (forced or closing) and programmes.waits(s, float(held[s]), float(targets.target[s]), now_ns):
+            if not forced and programmes.waits(s, float(held[s]), float(targets.target[s]), now_ns):
                 continue
             if not self._maker.may_act(s, spec.symbol_id, now_ns, forced=forced, urgent=urgent):
                 continue

@@ -249,6 +249,28 @@ def test_where_the_venue_lets_none_be_cut_it_is_placed_anew_under_our_label(
     assert planned(second) == []
 
 
+@pytest.mark.parametrize("order_type", ["limit", "stop"])
+def test_one_placed_anew_is_its_owners_for_a_run_that_finds_it_in_its_ledger_too(
+    order_type: str, tmp_path: Path
+) -> None:
+    venue = faulty_venue(NO_AMENDS % "UNABLE_TO_AMEND_ORDER")
+    bot = following_bot(tmp_path, venue, seconds=6)
+    bot.until(lambda: bot.is_ready)
+    rest(venue, order_type)
+    assert ended_well(bot)
+    (anew,) = venue.desks[ACCOUNT].account.orders.values()
+    second = following_bot(tmp_path, venue, run_id="run2", clock=bot.clock, seconds=20)
+    second.until(lambda: second.is_ready).let(15)
+    assert list(venue.desks[ACCOUNT].account.orders.values()) == [anew] and planned(second) == []
+    assert second.run.engine.foreign_order(anew.order_id) is not None
+    # It is looked up once, and then it rests: it is no order on its way that nothing answers.
+    assert [state for _, state in second.states] == ["unknown", "accepted"]
+    venue.withdraw(ACCOUNT, 5_000)
+    second.let(3)
+    (smaller,) = venue.desks[ACCOUNT].account.orders.values()
+    assert smaller.volume_cents == 1_200_000, "what there is room for shrinks, and it with that"
+
+
 def test_a_drop_with_an_amend_on_its_way_asks_first_and_then_goes_on(tmp_path: Path) -> None:
     venue = virtual_venue()
     bot = following_bot(tmp_path, venue, seconds=40)

@@ -623,12 +623,10 @@ def test_leverage_tiers_that_have_not_come_stop_growth() -> None:
 def test_a_hedged_pair_is_flattened_although_it_nets_to_nothing() -> None:
     desk = Desk(flatten_on_stop=True, base_leverage=0.05)
     desk.begin(position(300_000), position(-300_000, position_id=6))
-    desk.hear(ev.CommandGiven(desk.now_ns, "stop"))
-    for _ in range(2):
+    decision = desk.hear(ev.CommandGiven(desk.now_ns, "stop"))
+    for _ in range(2):  # at once, one after the other: a run that ends has ten seconds
         assert not desk.engine.is_settled
-        desk.fill(desk.decisions[-1])
-        desk.now_ns += 2 * SECOND
-        desk.quote()
+        decision = desk.fill(decision)
     assert desk.engine.portfolio.positions() == []
     assert desk.engine.is_settled
 
@@ -669,6 +667,18 @@ def test_a_position_closed_by_hand_is_left_alone() -> None:
         desk.now_ns += SECOND
         assert not desk.quote().requests
     assert desk.reasons() == ("closed_by_hand:EURUSD",)
+
+
+def test_a_stop_that_flattens_closes_what_a_person_has_reduced_by_hand_too() -> None:
+    desk = Desk(flatten_on_stop=True)
+    desk.fill(desk.begin())
+    (held,) = desk.engine.portfolio.positions()
+    by_hand = OrderSnapshot(99, 1, -300_000, 300_000, "market", "filled", closing=True)
+    deal = Deal(98, 99, held.position_id, 1, -300_000, 1.1, Decimal(0), desk.now_ns)
+    desk.hear(ev.ExecutionReported(desk.now_ns, "filled", None, by_hand, deal))
+    assert desk.reasons() == ("closed_by_hand:EURUSD",)
+    desk.fill(desk.hear(ev.CommandGiven(desk.now_ns, "stop")))
+    assert desk.engine.portfolio.positions() == [] and desk.engine.is_settled
 
 
 # -- the end ----------------------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from engine_desk import QUICK, position
+from engine_desk import QUICK, SECOND, position
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from quote_desk import FAST, QuoteDesk
@@ -17,7 +17,7 @@ from bot.engine.foreign_orders import TERMS
 from bot.engine.settings import SymbolChoice
 from bot.execution.orders import OrderSnapshot
 from bot.execution.plan import OrderStyle
-from bot.execution.requests import AmendOrder, CancelOrder, ClosePosition, PlaceOrder, TradeRequest
+from bot.execution.requests import AmendOrder, AskExpectedMargin, CancelOrder, ClosePosition, PlaceOrder, TradeRequest
 from bot.sizing.leverage import LeverageLimits
 
 SMALL = replace(FAST, max_symbol_leverage=2.0)
@@ -233,6 +233,8 @@ def test_a_symbol_that_a_person_has_taken_over_keeps_its_orders() -> None:
     desk.engine._bookkeeping.hands_off.add(1)
     desk.owner_rests(9_000_000)
     assert volumes(calm(desk)) == [9_000_000]
+    desk.settled(desk.hear(ev.CommandGiven(desk.now_ns, "flatten")))
+    assert volumes(calm(desk)) == [], "it would open again what is being closed"
 
 
 def test_a_run_that_ends_leaves_them_and_one_that_closes_everything_takes_back_what_grows() -> None:
@@ -328,6 +330,58 @@ def test_one_that_may_not_be_amended_is_cancelled_and_placed_anew_when_that_is_c
     assert volumes(calm(desk)) == [9_000_000], "it is given back like any other"
     desk.hear(ev.CommandGiven(desk.now_ns, "stop"))
     assert volumes(calm(desk)) == [9_000_000], "and is its owner's: a stop leaves it"
+
+
+def test_one_that_is_to_be_placed_anew_waits_for_the_order_rate() -> None:
+    desk = begun(managing_desk(risk_limits=replace(FAST, max_orders_per_minute=2)))
+    desk.owner_rests(9_000_000)
+    (amend,) = desk.hear().requests
+    (cancel,) = desk.hear(desk.refuses(amend, "TRADING_BAD_VOLUME")).requests
+    assert not desk.hear(*desk.answer(cancel)).requests, "the minute's two orders are used"
+    calm(desk, 50)
+    assert volumes(desk) == []
+    calm(desk, 12)
+    assert volumes(desk) == [1_700_000]
+
+
+def test_one_that_is_to_be_placed_anew_waits_for_an_order_of_unknown_outcome() -> None:
+    desk = begun(managing_desk())
+    order, other = desk.owner_rests(9_000_000), desk.owner_rests(100_000, limit_price=1.04)
+    first = desk.hear().requests
+    refusals = [desk.refuses(r, "TRADING_BAD_VOLUME") for r in first if getattr(r, "order_id", 0) == order.order_id]
+    (cancel,) = [r for r in desk.hear(*refusals).requests if isinstance(r, CancelOrder)]
+    gone = desk.book.pop(other.order_id)
+    desk.hear(ev.Reconciled(desk.now_ns, (), (order,)))  # the other one is missing: nobody knows why
+    assert desk.engine._orders.unknown_symbols() == [0]
+    decision = desk.hear(*desk.answer(cancel))
+    assert not [r for r in decision.requests if isinstance(r, PlaceOrder)]
+    desk.hear(ev.OrderHistoryListed(desk.now_ns, 0, (replace(gone, status="cancelled"),), (), complete=True))
+    calm(desk)
+    assert volumes(desk) == [1_700_000]
+
+
+def test_one_that_is_to_be_placed_anew_waits_until_the_gate_lets_it() -> None:
+    desk = begun(managing_desk())
+    desk.owner_rests(9_000_000)
+    (amend,) = desk.hear().requests
+    (cancel,) = desk.hear(desk.refuses(amend, "TRADING_BAD_VOLUME")).requests
+    desk.now_ns += 20 * SECOND  # no quote for so long: nothing may grow
+    assert not desk.hear(*desk.answer(cancel)).requests
+    calm(desk)
+    assert volumes(desk) == [1_700_000]
+
+
+def test_nothing_is_given_back_while_the_broker_expects_more_margin_than_we_do() -> None:
+    desk = begun(managing_desk(expected_margin_tolerance_frac=0.05))
+    (asked,) = [r for r in desk.lines("requests") if isinstance(r, AskExpectedMargin)]
+    threefold = Decimal("3.3") / 500 / 100  # what 0.01 unit costs by our rules, three times
+    margins = tuple((volume, threefold * volume, threefold * volume) for volume in asked.volumes_cents)
+    desk.hear(ev.ExpectedMarginStated(desk.now_ns, 1, margins))
+    assert any(reason.startswith("expected_margin") for reason in desk.reasons())
+    desk.owner_rests(3_000_000)
+    assert volumes(calm(desk)) == [1_700_000]
+    paid(desk, "30000", 2)
+    assert volumes(calm(desk)) == [1_700_000]
 
 
 def test_one_that_its_owner_cancels_first_is_not_placed_anew() -> None:

@@ -1,5 +1,6 @@
 """Protection of our positions: with an order, after the entry moved, after a restart; refused, unknown, reached."""
 
+import json
 from dataclasses import replace
 from decimal import Decimal
 from itertools import pairwise
@@ -15,7 +16,8 @@ from bot.engine.decision import Decision
 from bot.execution.orders import OrderSnapshot
 from bot.execution.plan import OrderStyle
 from bot.execution.protection import Protection
-from bot.execution.requests import PlaceOrder, ProtectPosition
+from bot.execution.requests import ClosePosition, PlaceOrder, ProtectPosition
+from bot.journal.inputs import decode_inputs, encode_inputs
 
 STYLE = OrderStyle("market_range", 2.0, "microlev", protection=Protection(stop_loss_bps=50, take_profit_bps=100))
 TWICE = 1_800_000  # 2x of ten thousand at 1.1, on the volume grid
@@ -222,6 +224,67 @@ def test_after_a_protective_exit_the_symbol_waits_whatever_is_configured_for_clo
     live(desk, 30)
     assert desk.reasons() == ("protective_exit:EURUSD",)
     assert not desk.lines("intended")
+
+
+def test_a_leg_that_is_reached_while_a_close_of_ours_is_on_its_way_is_no_fill_of_ours() -> None:
+    desk, _ = protecting(desk_of(), stop_loss=1.0945, take_profit=1.111)
+    desk.now_ns += 2 * SECOND
+    reduction = desk.pay("-5000", 2)
+    assert [type(r).__name__ for r in reduction.requests] == ["ClosePosition"]
+    held = desk.engine.portfolio.position(5)
+    assert held is not None
+    desk.hear(*exit_events(desk, held, "stop_loss_take_profit"))
+    (request,) = reduction.requests
+    assert isinstance(request, ClosePosition)
+    desk.hear(ev.RequestRefused(desk.now_ns, request.client_order_id, "POSITION_NOT_FOUND", position_id=5))
+    desk.answer_history()
+    live(desk, 5)
+    desk.answer_history()
+    live(desk, 20)
+    assert desk.reasons() == ("protective_exit:EURUSD",)
+    assert len(desk.lines("intended")) == 1
+
+
+@pytest.mark.parametrize("kind", ["stop_loss_take_profit", "market"])
+def test_the_next_run_keeps_its_hands_off_until_a_person_says_resume(kind: str) -> None:
+    desk, _ = protecting(desk_of(), stop_loss=1.0945, take_profit=1.111)
+    held = desk.engine.portfolio.position(5)
+    assert held is not None
+    version = desk.engine.memory_version
+    desk.hear(*exit_events(desk, held, kind))
+    assert desk.engine.memory_version > version, "worth keeping at once"
+    restored = ev.GuardRestored(0, json.loads(json.dumps(desk.engine.guard_memory())))
+    assert decode_inputs(encode_inputs([restored])) == [restored]
+    later = desk_of()
+    later.hear(restored)
+    assert later.engine.guard_memory()["hands_off"] == [1], "not lost by a run that ends before its symbols come"
+    later.begin()
+    live(later, 5)
+    assert later.reasons() == desk.reasons() and not later.lines("intended")
+    assert later.engine.guard_memory() | {"loss": 0, "transfers": 0} == desk.engine.guard_memory() | {
+        "loss": 0, "transfers": 0,
+    }  # fmt: skip
+    later.hear(ev.CommandGiven(later.now_ns, "resume"))
+    assert [o.action for o in later.lines("intended")] == ["open"]
+    assert later.engine.guard_memory()["hands_off"] == []
+
+
+def test_a_hands_off_of_another_account_or_of_a_symbol_not_traded_is_not_heeded() -> None:
+    for content in ({"account": None, "hands_off": [77]}, {"account": [1, 2], "hands_off": [1]}):
+        memory = Desk().engine.guard_memory() | content
+        desk = desk_of()
+        desk.hear(ev.GuardRestored(0, memory))
+        desk.begin()
+        assert [o.action for o in desk.lines("intended")] == ["open"]
+
+
+def test_with_reopen_a_protected_position_that_is_gone_after_a_drop_is_not_opened_again() -> None:
+    desk, _ = protecting(desk_of(respect_manual_close=False), stop_loss=1.0945, take_profit=1.111)
+    desk.hear(ev.ReadinessChanged(desk.now_ns, ("disconnected",)))
+    desk.now_ns += 2 * SECOND
+    desk.begin()
+    live(desk, 10)
+    assert "protective_exit:EURUSD" in desk.reasons() and not desk.lines("intended")
 
 
 def test_a_close_by_hand_is_still_one() -> None:

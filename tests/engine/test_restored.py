@@ -106,6 +106,11 @@ def test_an_order_in_a_symbol_that_is_not_traded_any_more_is_followed_too() -> N
     assert ("r0-7", "filled") in states(desk)
 
 
+def test_one_that_rests_in_a_symbol_that_is_not_traded_any_more_takes_no_room_of_others() -> None:
+    desk = started(ev.OpenIntent("r0-9", 77, "place", 100_000_000, "limit", 0))
+    assert [getattr(r, "volume_cents", 0) for r in trades(desk)] == [1_800_000]
+
+
 def test_deals_since_the_last_one_known_are_listed_once_at_the_start() -> None:
     since = Desk().now_ns - 3 * 3600 * SECOND
     desk = started(since_ns=since)

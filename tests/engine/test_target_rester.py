@@ -14,6 +14,7 @@ from bot.engine import events as ev
 from bot.engine.settings import SymbolChoice
 from bot.engine.target_rester import PATIENCE_S
 from bot.execution.plan import OrderStyle
+from bot.execution.protection import Protection
 from bot.execution.requests import AmendOrder, CancelOrder, ClosePosition, PlaceOrder
 
 LIMIT = OrderStyle("limit", 2.0, "microlev")
@@ -218,6 +219,44 @@ def test_without_order_rate_for_growth_a_reduction_rests_all_the_same() -> None:
     for step in range(4):
         desk.settled(desk.later(70 if step == 0 else 4, half_e5=8, mid_e5=110_000 - 20 * step))
     assert desk.price(-1) < 1.1
+
+
+def test_with_all_of_the_order_rate_used_a_reduction_begins_to_rest_all_the_same() -> None:
+    desk = begun(resting_desk(risk_limits=replace(FAST, max_orders_per_minute=1)))
+    assert [o.volume_cents for o in desk.book.values()] == [1_800_000], "the minute's only order"
+    desk.hear(*desk.fills(1))
+    set_balance(desk, "5000", 2)
+    desk.settled(desk.later(1, half_e5=8))
+    assert [o.volume_cents for o in desk.book.values()] == [-800_000]
+
+
+@pytest.mark.parametrize("command", ["halt", "flatten"])
+def test_a_halt_takes_growth_back_at_once(command: str) -> None:
+    desk = begun(resting_desk())
+    desk.later(1.2, half_e5=8)  # the gate has just seen it
+    desk.now_ns += SECOND // 10
+    decision = desk.hear(ev.CommandGiven(desk.now_ns, command))
+    assert [type(r) for r in decision.requests] == [CancelOrder]
+    if command == "halt":
+        assert decision.intended[0].reason.endswith("taken back: trading is halted")
+
+
+def test_what_is_flattened_is_not_done_while_a_cancel_has_failed_even_where_orders_are_kept() -> None:
+    desk = begun(resting_desk(keep_on_stop=True))
+    (cancel,) = desk.hear(ev.CommandGiven(desk.now_ns, "flatten")).requests
+    desk.hear(desk.refuses(cancel, "PENDING_EXECUTION"))
+    assert not desk.engine.is_settled
+    desk.settled(desk.later(3, half_e5=8))
+    assert desk.engine.is_settled and not desk.book
+
+
+def test_an_order_that_is_moved_says_its_protection_again() -> None:
+    desk = begun(resting_desk(style=replace(LIMIT, protection=Protection(stop_loss_bps=50))))
+    desk.settle(desk.later(4, half_e5=8, mid_e5=110_012))
+    (amend,) = [r for r in desk.lines("requests") if isinstance(r, AmendOrder)]
+    assert amend.relative_stop_loss_e5 == round(1.10004 * 500)
+    (order,) = desk.book.values()
+    assert order.relative_stop_loss_e5 == amend.relative_stop_loss_e5
 
 
 def test_an_order_of_an_earlier_run_is_taken_over_and_not_doubled() -> None:

@@ -1,13 +1,16 @@
 """What a run leaves in its ledger for the next one: halts, the references of the loss limits, what was not answered."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
-from wired_bot import WiredBot, bot_config, virtual_venue
+from wired_bot import ACCOUNT, WiredBot, bot_config, virtual_venue
 
+from bot.account.trading import Cause
 from bot.assembly import restored
 from bot.config import ConfigError
 from bot.engine.events import GuardRestored, IntentsRestored
+from bot.net.outcome import EXIT_HALTED
 
 
 def run(folder: Path, venue: object, run_id: str, **changes: object) -> WiredBot:
@@ -46,6 +49,27 @@ def test_a_halt_outlives_a_killed_run_and_resume_ends_it(tmp_path: Path) -> None
     third = WiredBot(tmp_path, first.config, venue, run_id="run3", clock=first.clock).start()
     third.until(lambda: third.is_ready).let(1)
     assert third.run.engine.trading == "active"
+
+
+@pytest.mark.parametrize("turned", [False, True], ids=["halted", "the day has turned"])
+def test_a_flattening_that_was_cut_off_is_finished_before_anything_ends(turned: bool, tmp_path: Path) -> None:
+    venue = virtual_venue()
+    first = run(tmp_path, venue, "run1").until(lambda: len(venue.desks[ACCOUNT].account.positions) == 2)
+    memory = first.run.engine.guard_memory()
+    until_ns = first.now_ns() + (-1 if turned else 10**15)
+    cause = Cause("daily_loss", "halted", "lost", 0, until_ns, flattens=True, by_limit=True)
+    assert first.run.ledger is not None
+    first.run.ledger.remember("guard", memory | {"causes": [asdict(cause)]})
+    killed(first)
+    again = WiredBot(
+        tmp_path, first.config, venue, run_id="run2", clock=first.clock, exit_on_halt=not turned
+    ).start()  # fmt: skip
+    again.until(lambda: not venue.desks[ACCOUNT].account.positions).let(1)
+    if turned:
+        assert again.run.engine.trading == "active"
+    else:
+        assert getattr(again.result, "exit_code", None) == EXIT_HALTED
+    assert [o.action for d in again.decisions for o in d.intended][:2] == ["close", "close"]
 
 
 def test_the_loss_limits_count_on_after_a_restart(tmp_path: Path) -> None:
