@@ -211,7 +211,11 @@ class RiskGate:
             return Refused(spec.name, "schedule", None, None, str(view.closings[s]))
         if foreign and view.netted:
             return Refused(
-                spec.name, "foreign_position", None, None, "a position that is not ours stands in a netted account"
+                spec.name,
+                "foreign_position",
+                None,
+                None,
+                "a position that is not ours stands in a netted account; close it, or use `manage: all`",
             )
         if view.access_rights in ("NO_TRADING", "NO_LOGIN"):
             return Refused(spec.name, "halted", None, None, f"the broker has set the account to {view.access_rights}")
@@ -245,7 +249,8 @@ class RiskGate:
         if target_cents < 0 and not spec.short_selling:
             return Refused(name, "schedule", None, None, "the broker does not allow short selling of this symbol")
         if not quiet <= limits.stale_quote_s:
-            return Refused(name, "stale_quote", _known(quiet), limits.stale_quote_s, f"no quote for {quiet:.1f} s")
+            reason = f"no quote for {quiet:.1f} s, the limit is {limits.stale_quote_s:g} (risk.stale_quote_s)"
+            return Refused(name, "stale_quote", _known(quiet), limits.stale_quote_s, reason)
         if view.doubtful[s]:
             return Refused(name, "book_health", None, None, "the book is crossed or disagrees with the spot price")
         if not (math.isfinite(view.equity) and view.equity > 0 and math.isfinite(view.unit_notional[s])):
@@ -262,7 +267,8 @@ class RiskGate:
                 "order_rate",
                 float(view.orders_last_minute),
                 float(limits.max_orders_per_minute),
-                f"{view.orders_last_minute} orders in the last minute",
+                f"{view.orders_last_minute} orders in the last minute, the limit is {limits.max_orders_per_minute} "
+                "(risk.max_orders_per_minute): wait, or raise it",
             )
         bar = None if view.new_orders is None else view.new_orders.bars[s]
         if bar is not None:

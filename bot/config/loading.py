@@ -132,6 +132,12 @@ def _explain(details: ErrorDetails, key: Key, tree: dict[str, Any]) -> str:
         return f"{shown(given, key)}{nearest(str(given), choices.replace(' or ', ', ').split(', '))}; {said}"
     if kind in ("string_type", "path_type") and isinstance(given, bool | int | float):
         said = "should be text: put it in quotes"
+    if kind == "list_type" and key in _LISTED:
+        said = f"should be a list, one entry a line: `- {{{': …, '.join(_LISTED[key].model_fields)}: …}}`"
+    if key[:2] in _LISTED and key[-1] == "at":
+        said = "should be a moment with its time zone, as 2026-12-04T13:30:00Z"
+    if key[:2] in _LISTED and key[-1] == "leverage" and isinstance(given, str):
+        said = "should be a plain number above 0: 50 for 1:50"
     if key == ("sizing", "band"):
         said = "should be auto, or a number from 0 to 1"
     return f"{shown(given, key)}; {said}"
