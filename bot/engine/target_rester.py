@@ -74,7 +74,7 @@ class TargetRester(Quoter):
         resting = [order for order in here if order.side == side]
         change = self._change(m, s, held, side, resting)
         if change == 0:
-            return "the target is reached, or is on the other side"
+            return "nothing more is wanted on that side now"
         grows = abs(held + side * change) > abs(held)
         doubt = self._doubt(m, s)
         if doubt and (grows or not resting):
