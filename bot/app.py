@@ -17,6 +17,7 @@ import numpy as np
 
 import strategies
 from bot import __version__
+from bot.agreement import agreement_at
 from bot.assembly import (
     Run,
     assemble,
@@ -283,6 +284,7 @@ def run_demo(
 
     from bot.net.clock import run_clock
     from bot.net.fault_script import load_faults
+    from bot.net.outcome import EXIT_FAILED
     from bot.net.simulator import start_simulator
     from bot.sim.entities import AccountSettings
     from bot.sim.market import open_market
@@ -306,6 +308,15 @@ def run_demo(
         seed=seed,
     )
     server = start_simulator(reactor, venue, 0, now_ns=now_ns)
+    differs = ""
+
+    def summarise_and_compare(run: Run, driver: Any) -> dict[str, Any]:
+        nonlocal differs
+        summary = summarise(run, driver)
+        if run.ledger is not None and run.session.ready:  # without a connection the venue may know more
+            summary["agreement"], differs = agreement_at(run.ledger.path, venue.desks[_DEMO_ACCOUNT].account)
+        return summary
+
     recorded = [name for name, kind in source.descriptions.items() if not kind.startswith("synthetic")]
     symbols = {name: {"direction": "long"} for name in recorded} or _DEMO_SYMBOLS
     with TemporaryDirectory(prefix="microlev-demo-") as state:
@@ -317,17 +328,18 @@ def run_demo(
         write_token_file(config.credentials.token_file, token)
         steer_by(_write_steering_config(config, Path(state)))
         try:
-            return run_live(
+            code, text = run_live(
                 config,
                 live=False,
                 seconds=seconds,
                 exit_on_halt=False,
                 watch=watch,
-                summarise=summarise,
+                summarise=summarise_and_compare,
                 journal_directory=journal_directory or user_state_folder() / "demo",
                 reactor=reactor,
                 client=client,
             )
+            return (EXIT_FAILED, differs) if differs and not code else (code, text)
         finally:
             server.stop()
 

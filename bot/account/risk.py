@@ -18,6 +18,8 @@ from bot.account.new_orders import NewOrders
 from bot.account.ways_out import WAYS_OUT
 from bot.market.symbols import SymbolSpec
 
+_OF_MARGIN = ("margin_use", "margin_level", "stop_out_distance")
+
 
 @dataclass(frozen=True, slots=True)
 class RiskLimits:
@@ -211,7 +213,11 @@ class RiskGate:
             return Refused(spec.name, "schedule", None, None, str(view.closings[s]))
         if foreign and view.netted:
             return Refused(
-                spec.name, "foreign_position", None, None, "a position that is not ours stands in a netted account"
+                spec.name,
+                "foreign_position",
+                None,
+                None,
+                "a position that is not ours stands in a netted account; close it, or use `manage: all`",
             )
         if view.access_rights in ("NO_TRADING", "NO_LOGIN"):
             return Refused(spec.name, "halted", None, None, f"the broker has set the account to {view.access_rights}")
@@ -245,7 +251,8 @@ class RiskGate:
         if target_cents < 0 and not spec.short_selling:
             return Refused(name, "schedule", None, None, "the broker does not allow short selling of this symbol")
         if not quiet <= limits.stale_quote_s:
-            return Refused(name, "stale_quote", _known(quiet), limits.stale_quote_s, f"no quote for {quiet:.1f} s")
+            reason = f"no quote for {quiet:.1f} s, the limit is {limits.stale_quote_s:g} (risk.stale_quote_s)"
+            return Refused(name, "stale_quote", _known(quiet), limits.stale_quote_s, reason)
         if view.doubtful[s]:
             return Refused(name, "book_health", None, None, "the book is crossed or disagrees with the spot price")
         if not (math.isfinite(view.equity) and view.equity > 0 and math.isfinite(view.unit_notional[s])):
@@ -262,7 +269,8 @@ class RiskGate:
                 "order_rate",
                 float(view.orders_last_minute),
                 float(limits.max_orders_per_minute),
-                f"{view.orders_last_minute} orders in the last minute",
+                f"{view.orders_last_minute} orders in the last minute, the limit is {limits.max_orders_per_minute} "
+                "(risk.max_orders_per_minute): wait, or raise it",
             )
         bar = None if view.new_orders is None else view.new_orders.bars[s]
         if bar is not None:
@@ -352,14 +360,16 @@ class RiskGate:
             self._breach(view, s, spec, held_cents, held_cents + side * high * step, reserve) or breach
         )
         fits = spec.round_volume(low * step)
+        lowered = _lowered(view, s) if check in _OF_MARGIN else ""
         if fits == 0:
             unknown = not math.isfinite(value)
-            reason = f"{check} would be {value:.3g}, the limit is {limit:g}; {WAYS_OUT[check]}"
+            reason = f"{check} would be {value:.3g}, the limit is {limit:g}{lowered}; {WAYS_OUT[check]}"
             if unknown:
                 reason = f"{check} cannot be computed"
             return Refused(spec.name, check, _known(value), _known(limit), reason)
         note = (
             f"cut from {wanted / 100:g} to {fits / 100:g} units: {check} would be {value:.3g}, the limit is {limit:g}"
+            f"{lowered}"
         )
         return self._approve(view, s, held_cents, held_cents + side * fits, before, note)
 
@@ -370,6 +380,14 @@ class RiskGate:
         after = view.used_margin(s, (target_cents - held_cents) / 100, reduces=reduces)
         level = view.equity / after if after > 0 else math.nan
         return ApprovedTarget(s, held_cents, target_cents, _known(before), _known(after), _known(level), note)
+
+
+def _lowered(view: RiskView, s: int) -> str:
+    """Return what the config says of a lower leverage for new orders, as a part of a reason; empty for nothing."""
+    ratio = math.inf if view.new_orders is None else float(view.new_orders.leverage_caps[s])
+    if not ratio < (view.margin_rules.leverage or math.inf):
+        return ""
+    return f" (new orders at 1:{ratio:g}, by risk.leverage_windows or risk.leverage_bands)"
 
 
 def _known(number: float) -> float | None:

@@ -2,11 +2,14 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from bot.cli.options import duration
+
+if TYPE_CHECKING:
+    from bot.config import Config
 
 EXIT_NOT_DONE = 1
 EXIT_UNREACHABLE = 4
@@ -18,8 +21,17 @@ _Config = Annotated[Path, typer.Argument(metavar="CONFIG", help="The config file
 def status(
     config: _Config,
     json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
+    day: Annotated[
+        str | None,
+        typer.Option(metavar="[YYYY-MM-DD]", help="The report of a day instead, today without a date; see `report`."),
+    ] = None,
 ) -> int:
     """Show the state of a running bot: account, trading state and its causes, positions, orders, leverage."""
+    if day is not None:
+        from bot.cli.report import chosen_days, report_of
+
+        typer.echo(report_of(_place(config), *chosen_days(day), json=json))
+        return 0
 
     def show(state: dict[str, Any]) -> int:
         import json as codec
@@ -57,15 +69,21 @@ def flatten(
     return bot.do("flatten", lambda state: _until_flat(bot, state, wait), reason=reason)
 
 
+def _place(path: Path) -> "Config":
+    import os
+
+    from bot.config import load_place
+
+    return load_place(path, os.environ)
+
+
 class _Bot:
     """A running bot, as its config finds it."""
 
     def __init__(self, path: Path) -> None:
-        import os
+        from bot.config import state_directory
 
-        from bot.config import load_place, state_directory
-
-        config = load_place(path, os.environ)
+        config = _place(path)
         self._account_id = config.account.id
         self._directory = state_directory(config).absolute()
 

@@ -18,6 +18,7 @@ from bot.cli.control import flatten, halt, resume, status
 from bot.cli.demo import demo
 from bot.cli.doctor import doctor
 from bot.cli.explain import explain
+from bot.cli.options import DayMayStandAlone
 from bot.cli.record import record
 from bot.cli.replay import replay
 from bot.cli.report import report
@@ -39,7 +40,7 @@ app = typer.Typer(
 for command in (
     demo, run, status, halt, resume, flatten, explain, report, check, sim, record, replay, schema, symbols, doctor,
 ):  # fmt: skip
-    app.command()(command)
+    app.command(cls=DayMayStandAlone if command is status else None)(command)
 app.add_typer(auth, name="auth")
 
 

@@ -1,8 +1,10 @@
 """Options that several commands share."""
 
 import math
+from typing import Any
 
 import typer
+from typer.core import TyperCommand
 
 MARKET_HELP = (
     "synthetic[:SCENARIO] or a .parquet recording. SCENARIO is calm; thin (wide spreads, little depth); trending (a "
@@ -19,3 +21,15 @@ def duration(seconds: float | None) -> float | None:
     if seconds is not None and not math.isfinite(seconds):
         raise typer.BadParameter("must be a number of seconds")
     return seconds
+
+
+class DayMayStandAlone(TyperCommand):
+    """A command whose `--day` takes a date or nothing: then it means today."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the words of the command line; what follows `--day` is its date unless it is a flag or a file."""
+        given = []
+        for word, after in zip(args, [*args[1:], "-"], strict=False):
+            is_alone = after.startswith("-") or after.endswith((".yaml", ".yml"))
+            given.append("--day=today" if word == "--day" and is_alone else word)
+        return super().parse_args(ctx, given)

@@ -26,9 +26,9 @@ def report(
     """Report a day's orders, deals, money, costs and margin from the ledger. It may be asked while the bot runs."""
     import os
 
-    from bot.config import load_config
+    from bot.config import load_place
 
-    loaded = load_config(config, os.environ)
+    loaded = load_place(config, os.environ)
     if json and csv is not None:
         raise typer.BadParameter("--json and --csv are two answers; ask for one at a time")
     if everything and (day is not None or days != 1):
@@ -42,7 +42,7 @@ def report(
 
 
 def chosen_days(day: str | None, days: int = 1) -> tuple[date, date]:
-    """Return the first and the last broker day that are meant; `day` None is that of now.
+    """Return the first and the last broker day that are meant; `day` None or "today" is that of now.
 
     Raises: typer.BadParameter for a text that is no date.
     """
@@ -51,10 +51,10 @@ def chosen_days(day: str | None, days: int = 1) -> tuple[date, date]:
     from bot.journal.broker_day import day_of
 
     try:
-        last = day_of(time.time_ns()) if day is None else date.fromisoformat(day)
+        last = day_of(time.time_ns()) if day is None or day == "today" else date.fromisoformat(day)
         return date.fromordinal(last.toordinal() - days + 1), last
     except (ValueError, OverflowError):
-        raise typer.BadParameter(f"--day {day} is no date; write YYYY-MM-DD, as 2026-11-27") from None
+        raise typer.BadParameter(f"--day {day} is no date; write YYYY-MM-DD, as 2026-11-27, or today") from None
 
 
 def report_of(config: "Config", first: date | None, last: date | None, *, json: bool = False) -> str:

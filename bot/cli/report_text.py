@@ -12,9 +12,23 @@ _DEAL_HEADINGS = ("deals", "count", "lots", "volume", "commission", "swap", "pro
 
 def in_words(figures: dict[str, Any]) -> str:
     """Return a report (`bot.journal.day_report`) as lines of text."""
+    if _is_empty(figures):
+        more = (
+            ""
+            if figures["first_day"] is None
+            else " of that time; `microlev report CONFIG --all` has all that it holds"
+        )
+        return "\n".join([*_head(figures), "", f"the ledger has nothing{more}"])
     blocks = [_head(figures), _account(figures), _orders(figures), _deals(figures), _costs(figures)]
     blocks += [_by_others(figures), _refusals(figures), _notices(figures)]
     return "\n\n".join("\n".join(block) for block in blocks if block)
+
+
+def _is_empty(figures: dict[str, Any]) -> bool:
+    """Tell whether nothing at all is known: then a page of `unknown` would say less than one line."""
+    is_sampled = figures["equity"]["open"] is not None or figures["equity"]["balance_open"] is not None
+    counts = figures["deals"]["count"] + figures["foreign"]["count"]
+    return not (is_sampled or counts or figures["orders"] or figures["refusals"] or figures["notices"])
 
 
 def _head(figures: dict[str, Any]) -> list[str]:

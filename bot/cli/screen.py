@@ -16,6 +16,8 @@ from bot.engine.explained import Explanation
 
 _LOOK_NS = 1_000_000_000
 _QUIET_NS = 10_000_000_000
+_AT_THE_MARKET = ("market", "market_range")
+_ALTERATIONS, _ALTERED = ("amend", "cancel"), ("replaced", "cancelled")
 
 
 class Screen:
@@ -112,8 +114,12 @@ class PlainLines:
         for o in decision.intended:
             cost = "unknown" if o.predicted_slippage_bps is None else f"{o.predicted_slippage_bps:.3f} bps"
             what = f"{o.action} {o.symbol}: {o.side} {o.lots:g} lots at {o.order_type}"
-            self._write(decision, f"intends to {what}, cost {cost}; {o.reason}")
+            what += f", cost {cost}" if o.order_type in _AT_THE_MARKET else ""
+            self._write(decision, f"intends to {what}; {o.reason}")
+        altered = {c.order_id for c in decision.order_changes if c.order.action not in _ALTERATIONS}
         for c in decision.order_changes:
+            if c.order.action in _ALTERATIONS and c.state in _ALTERED and c.order_id in altered:
+                continue  # the order itself says so
             if c.state not in ("sent", "accepted"):
                 where = "paper " if c.paper else ""
                 price = "" if c.execution_price is None else f" at {c.execution_price}"

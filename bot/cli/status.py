@@ -1,7 +1,11 @@
 """The state of a running bot in words: what `status`, `halt`, `resume` and `flatten` print."""
 
+import textwrap
 from collections.abc import Iterator
 from typing import Any
+
+_WIDTH = 100
+_INDENT = " " * 11
 
 
 def in_words(state: dict[str, Any]) -> str:
@@ -27,7 +31,13 @@ def in_words(state: dict[str, Any]) -> str:
     lines.append(f"orders     {state['orders_last_minute']} in the last minute of {state['max_orders_per_minute']}")
     if state["last_error"] is not None:
         lines.append(f"last error {_clock(state['last_error']['time'])} {state['last_error']['text']}")
-    return "\n".join(lines)
+    return "\n".join(line if line.startswith("cause ") else _wrapped(line) for line in lines)
+
+
+def _wrapped(line: str) -> str:
+    """Return a line, or several of a terminal's width."""
+    words = {"break_long_words": False, "break_on_hyphens": False}
+    return textwrap.fill(line, _WIDTH, subsequent_indent=_INDENT, **words)
 
 
 def trading_lines(state: dict[str, Any]) -> Iterator[str]:
@@ -41,7 +51,8 @@ def trading_lines(state: dict[str, Any]) -> Iterator[str]:
     if state["stop_file"] is not None:
         yield f"stop file  {state['stop_file']} is there"
     if state["hands_off"]:
-        yield f"hands off  {', '.join(state['hands_off'])}: closed by somebody else"
+        names = ", ".join(state["hands_off"])
+        yield f"hands off  {names}, until `microlev resume`: closed by somebody else, or by a protective order"
 
 
 def left_lines(state: dict[str, Any], when: str) -> Iterator[str]:

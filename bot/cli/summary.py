@@ -67,6 +67,7 @@ def summarise(run: Run, driver: Any) -> dict[str, Any]:
             }
             for p in engine.portfolio.positions()
         ],
+        "agreement": None,  # of the ledger with the embedded venue's own account; only `demo --trade` has both
         "journal": str(run.journal.path) if run.journal is not None else None,
     }
 
@@ -97,9 +98,23 @@ def in_words(summary: dict[str, Any]) -> str:
         lines.append("holding   " + ", ".join(f"{name} {x:+.2f}x" for name, x in held.items()) + paper)
     for order in summary["open_orders"]:
         lines.append(f"no answer {order['symbol']} order {order['client_order_id']} is {order['state']}: look it up")
+    if summary["agreement"]:
+        lines.append(_agreement(summary["agreement"], currency))
     if summary["journal"]:
         lines.append(f"journal   {summary['journal']}")
     return "\n".join(lines)
+
+
+def _agreement(agreement: dict[str, Any], currency: str | None) -> str:
+    """Return what the ledger and the embedded venue say of the account, in one line, or two where they differ."""
+    here, there = (
+        f"{books['deals']} deal(s), realised {_money(books['realised_profit'])} {currency}, "
+        f"balance {_money(books['balance'])} {currency}"
+        for books in (agreement["ledger"], agreement["venue"])
+    )
+    if agreement["agrees"]:
+        return f"ledger    agrees with the venue's own books to the cent: {here}"
+    return f"ledger    DIFFERS from the venue's books in {agreement['difference']}\n  ledger  {here}\n  venue   {there}"
 
 
 def _us(microseconds: float | None) -> str:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from bot.config.errors import ConfigError
-from bot.config.model import Config, LeverageBand, LeverageWindow, SymbolConfig
+from bot.config.model import Config, LeverageBand, LeverageWindow, SymbolConfig, VenueConfig
 from bot.config.rules import contradictions
 from bot.config.source import ConfigSource, Key
 from bot.config.source_text import read_yaml_text
@@ -17,8 +17,12 @@ from bot.config.yaml_tree import FromEnvironment, read_tree
 
 # Keys whose default is a variable of the environment; without it they stay None until they are needed.
 _FROM_ENVIRONMENT = {"client_id": "CTRADER_CLIENT_ID", "client_secret": "CTRADER_CLIENT_SECRET"}
-_LISTED = {("risk", "leverage_bands"): LeverageBand, ("risk", "leverage_windows"): LeverageWindow}
+_LISTED: dict[Key, type[BaseModel]] = {
+    ("risk", "leverage_bands"): LeverageBand,
+    ("risk", "leverage_windows"): LeverageWindow,
+}
 _LONGEST_SHOWN = 60
+_HOW_TO_CONNECT = tuple(key for key in VenueConfig.model_fields if key != "environment")
 _ACCOUNT_ID: Key = ("account", "id")
 OF_THE_PLACE = ("venue", "account", "credentials", "mode", "recording", "state")
 """The sections that say where a bot runs and what it keeps; the others say how it trades."""
@@ -61,17 +65,20 @@ def load_preset(path: Path, environ: Mapping[str, str]) -> Config:
 
 
 def load_place(path: Path, environ: Mapping[str, str]) -> Config:
-    """Return what a YAML file says of where a bot runs, venue, account and state: enough to find a running one.
+    """Return what a YAML file says of `venue.environment`, account and state: enough to find a running bot.
 
-    The other sections are left out unread, and their variables may be unset: neither the secrets nor a mistake made in
-    the file since the start are to keep anybody from stopping a bot. The configuration is one in dry run.
+    The rest is left out unread, and its variables may be unset: neither the secrets nor a mistake made in the file
+    since the start are to keep anybody from stopping a bot. The configuration is one in dry run.
     Raises: ConfigError, as `load_config`.
     """
     text = read_yaml_text(path, "config")
     unread = [section for section in Config.model_fields if section not in ("venue", "account", "state")]
-    tree, source = read_tree(text, str(path), environ, may_be_unset=[(section,) for section in unread])
+    may_be_unset = [*((section,) for section in unread), *(("venue", key) for key in _HOW_TO_CONNECT)]
+    tree, source = read_tree(text, str(path), environ, may_be_unset=may_be_unset)
     for section in unread:
         tree.pop(section, None)
+    if isinstance(tree.get("venue"), dict):
+        tree["venue"] = {key: value for key, value in tree["venue"].items() if key not in _HOW_TO_CONNECT}
     tree["symbols"] = {"EURUSD": {}}
     return _checked(tree, source)
 
@@ -132,6 +139,12 @@ def _explain(details: ErrorDetails, key: Key, tree: dict[str, Any]) -> str:
         return f"{shown(given, key)}{nearest(str(given), choices.replace(' or ', ', ').split(', '))}; {said}"
     if kind in ("string_type", "path_type") and isinstance(given, bool | int | float):
         said = "should be text: put it in quotes"
+    if kind == "list_type" and key in _LISTED:
+        said = f"should be a list, one entry a line: `- {{{': …, '.join(_LISTED[key].model_fields)}: …}}`"
+    if key[:2] in _LISTED and key[-1] == "at":
+        said = "should be a moment with its time zone, as 2026-12-04T13:30:00Z"
+    if key[:2] in _LISTED and key[-1] == "leverage" and isinstance(given, str):
+        said = "should be a plain number above 0: 50 for 1:50"
     if key == ("sizing", "band"):
         said = "should be auto, or a number from 0 to 1"
     return f"{shown(given, key)}; {said}"

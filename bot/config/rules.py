@@ -71,7 +71,7 @@ def leverage_contradictions(config: Config) -> dict[Key, str]:
     for number, window in enumerate(config.risk.leverage_windows):
         key = "risk", "leverage_windows", str(number)
         if window.at.tzinfo is None:
-            found[*key, "at"] = f"{window.at.isoformat()} has no time zone; write it as {window.at.isoformat()}Z"
+            found[*key, "at"] = f"{window.at.isoformat()} has no time zone; write {window.at.isoformat()}Z for UTC"
         if not window.minutes_before + window.minutes_after > 0:
             found[*key, "minutes_after"] = "the window has no length: minutes_before and minutes_after are both 0"
         for symbol in window.symbols:

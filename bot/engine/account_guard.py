@@ -317,7 +317,8 @@ class AccountGuard:
         """Halt for a loss; return what to say of it, once. A day's loss ends with the day, a drawdown by hand."""
         if self.states.find(breach.check) is not None:
             return None
-        text = f"{breach.check} is {breach.value:.2%} of equity, the limit is {breach.limit:.2%}: trading is halted"
+        limit = f"the limit is {breach.limit:.2%} (risk.max_{breach.check}_frac)"
+        text = f"{breach.check} is {breach.value:.2%} of equity, {limit}: trading is halted"
         is_of_the_day = breach.check == "daily_loss"
         until_ns = next_turn_ns(now_ns) if is_of_the_day else None
         end = "until the trading day turns, or `microlev resume`" if is_of_the_day else "until `microlev resume`"

@@ -64,11 +64,11 @@ class LimitWatch:
             return
         flattens = event.command == "flatten"
         if event.cause == "stop_file":
-            text = "the stop file is there: remove it to go on"
+            text = "the stop file is there: remove it, or `microlev resume`, to go on"
         else:
-            text = "halted by hand: `microlev resume` goes on"
+            why = f" ({event.text})" if event.text else ""
+            text = f"halted by hand{why}: `microlev resume` goes on"
         text = f"{text}; everything of ours is being closed" if flattens else text
-        text = f"{text} ({event.text})" if event.text else text
         self._states.hold(Cause(event.cause, "halted", text, event.recv_ns, flattens=flattens))
 
     # -- the venue ----------------------------------------------------------------------------------------------

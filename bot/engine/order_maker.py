@@ -151,6 +151,8 @@ class OrderMaker:
         self.take_id()
         self._last_order_ns[spec.symbol_id] = now_ns
         note = f"; {whole.note}" if whole.note else ""
+        if closing:
+            note = f"; everything is closed: {view.cause or 'the run is ending'}"
         target = float(targets.target[s])
         if s in programmes.running or piece is not None:
             target = whole.target_cents * unit_notional / (100 * equity)

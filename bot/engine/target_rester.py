@@ -74,7 +74,7 @@ class TargetRester(Quoter):
         resting = [order for order in here if order.side == side]
         change = self._change(m, s, held, side, resting)
         if change == 0:
-            return "the target is reached, or is on the other side"
+            return "nothing more is wanted on that side now"
         grows = abs(held + side * change) > abs(held)
         if grows and resting and self._guard.trading != "active":
             return f"trading is {self._guard.trading}"  # at once; where nothing rests the gate has the word

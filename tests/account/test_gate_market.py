@@ -154,3 +154,13 @@ def test_lower_leverage_concerns_what_is_added_since_it_began() -> None:
     assert isinstance(verdict, ApprovedTarget) and verdict.margin_after == pytest.approx(40 + 800)
     higher = review(20_000, held_units=10_000, leverage_caps=10 * caps)
     assert isinstance(higher, ApprovedTarget) and higher.margin_after == pytest.approx(200)
+
+
+def test_a_refusal_for_margin_says_when_it_is_the_configs_lower_leverage_that_binds() -> None:
+    tight = replace(LIMITS, max_margin_use_frac=0.001)
+    told = "(new orders at 1:20, by risk.leverage_windows or risk.leverage_bands)"
+    lower = review(30_000, limits=tight, leverage_caps=np.array([20.0, INF]))
+    assert isinstance(lower, Refused) and lower.check == "margin_use" and told in lower.reason
+    for caps in (np.array([INF, 20.0]), np.array([100.0, INF])):  # another symbol's; one that lowers nothing
+        plain = review(30_000, limits=replace(tight, max_margin_use_frac=0.0005), leverage_caps=caps)
+        assert isinstance(plain, Refused) and plain.check == "margin_use" and "leverage_windows" not in plain.reason

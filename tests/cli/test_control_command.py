@@ -266,6 +266,20 @@ def test_neither_missing_secrets_nor_a_mistake_in_trading_keep_anybody_from_halt
     assert terminal.microlev("halt", terminal.config(**broken)) == 0
 
 
+def test_another_terminal_without_the_variables_of_the_venue_can_halt(
+    bot: FakeBot, terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NOT_SET_HERE", raising=False)
+    bot.replies = [{"ok": True, "status": state(trading="halted", causes=[CAUSE])}]
+    venue = {
+        "environment": "simulator",
+        "port": "${NOT_SET_HERE}",
+        "ca_file": "${NOT_SET_HERE}",
+        "connect_timeout_s": "x",
+    }
+    assert terminal.microlev("halt", terminal.config(venue=venue)) == 0, terminal.err
+
+
 @pytest.mark.parametrize(
     "changes", [{"acount": {"id": 7}}, {"account": {"id": "x"}}, {"state": {"directory": "${NOT_SET_HERE}"}}]
 )

@@ -48,3 +48,21 @@ def test_what_a_strategy_has_to_tell_is_told_once_when_it_knows_its_symbols(
     bot.start().let(7)
     told = "mispricing: no triangle of the loaded symbols holds XAUUSD; nothing is traded there"
     assert capsys.readouterr().err.splitlines().count(f"warning: account 7: strategy: {told}") == 1
+
+
+def test_an_amendment_is_told_once_and_a_resting_order_has_no_cost_to_be_unknown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    symbols = {"EURUSD": {"direction": "signal"}}
+    parameters = {"volatility_prior_bps": 0.2, "intensity": 0.5, "k": 3, "gamma": 0.01}
+    strategy = {"name": "market-making", "base_leverage": 2, "parameters": parameters}
+    changes = {"symbols": symbols, "strategy": strategy, "sizing": GROWING}
+    config = bot_config(tmp_path, trade=True, **changes)
+    bot = WiredBot(tmp_path, config, virtual_venue(), seconds=30, watch=lambda run: [PlainLines(None, run)])
+    bot.start().let(32)
+    lines = capsys.readouterr().out.splitlines()
+    amended = {c.order.client_order_id for d in bot.decisions for c in d.order_changes if c.order.action == "amend"}
+    replaced = [words[2] for line in lines if (words := line.split())[-1] == "replaced"]
+    assert amended and len(replaced) >= len(amended) - 2
+    assert not amended & set(replaced), "the order itself says that it is replaced"
+    assert all(", cost " not in line for line in lines if " at limit" in line)

@@ -58,6 +58,7 @@ def test_a_halt_keeps_what_is_held_and_flatten_closes_it() -> None:
     desk.quote()
     command(desk, "flatten")
     [close] = [r for d in desk.decisions[-2:] for r in d.requests if isinstance(r, ClosePosition)]
+    assert "; everything is closed: halted by hand" in desk.lines("intended")[-1].reason
     desk.hear(*desk.answers(close))
     assert desk.held == 0.0 and desk.engine.is_settled
     desk.quote()
