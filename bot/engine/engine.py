@@ -117,8 +117,10 @@ class Engine(ObservedEngine):
         keeping = self._settings.keep_on_stop and not self._is_closing
         if self._orders.resting.is_waiting(keeping=keeping) or self._orders.protections.pending:
             return False
-        traded = self._specs[: self._traded]
-        return not (self._is_closing and any(self._portfolio.own_positions(spec.symbol_id) for spec in traded))
+        traded = {spec.symbol_id for spec in self._specs[: self._traded]}
+        if not self._guard.is_flattening:
+            traded -= self._bookkeeping.hands_off  # the end of a run closes nothing there
+        return not (self._is_closing and any(map(self._portfolio.own_positions, traded)))
 
     @property
     def _is_closing(self) -> bool:

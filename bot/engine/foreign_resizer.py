@@ -109,9 +109,8 @@ class ForeignResizer:
         self._place_anew(m, limit, done)
         for s in range(len(m.specs)):
             followed = self._foreign.of_symbol(s)
-            is_left_alone = (
-                m.specs[s].symbol_id in self._hands_off and not m.bar
-            )  # what closes everything acts there too
+            # A flattening acts there too, and what rests would open again what it closes.
+            is_left_alone = m.specs[s].symbol_id in self._hands_off and not self._guard.is_flattening
             if not followed or is_left_alone or m.bars[s] is not None:
                 continue
             for side in (1, -1):

@@ -96,11 +96,11 @@ class Trader:
             why_closed = closings[s]
             if awaiting[s] or (why_closed is not None and self._maker.has_told(spec.name, why_closed)):
                 continue
-            # What closes everything, at the end of a run too, waits for no interval and for nobody.
-            forced, urgent = bool(mark & _FORCED) or closing, bool(mark & _URGENT) or closing
+            # What closes everything waits for no interval: the end of a run has ten seconds.
+            forced, urgent = bool(mark & _FORCED) or self._guard.is_flattening, bool(mark & _URGENT) or closing
             if self._rests and not (forced or urgent):
                 continue
-            if not forced and programmes.waits(s, float(held[s]), float(targets.target[s]), now_ns):
+            if not (forced or closing) and programmes.waits(s, float(held[s]), float(targets.target[s]), now_ns):
                 continue
             if not self._maker.may_act(s, spec.symbol_id, now_ns, forced=forced, urgent=urgent):
                 continue

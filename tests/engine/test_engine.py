@@ -669,7 +669,7 @@ def test_a_position_closed_by_hand_is_left_alone() -> None:
     assert desk.reasons() == ("closed_by_hand:EURUSD",)
 
 
-def test_a_stop_that_flattens_closes_what_a_person_has_reduced_by_hand_too() -> None:
+def test_a_stop_that_flattens_waits_for_no_symbol_that_a_person_has_taken_over() -> None:
     desk = Desk(flatten_on_stop=True)
     desk.fill(desk.begin())
     (held,) = desk.engine.portfolio.positions()
@@ -677,7 +677,10 @@ def test_a_stop_that_flattens_closes_what_a_person_has_reduced_by_hand_too() -> 
     deal = Deal(98, 99, held.position_id, 1, -300_000, 1.1, Decimal(0), desk.now_ns)
     desk.hear(ev.ExecutionReported(desk.now_ns, "filled", None, by_hand, deal))
     assert desk.reasons() == ("closed_by_hand:EURUSD",)
-    desk.fill(desk.hear(ev.CommandGiven(desk.now_ns, "stop")))
+    assert not desk.hear(ev.CommandGiven(desk.now_ns, "stop")).requests and desk.engine.is_settled
+    flatten = desk.hear(ev.CommandGiven(desk.now_ns, "flatten"))
+    assert not desk.engine.is_settled, "a person's word, or a loss limit's, acts there too"
+    desk.fill(flatten)
     assert desk.engine.portfolio.positions() == [] and desk.engine.is_settled
 
 
