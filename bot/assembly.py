@@ -300,7 +300,8 @@ def ledger_path(config: Config) -> Path:
 def restored(run: Run) -> list[Event]:
     """Return what the engine is to be told of earlier runs of its account, by their ledger.
 
-    That is: halts and the references of the loss limits, intents without an end, and since when deals may be missing.
+    That is: halts and the references of the loss limits, intents without an end, since when deals may be missing, and
+    the orders that still count towards the order rate.
     Raises: ConfigError when the ledger cannot be read, or says what no run has written.
     """
     if run.ledger is None:
@@ -313,6 +314,7 @@ def restored(run: Run) -> list[Event]:
             for i in run.ledger.open_intents()
         )
         guard, listed = run.ledger.recall("guard"), run.ledger.recall("listed")
+        sent_ns = run.ledger.last_sent_ns(run.config.risk.max_orders_per_minute)
     except LedgerError as error:
         raise ConfigError(str(error)) from None
     told: list[Event] = []
@@ -323,8 +325,8 @@ def restored(run: Run) -> list[Event]:
         except ValueError as error:
             raise ConfigError(f"{run.ledger.path}: what it keeps of the loss limits cannot be used: {error}") from None
     since_ns = listed["to_ns"] if listed is not None else None
-    if intents or since_ns is not None:
-        told.append(IntentsRestored(0, intents, since_ns))
+    if intents or sent_ns or since_ns is not None:
+        told.append(IntentsRestored(0, intents, since_ns, sent_ns))
     return told
 
 

@@ -2,7 +2,7 @@
 
 import math
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -45,6 +45,7 @@ class AccountGuard:
         self.account: AccountState | None = None
         self.is_another_account = False  # than the one that an earlier run has left something of
         self._restored_identity: Sequence[object] | None = None
+        self._restored_causes: tuple[Cause, ...] = ()
         self._settings = settings
         self._portfolio = portfolio
         self._loss = LossGuard(settings.max_daily_loss_frac, settings.max_drawdown_frac)
@@ -168,8 +169,9 @@ class AccountGuard:
             self._restored_identity = content["account"]
             self._loss.restore(content["loss"])
             self._transfers.restore(content["transfers"])
-            for cause in content["causes"]:
-                self.states.hold(Cause(**cause))
+            self._restored_causes = tuple(Cause(**cause) for cause in content["causes"])
+            for cause in self._restored_causes:
+                self.states.hold(cause)
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"not the memory of an account guard: {error!r}") from None
 
@@ -180,6 +182,10 @@ class AccountGuard:
     def order_sent(self, now_ns: int) -> None:
         """Count an order towards the rate limit."""
         self._sent_ns.append(now_ns)
+
+    def sent_before(self, times_ns: Iterable[int]) -> None:
+        """Count the orders that an earlier run has sent of late: a restart is no leave to send as many again."""
+        self._sent_ns = deque(sorted([*times_ns, *self._sent_ns]))
 
     def sent_last_minute(self, now_ns: int) -> int:
         """Return how many orders, amends, cancels and closes of the last minute count towards the rate limit."""
@@ -262,10 +268,11 @@ class AccountGuard:
     def _forget(self) -> None:
         """Forget what was restored: it is about another account."""
         self.is_another_account = True
+        self._sent_ns.clear()
         self._loss = LossGuard(self._settings.max_daily_loss_frac, self._settings.max_drawdown_frac)
         self._transfers = TransferWatch(self._loss)
-        for cause in self.states.causes:
-            if cause.code != "stop_file":
+        for cause in self._restored_causes:
+            if self.states.find(cause.code) == cause:  # not what a person has said since
                 self.states.release(cause.code)
 
     def is_due(self, now_ns: int) -> bool:

@@ -69,6 +69,7 @@ class Bookkeeping:
                 self._guard.restore(event.content)
                 self._restore(event.content)
             case ev.IntentsRestored():
+                self._guard.sent_before(event.sent_ns)
                 self._restored = event.intents
                 if event.since_ns is not None:
                     self._orders.catch_up(event.since_ns)

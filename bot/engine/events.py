@@ -227,12 +227,14 @@ class OpenIntent:
 class IntentsRestored:
     """What an earlier run's ledger leaves open: intents without a final state, whose outcome is unknown.
 
-    `since_ns` is the time from which on deals may be missing in it; None for a ledger without any.
+    `since_ns` is the time from which on deals may be missing in it; None for a ledger without any. `sent_ns` is when
+    its last orders, amends, cancels and closes were sent: those of the last minute count towards the order rate.
     """
 
     recv_ns: int
     intents: tuple[OpenIntent, ...]
     since_ns: int | None = None
+    sent_ns: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,7 +61,12 @@ def _plain(event: Event | TokenStep | KindHeld) -> dict[str, Any]:
     if isinstance(event, GuardRestored):
         return {"guard": event.content, "ns": event.recv_ns}
     if isinstance(event, IntentsRestored):
-        return {"intents": [asdict(i) for i in event.intents], "ns": event.recv_ns, "since_ns": event.since_ns}
+        return {
+            "intents": [asdict(i) for i in event.intents],
+            "ns": event.recv_ns,
+            "since_ns": event.since_ns,
+            "sent_ns": event.sent_ns,
+        }
     if isinstance(event, RequestRefused) and event.paper:
         return {"paper_refused": event.error_code, "ns": event.recv_ns, "client_order_id": event.client_order_id}
     if not isinstance(event, ExecutionReported) or not event.paper:
@@ -108,7 +113,8 @@ def _event(plain: dict[str, Any]) -> Event | TokenStep | KindHeld:
     if "guard" in plain:
         return GuardRestored(plain["ns"], plain["guard"])
     if "intents" in plain:
-        return IntentsRestored(plain["ns"], tuple(OpenIntent(**i) for i in plain["intents"]), plain["since_ns"])
+        intents = tuple(OpenIntent(**i) for i in plain["intents"])
+        return IntentsRestored(plain["ns"], intents, plain["since_ns"], tuple(plain.get("sent_ns", ())))
     if "command" in plain:
         return CommandGiven(plain["ns"], plain["command"], plain.get("cause", "by_hand"), plain.get("text", ""))
     if "disk_free_bytes" in plain:

@@ -132,6 +132,11 @@ class Ledger:
             f"state IN ({marks}) OR (state = 'replaced' AND action <> 'amend')", tuple(sorted(OPEN_STATES))
         )
 
+    def last_sent_ns(self, count: int) -> tuple[int, ...]:
+        """Return when the last `count` intents were made, oldest first. Raises: LedgerError when it cannot be read."""
+        rows = self._read("SELECT created_ns FROM intents ORDER BY created_ns DESC LIMIT ?", (count,))
+        return tuple(sorted(ns for (ns,) in rows))
+
     def close(self) -> None:
         """Close the file and give up its lock. A second call does nothing."""
         self._file.close()
@@ -154,7 +159,7 @@ class Ledger:
         )
         return [INTENTS.kept_in(row) for row in rows]
 
-    def _read(self, question: str, arguments: tuple[str, ...]) -> list[tuple[Any, ...]]:
+    def _read(self, question: str, arguments: tuple[str | int, ...]) -> list[tuple[Any, ...]]:
         try:
             return self._file.connection.execute(question, arguments).fetchall()
         except sqlite3.Error as error:

@@ -157,3 +157,29 @@ def test_what_another_account_has_left_is_not_heeded() -> None:
         assert states(desk)[0] == ("r0-7", "unknown" if opened_ns == 1 else "resolved")
         assert any(isinstance(r, ResolveOrders) for r in desk.lines("requests")) == (opened_ns == 1)
         assert bool(trades(desk)) == (opened_ns == 2)
+
+
+def test_what_an_earlier_run_has_sent_in_the_last_minute_counts_towards_the_order_rate() -> None:
+    for count, sent in ((30, False), (29, True)):
+        desk = Desk()
+        times = tuple(desk.now_ns - n * SECOND for n in range(count))
+        event = ev.IntentsRestored(desk.now_ns, (), None, times)
+        assert decode_inputs(encode_inputs([event])) == [event]
+        desk.hear(event)
+        desk.begin()
+        assert bool(trades(desk)) == sent
+        if not sent:
+            assert desk.lines("refused")[-1].check == "order_rate"
+            desk.now_ns += 61 * SECOND
+            assert any(isinstance(r, PlaceOrder) for r in desk.quote().requests)
+
+
+def test_what_a_person_has_said_before_the_account_came_is_heeded_whosever_the_ledger_is() -> None:
+    before = Desk()
+    before.account = replace(before.account, opened_ns=1)
+    before.begin()
+    desk = Desk()
+    desk.account = replace(desk.account, opened_ns=2)
+    desk.hear(ev.GuardRestored(desk.now_ns, before.engine._guard.memory()), ev.CommandGiven(desk.now_ns, "halt"))
+    desk.begin()
+    assert desk.engine.trading == "halted"
