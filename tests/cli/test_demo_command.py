@@ -53,7 +53,9 @@ def journalled(bench: Bench) -> dict[str, Any]:
     return config
 
 
-@pytest.mark.parametrize(("flags", "mode"), [(["--trade"], "trade"), ([], "dry-run")])
+@pytest.mark.parametrize(
+    ("flags", "mode"), [(["--trade"], "trade"), pytest.param([], "dry-run", marks=pytest.mark.slow)]
+)
 def test_a_preset_is_traded_on_the_embedded_venue_and_the_flag_alone_says_whether_orders_are_sent(
     flags: list[str], mode: str, bench: Bench
 ) -> None:

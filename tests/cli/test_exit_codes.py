@@ -58,7 +58,11 @@ def test_the_exit_code_says_how_the_venue_took_us(
 
 
 @pytest.mark.parametrize(
-    "account", [{"account_type": "netted"}, {"deposit_currency": "JPY", "balance": Decimal(1_500_000)}]
+    "account",
+    [
+        {"account_type": "netted", "deposit_currency": "JPY", "balance": Decimal(1_500_000)},
+        pytest.param({"account_type": "netted"}, marks=pytest.mark.slow),
+    ],
 )
 def test_the_bot_trades_on_every_kind_of_account(account: dict[str, Any], bench: Bench) -> None:
     venue = bench.serve(**account).venue

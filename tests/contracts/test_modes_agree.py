@@ -86,7 +86,9 @@ def test_a_dry_run_and_a_trading_run_decide_alike_until_the_first_fill(tmp_path:
     assert dry.encoded[: first_order + 1] == live.encoded[: first_order + 1]
 
 
-@pytest.mark.parametrize("market", ["synthetic:calm", "synthetic:thin", "recorded"])
+@pytest.mark.parametrize(
+    "market", ["synthetic:thin", *(pytest.param(m, marks=pytest.mark.slow) for m in ("synthetic:calm", "recorded"))]
+)
 def test_a_dry_run_and_a_trading_run_over_one_market_plan_the_same_orders(market: str, tmp_path: Path) -> None:
     source = str(recording(BOOK)) if market == "recorded" else market
     symbols = {"BTCUSD": {}} if market == "recorded" else {"EURUSD": {}, "USDJPY": {"direction": "short"}}

@@ -132,6 +132,7 @@ def test_a_dry_run_fills_on_paper_and_is_replayed_bit_for_bit(tmp_path: Path) ->
     assert replay_journal(bot.journal_path).difference is None
 
 
+@pytest.mark.slow
 def test_a_dry_run_keeps_its_paper_quotes_over_a_drop(tmp_path: Path) -> None:
     bot = quoting_bot(tmp_path, trade=False, seconds=30)
     bot.until(lambda: len(as_believed(bot)) == 4)
@@ -144,6 +145,7 @@ def test_a_dry_run_keeps_its_paper_quotes_over_a_drop(tmp_path: Path) -> None:
     assert replay_journal(bot.journal_path).difference is None
 
 
+@pytest.mark.slow
 def test_a_drop_with_quotes_in_the_book_and_on_their_way_doubles_nothing(tmp_path: Path) -> None:
     venue = virtual_venue()
     bot = quoting_bot(tmp_path, trade=True, venue=venue, seconds=60)
@@ -165,6 +167,7 @@ def test_a_drop_with_quotes_in_the_book_and_on_their_way_doubles_nothing(tmp_pat
     assert replay_journal(bot.journal_path).difference is None
 
 
+@pytest.mark.slow
 def test_quotes_whose_answers_are_lost_are_looked_up_and_not_doubled(tmp_path: Path) -> None:
     venue = virtual_venue()
     execution = {"order_timeout_s": 1, "settle_s": 1}

@@ -547,6 +547,7 @@ class Watched(QuoteDesk):
             assert len(ours) <= 1
 
 
+@pytest.mark.slow
 @settings(max_examples=50)
 @given(
     st.lists(STEPS, min_size=3, max_size=25), st.sampled_from(["follow", "long", "short"]), st.booleans(),

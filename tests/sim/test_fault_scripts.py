@@ -75,7 +75,11 @@ def played(path: Path, seed: int = 1) -> Trader:
     return trader
 
 
-@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path",
+    [pytest.param(p, marks=pytest.mark.slow) if p.stem in MINUTES else p for p in EXAMPLES],
+    ids=lambda path: path.stem,
+)
 def test_an_example_plays_to_its_end_and_twice_the_same(path: Path) -> None:
     script = load_faults(path, SYMBOLS)
     first, second = played(path), played(path)
