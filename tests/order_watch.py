@@ -88,7 +88,7 @@ class OrderWatch:
     def __post_init__(self) -> None:
         self._by_message: dict[str, Sent] = {}
         self._last_at_market: dict[int, Sent] = {}
-        self._minute: deque[int] = deque()
+        self._minute: deque[tuple[int, bool]] = deque()
 
     # -- bytes that leave the bot -------------------------------------------------------------------------------------
 
@@ -103,7 +103,6 @@ class OrderWatch:
             wrapper = message("ProtoMessage").FromString(body)
             if wrapper.payloadType not in _TRADES:
                 continue
-            self._count()
             pending = self.run.session.requests.get(wrapper.clientMsgId)
             request = pending.trade if pending is not None else None
             if request is None:
@@ -114,18 +113,24 @@ class OrderWatch:
                 self.problems.append(f"client order id {own_id} was used again")
             if self.run.ledger.intent(own_id) is None:
                 self.problems.append(f"{own_id} left before its intent was in the ledger")
-            sent = Sent(own_id, request, self._symbol_of(request), self.now_ns(), self._belief(), len(self._minute))
+            sent = Sent(own_id, request, self._symbol_of(request), self.now_ns(), self._belief(), self._count(request))
             self.sent[own_id] = self._by_message[wrapper.clientMsgId] = sent
             self.counts["written"] += 1
             if sent.is_at_market and isinstance(request, PlaceOrder | ClosePosition):
                 self._last_at_market[sent.symbol_id] = sent
 
-    def _count(self) -> None:
+    def _count(self, request: Any) -> int:
+        """Count a request; return the how manieth of its minute it is.
+
+        Of what leaves at the same moment only other orders count: the queue lets reductions that were decided after an
+        order leave before it.
+        """
         now_ns = self.now_ns()
-        self._minute.append(now_ns)
+        self._minute.append((now_ns, isinstance(request, PlaceOrder)))
         # What is decided may wait for a second in the send queue: two that left 59 s apart were decided in a minute.
-        while self._minute[0] <= now_ns - 59 * SECOND:
+        while self._minute[0][0] <= now_ns - 59 * SECOND:
             self._minute.popleft()
+        return sum(1 for time_ns, places in self._minute if time_ns < now_ns or places)
 
     def _symbol_of(self, request: Any) -> int:
         if isinstance(request, PlaceOrder | ClosePosition):

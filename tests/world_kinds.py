@@ -28,9 +28,10 @@ kinds = st.builds(
             ),
             "execution": st.fixed_dictionaries(
                 {
-                    "order_type": st.sampled_from(["market_range", "market"]),
+                    "order_type": st.sampled_from(["market_range", "market", "limit"]),
                     "slicing": st.sampled_from(["none", "almgren-chriss"]),
                     "min_interval_s": st.sampled_from([0.25, 1.0]),
+                    "stop_loss_bps": st.sampled_from([None, None, 200.0]),
                 }
             ),
             "on_manual_close": st.sampled_from(["reopen", "reopen", "respect"]),

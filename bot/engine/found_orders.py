@@ -81,6 +81,6 @@ class FoundOrders:
 
 
 def _has_become(snapshot: OrderSnapshot, order: OwnOrder) -> bool:
-    """Return whether a working order may be a close of ours that was never answered."""
-    is_unnamed = order.state == "unknown" and order.order_id is None and not order.is_resting
+    """Return whether a working order may be a close of ours that was not answered."""
+    is_unnamed = order.state in ("sent", "unknown") and order.order_id is None and not order.is_resting
     return is_unnamed and snapshot.client_order_id is None and may_be_close(snapshot, order, CLOCK_SLACK_NS)
