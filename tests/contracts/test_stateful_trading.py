@@ -380,7 +380,7 @@ def test_a_few_lives_of_the_bot_end_in_agreement_with_the_venue() -> None:
 
 @pytest.mark.slow
 def test_ten_thousand_steps_end_in_agreement_with_the_venue() -> None:
-    run(examples=200, steps=60)
+    run(examples=225, steps=60)
     assert TOTALS["steps"] >= STEPS
     never = [name for name in RULES if not TOTALS[f"step: {name}"]]
     assert not never, "these never happened"
