@@ -195,7 +195,11 @@ class TradingWorld:
 
         self.counts["stops"] += 1
         life = self.lives
-        self.driver.stop(Outcome(0))
+        try:
+            self.driver.stop(Outcome(0))
+        except Killed as killed:
+            self.story.append(f"{self.clock.seconds():.3f} s: killed ({killed})")
+            self.die()
         limit_s = self.clock.seconds() + 20
         while self.result is None and self.lives == life and self.clock.seconds() < limit_s:
             self.let(0.25)

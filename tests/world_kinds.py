@@ -36,6 +36,7 @@ kinds = st.builds(
             ),
             "on_manual_close": st.sampled_from(["reopen", "reopen", "respect"]),
             "on_stop": st.sampled_from(["cancel", "keep"]),
+            "manage": st.sampled_from(["own", "own", "all"]),
         }
     ),
     seed=st.integers(1, 5),

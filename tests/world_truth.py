@@ -104,7 +104,19 @@ def _orders(world: TradingWorld) -> Iterator[str]:
     open_orders = world.driver.figures.open_orders
     believed = {}
     for order in world.run.engine._orders._in_flight.all():
-        believed[order.client_order_id] = (order.order_id, order.volume_cents, order.executed_cents)
+        if not order.is_foreign:
+            believed[order.client_order_id] = (order.order_id, order.volume_cents, order.executed_cents)
+    if world.run.config.manage == "all":
+        traded = {s.symbol_id for s in world.run.engine.specs if s.name in world.run.config.symbols}
+        theirs = {
+            (o.order_id, o.volume_cents if o.is_buy else -o.volume_cents, o.executed_cents)
+            for o in world.venue.desks[ACCOUNT].account.orders.values()
+            if o.label != LABEL and o.symbol_id in traded and o.order_type in ("LIMIT", "STOP", "STOP_LIMIT")
+        }
+        flight = [o for o in world.run.engine._orders._in_flight.all() if o.is_foreign]
+        watched = {(o.order_id, o.volume_cents, o.executed_cents) for o in flight}
+        if theirs != watched:
+            yield f"other people's orders: the venue has {theirs}, the bot {watched}"
     if truth != believed:
         yield f"working orders: the venue has {truth}, the bot {believed}"
     resting = {name for name, change in open_orders.items() if change.order.action == "place" or change.order.order_id}
