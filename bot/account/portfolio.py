@@ -55,7 +55,7 @@ class Portfolio:
         self._paper: dict[int, Position] = {}
         self._paper_profit = Decimal(0)
         self._paper_legs: dict[int, tuple[float | None, float | None]] = {}  # protection that a dry run has placed
-        self._seen_deals: set[tuple[bool, int]] = set()
+        self._seen_deals: set[int] = set()  # ids, those of paper negative
         self._index: dict[int, int] = {}
         self._balance: Decimal | None = None
         self._balance_version: int | None = None
@@ -98,7 +98,7 @@ class Portfolio:
             after the deal: its swap, commission and margin are taken. Where it already has the volume that we hold, a
             reconcile has counted the deal before its event came.
         """
-        key = (deal.paper, deal.deal_id)
+        key = -deal.deal_id if deal.paper else deal.deal_id
         if key in self._seen_deals:
             return False
         self._seen_deals.add(key)
@@ -147,7 +147,7 @@ class Portfolio:
 
     def mark_seen(self, deal_ids: Iterable[int]) -> None:
         """Say that the positions hold these deals already, as after a reconcile: late events count for nothing."""
-        self._seen_deals.update((False, deal_id) for deal_id in deal_ids)
+        self._seen_deals.update(deal_ids)
 
     def _apply_paper(self, deal: Deal, label: str) -> None:
         held = self._positions.get(deal.position_id)

@@ -20,6 +20,7 @@ from bot.execution.orders import OrderSnapshot
 
 _ALTERATIONS = ("amend", "cancel")
 _UNNAMED_KEPT = 1000
+_NAMES_KEPT = 1000  # of orders, the newest: a deal that comes late comes within minutes
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class DealBook:
         self._portfolio = portfolio
         self._orders = orders
         self._names: dict[int, str] = {}
-        self._told: set[tuple[bool, int]] = set()
+        self._told: set[int] = set()  # ids, those of paper negative: a week has thousands, and a number is small
         self._own_positions: set[int] = set()
         self._own_ids: dict[int, str] = {}  # of orders, by the venue's id
         self._heard: list[_Heard] = []
@@ -56,7 +57,7 @@ class DealBook:
     def executed(self, event: ev.ExecutionReported) -> None:
         """Take a deal of an execution event; call it before the position has moved."""
         if event.order is not None and event.client_order_id is not None:
-            self._own_ids.setdefault(event.order.order_id, event.client_order_id)
+            self._name(event.order.order_id, event.client_order_id)
         deal = event.deal
         if deal is None or not self._is_news(deal):
             return
@@ -82,7 +83,7 @@ class DealBook:
         """Return the deals since the last call. Args: `changes` of our orders, which name those the lists resolved."""
         for change in changes:
             if change.order_id is not None and change.order.action not in _ALTERATIONS:
-                self._own_ids.setdefault(change.order_id, change.order.client_order_id)
+                self._name(change.order_id, change.order.client_order_id)
         if not self._heard:
             return []
         # A symbol that somebody else has begun to trade is loaded a moment after its first deal.
@@ -90,8 +91,13 @@ class DealBook:
         self._heard = [each for each in self._heard if each.deal.symbol_id not in self._names][-_UNNAMED_KEPT:]
         return [self._counted(each, fills) for each in named]
 
+    def _name(self, order_id: int, own_id: str) -> None:
+        self._own_ids.setdefault(order_id, own_id)
+        if len(self._own_ids) > _NAMES_KEPT:
+            del self._own_ids[next(iter(self._own_ids))]
+
     def _is_news(self, deal: Deal) -> bool:
-        key = (deal.paper, deal.deal_id)
+        key = -deal.deal_id if deal.paper else deal.deal_id
         if key in self._told:
             return False
         self._told.add(key)

@@ -22,8 +22,22 @@ _SECOND = 1_000_000_000
 _MEGABYTE = 1_000_000
 # A margin level that has just recovered may fall again with the next quote.
 _RECOVERED = 1.05
-# What says nothing about the venue: it never left us, or the market was closed.
-_NOT_THE_VENUES = frozenset({"NOT_SENT", "NOT_READY", "MARKET_CLOSED", "SYMBOL_HAS_HOLIDAY", "TRADING_DISABLED"})
+# What says nothing about the order: it never left us, the market was closed, the venue could not be reached or was asked
+# too often. Each of these has a pause of its own.
+_NOT_THE_ORDERS = frozenset(
+    {
+        "NOT_SENT",
+        "NOT_READY",
+        "MARKET_CLOSED",
+        "SYMBOL_HAS_HOLIDAY",
+        "TRADING_DISABLED",
+        "CANT_ROUTE_REQUEST",
+        "CH_SERVER_NOT_REACHABLE",
+        "SERVER_IS_UNDER_MAINTENANCE",
+        "REQUEST_FREQUENCY_EXCEEDED",
+        "BLOCKED_PAYLOAD_TYPE",
+    }
+)
 _ALTERATIONS = ("amend", "cancel")
 # What a person's `resume` ends; what the broker or the machine imposes stays until that changes.
 _ENDED_BY_HAND = ("by_hand", "daily_loss", "drawdown", "reject_rate", "slippage", "clock_step")
@@ -77,7 +91,7 @@ class LimitWatch:
         """Take the ends of orders: how many of them the venue refuses."""
         limit = self._limits.max_reject_frac
         for change in changes:
-            if change.state not in FINAL or change.error_code in _NOT_THE_VENUES or change.state == "resolved":
+            if change.state not in FINAL or change.error_code in _NOT_THE_ORDERS or change.state == "resolved":
                 continue
             if change.order.action in _ALTERATIONS:  # those that come too late are refused in the best of markets
                 continue

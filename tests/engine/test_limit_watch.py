@@ -156,8 +156,8 @@ def test_a_venue_that_refuses_half_of_our_orders_gets_no_more_for_five_minutes()
     assert causes(desk) == []
 
 
-@pytest.mark.parametrize("code", ["NOT_SENT", "MARKET_CLOSED"])
-def test_what_is_not_the_venue_s_refusal_does_not_count(code: str) -> None:
+@pytest.mark.parametrize("code", ["NOT_SENT", "MARKET_CLOSED", "CANT_ROUTE_REQUEST"])
+def test_what_says_nothing_about_the_order_does_not_count(code: str) -> None:
     desk = Desk()
     watch = desk.engine._guard.limits
     desk.begin()
