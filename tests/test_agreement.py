@@ -131,6 +131,7 @@ def test_a_trading_demo_says_that_ledger_and_venue_agree(bench: Bench) -> None:
     assert line.startswith("ledger    agrees with the venue's own books to the cent: 2 deal(s), realised ")
 
 
+@pytest.mark.slow
 def test_the_summary_has_the_figures_of_both_and_a_dry_run_has_none(bench: Bench) -> None:
     assert demo(bench, "--trade", "--json") == 0, bench.err
     agreement = bench.lines[-1]["agreement"]
@@ -140,6 +141,7 @@ def test_the_summary_has_the_figures_of_both_and_a_dry_run_has_none(bench: Bench
     assert agreement["ledger"]["balance"] == bench.lines[-1]["balance"]
 
 
+@pytest.mark.slow
 def test_a_paper_demo_has_no_ledger_to_compare(bench: Bench) -> None:
     assert demo(bench, "--json") == 0, bench.err
     assert bench.lines[-1]["agreement"] is None

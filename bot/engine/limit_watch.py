@@ -22,7 +22,7 @@ _SECOND = 1_000_000_000
 _MEGABYTE = 1_000_000
 # A margin level that has just recovered may fall again with the next quote.
 _RECOVERED = 1.05
-# What says nothing about the order: it never left us, the market was closed, the venue could not be reached or was asked
+# What says nothing about the order: it never left us, the market was closed, the venue was out of reach or asked
 # too often. Each of these has a pause of its own.
 _NOT_THE_ORDERS = frozenset(
     {

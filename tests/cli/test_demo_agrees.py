@@ -28,6 +28,7 @@ PRESET: dict[str, Any] = {
 }
 
 
+@pytest.mark.slow
 def test_the_ledger_and_the_summary_of_a_demo_are_the_venues_to_the_cent(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -83,6 +84,7 @@ def test_the_ledger_and_the_summary_of_a_demo_are_the_venues_to_the_cent(
     assert len(by_client) >= 3 and len(closes) >= 3, "too little has been traded"
 
 
+@pytest.mark.slow
 def test_the_positions_that_a_demo_keeps_are_the_venues(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     venues: list[Venue] = []
     start = bot.net.simulator.start_simulator

@@ -119,6 +119,7 @@ def test_a_stop_that_keeps_leaves_the_quotes_and_the_next_run_adopts_them(tmp_pa
     assert replay_journal(second.journal_path).difference is None
 
 
+@pytest.mark.slow
 def test_a_dry_run_fills_on_paper_and_is_replayed_bit_for_bit(tmp_path: Path) -> None:
     venue = virtual_venue()
     bot = quoting_bot(tmp_path, trade=False, venue=venue, seconds=60)

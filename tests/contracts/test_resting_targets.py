@@ -157,6 +157,7 @@ def test_drops_and_lost_answers_double_nothing(tmp_path: Path) -> None:
     assert all(abs(volume) <= most[s] * 1.001 for s, volume in held(venue).items())
 
 
+@pytest.mark.slow
 def test_a_dry_run_fills_on_paper_what_rests(tmp_path: Path) -> None:
     venue = virtual_venue()
     bot = resting_bot(tmp_path, venue, trade=False, seconds=90)
