@@ -79,6 +79,7 @@ def test_a_preset_is_traded_on_the_embedded_venue_and_the_flag_alone_says_whethe
     assert (config["mode"], config["recording"]["directory"]) == (mode, None)
 
 
+@pytest.mark.slow
 def test_a_warm_up_longer_than_the_demo_is_kept_and_told(bench: Bench) -> None:
     assert demo(bench, preset(bench.folder, sizing={"crisis": False, "warm_up_s": 60})) == 0
     assert bench.err.startswith("hint: sizing.warm_up_s is 60, ")

@@ -113,6 +113,7 @@ def test_mid_spread_and_depth_of_a_recorded_book_agree_with_the_recording(tmp_pa
     assert replay_journal(bot.journal_path).difference is None
 
 
+@pytest.mark.slow
 def test_mid_and_spread_of_recorded_quotes_agree_with_the_recording(tmp_path: Path) -> None:
     path = recording(QUOTES)
     bot, watcher = watched(path, "EURUSD", 120, tmp_path)

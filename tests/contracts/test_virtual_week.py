@@ -57,6 +57,7 @@ def test_half_an_hour_in_which_something_breaks_every_minute_ends_well(
     assert len(week.outages.lost) >= 8 and week.changes["filled"] >= 10 and week.audits >= 2, "too little has happened"
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_week_to_the_last_decision(tmp_path: Path, weeks: list[VirtualWeek]) -> None:
     for name in ("one", "other"):
         (tmp_path / name).mkdir()

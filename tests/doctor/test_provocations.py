@@ -144,6 +144,7 @@ def test_a_venue_that_refuses_nothing_gets_three_bursts_and_no_more() -> None:
         assert 3 * count <= len(sent) <= 3 * count + 10
 
 
+@pytest.mark.slow
 def test_a_block_that_every_request_begins_anew_is_probed_gently_and_ends_within_the_bound() -> None:
     """Probes once a second would keep such a block up for ever; they become rarer."""
     extending = RateLimits(**BLOCKS, refused_extend=True, tells_retry_after=False)

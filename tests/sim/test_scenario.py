@@ -135,6 +135,7 @@ def test_what_comes_later_is_not_seen_before(scenario: str) -> None:
     assert before == [change for change in stream("calm", 130) if change.time_ns < until_ns]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scenario", ["flash-crash", "rollover"])
 def test_speed_shortens_a_scenario(scenario: str) -> None:
     fast = stream(scenario, 65, speed=2.0)

@@ -65,6 +65,7 @@ def ns_of(moment: datetime) -> int:
     return int(moment.timestamp()) * 1_000_000_000
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(scenes())
 def test_every_minute_around_a_clock_change_is_what_the_wall_clock_says(scene: tuple[SymbolSpec, datetime]) -> None:
