@@ -24,7 +24,7 @@ class LossBreach:
 
 def trading_day(now_ns: int) -> int:
     """Return a number that changes when the trading day turns (the ordinal of the date it belongs to)."""
-    local = datetime.fromtimestamp(now_ns / 1e9, UTC).astimezone(_NEW_YORK)
+    local = datetime.fromtimestamp(now_ns // 1_000_000_000, UTC).astimezone(_NEW_YORK)
     return (local + timedelta(days=1) - _DAY_TURNS_AT).toordinal()
 
 

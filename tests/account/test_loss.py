@@ -29,6 +29,7 @@ def at(text: str) -> int:
 )
 def test_the_day_turns_at_five_in_the_afternoon_in_new_york(before: str, after: str) -> None:
     assert trading_day(at(after)) == trading_day(at(before)) + 1
+    assert trading_day(at(after) - 1) == trading_day(at(before)), "a nanosecond before is before"
 
 
 @given(st.integers(0, 3 * 365 * 24))
