@@ -12,8 +12,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 def day_of(ns: int) -> date:
     """Return the broker day of a moment, UTC nanoseconds."""
-    # Whole seconds: a time just before the turn is not to be rounded to it.
-    return date.fromordinal(trading_day(ns // _SECOND * _SECOND))
+    return date.fromordinal(trading_day(ns))
 
 
 def start_ns(day: date) -> int:
