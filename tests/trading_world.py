@@ -174,7 +174,11 @@ class TradingWorld:
         )
         self.link: Any = self.driver._client
         self.result: Any = None
-        self.driver.start().addBoth(self._ended)
+        try:
+            self.driver.start().addBoth(self._ended)
+        except Killed as killed:  # a death that the life before has not met
+            self.story.append(f"{self.clock.seconds():.3f} s: killed at its start ({killed})")
+            self.die()
         self.busy()
 
     def die(self) -> None:

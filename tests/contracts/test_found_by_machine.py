@@ -113,3 +113,13 @@ def test_a_close_that_still_works_after_a_drop_is_known_again(world: Made) -> No
     assert not [name for name in at.intents if name.startswith("venue-")]
     assert not [name for name in at.changes if name.startswith("venue-")]
     settle(at)
+
+
+def test_a_death_that_one_life_has_not_met_may_meet_the_next_at_its_start(world: Made) -> None:
+    """Here the machine itself was at fault: it took a process that dies while it starts for a broken test."""
+    at = world(strategy=ON_CALL)
+    at.deaths.arm("aftermath", 1)
+    lives = at.lives
+    at.stop()
+    assert at.counts["deaths"] == 1 and at.lives > lives
+    settle(at)
