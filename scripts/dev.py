@@ -183,6 +183,15 @@ def hand_over(command: Sequence[str]) -> int:
             continue  # the child got it as well, and decides how to stop
 
 
+def keep_bytecode() -> None:
+    """Keep compiled modules within .venv where they are not wanted beside their sources.
+
+    Tests start many processes, and pytest takes assertions to pieces; without a cache each of them does it all anew.
+    """
+    if os.environ.pop("PYTHONDONTWRITEBYTECODE", ""):
+        os.environ.setdefault("PYTHONPYCACHEPREFIX", str(VENV / "bytecode"))
+
+
 def command_for(name: str, rest: list[str]) -> list[str]:
     """Return the command line behind a subcommand of this script."""
     python, microlev = str(PYTHON), str(VENV / BIN / f"microlev{EXE}")
@@ -219,6 +228,7 @@ def main(arguments: list[str]) -> int:
         set_up()
         if name in ("test", "check"):
             os.chdir(ROOT)  # the others take paths as seen from where they are called
+            keep_bytecode()
         return hand_over(command_for(name, rest))
     except SetupFailed as error:
         say(str(error))

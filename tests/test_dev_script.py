@@ -1,6 +1,7 @@
 """`scripts/dev.py`: what it runs, when it sets up, and what it says when it cannot."""
 
 import importlib.util
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -37,6 +38,20 @@ def test_the_fast_tests_run_on_every_core_and_take_more_arguments(dev: ModuleTyp
     begin = ["-m", "pytest", *dev.PARALLEL, "-m", "not slow"]
     assert dev.command_for("test", [])[1:] == begin
     assert dev.command_for("test", ["-n", "0"])[1:] == [*begin, "-n", "0"]
+
+
+def test_tests_keep_bytecode_though_not_beside_the_sources_where_that_is_not_wanted(
+    dev: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "environ", {})
+    dev.keep_bytecode()
+    assert os.environ == {}, "Python's own way"
+    monkeypatch.setattr(os, "environ", {"PYTHONDONTWRITEBYTECODE": "1"})
+    dev.keep_bytecode()
+    assert os.environ == {"PYTHONPYCACHEPREFIX": str(dev.VENV / "bytecode")}
+    monkeypatch.setattr(os, "environ", {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPYCACHEPREFIX": "elsewhere"})
+    dev.keep_bytecode()
+    assert os.environ == {"PYTHONPYCACHEPREFIX": "elsewhere"}
 
 
 def test_run_takes_any_program_of_the_environment(dev: ModuleType) -> None:
