@@ -88,6 +88,7 @@ class OrderWatch:
     def __post_init__(self) -> None:
         self._by_message: dict[str, Sent] = {}
         self._last_at_market: dict[int, Sent] = {}
+        self._ours: set[int] = set()
         self._minute: deque[tuple[int, bool]] = deque()
 
     # -- bytes that leave the bot -------------------------------------------------------------------------------------
@@ -197,6 +198,7 @@ class OrderWatch:
             finally:
                 self.counts["arrived"] += 1
                 sent.order_ids = [order_id for order_id in history if order_id not in before]
+                self._ours.update(sent.order_ids)
 
         link._dispatch = watched
 
@@ -218,7 +220,8 @@ class OrderWatch:
                 self._grows(sent, wire.volume if wire.tradeSide == 1 else -wire.volume)
 
     def _is_in_the_way(self, order: Any, symbol_id: int) -> bool:
-        return order.symbol_id == symbol_id and order.label == self.label and order.order_type != "LIMIT"
+        # Not by its label: an owner's close has that of the position it closes.
+        return order.symbol_id == symbol_id and order.order_id in self._ours and order.order_type != "LIMIT"
 
     def _closes(self, request: PlaceOrder) -> bool:
         held = self.venue.desks[ACCOUNT].account.positions.get(request.position_id)
