@@ -176,7 +176,7 @@ class Engine(ObservedEngine):
         self._index = {spec.symbol_id: i for i, spec in enumerate(event.symbols)}
         self._bookkeeping.symbols_loaded(event, self._index)
         self._hours.load(event.symbols)
-        self._standing.load(event.symbols[: self._traded])
+        self._standing.load(event.symbols, self._traded)
         if old is None or self._index != before:
             self._evaluator = Evaluator(np.array([spec.pip for spec in event.symbols]), self._settings.evaluator)
             if old is not None:
