@@ -56,6 +56,8 @@ class Bookkeeping:
                 self._account_loaded(event)
             case ev.MarginStated():
                 self.margin_stated(event)
+            case ev.StopTrailed():
+                self._portfolio.trail_stop(event.position_id, event.stop_loss)
             case ev.LeverageTiersLoaded():
                 self._guard.tiers_loaded(event.leverage_id, event.tiers)
             case ev.Reconciled():
