@@ -209,6 +209,7 @@ def assemble(
         token_expires_ns=token.expires_ns,
         renewable=renewable,
         sharers=sharers,
+        label=config.account.label,
     )
     session, engine = Session(plan), Engine(engine_settings(config, run_id))
     return Run(config, session, engine, Pipeline(session, engine, orders_to_venue=plan.trade), run_id)

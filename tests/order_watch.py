@@ -13,7 +13,8 @@ Rules, for an order that increases risk:
 - none of our orders in its symbol is still at work at the venue (resting ones aside);
 - the venue holds no more of ours in its direction than the bot believes: nothing is bought on top of a fill unseen;
 - leverage of the symbol and of the account, used margin and margin level after it are within their limits;
-- no more than `max_orders_per_minute` requests were written by its run in the minute before.
+- no more than `max_orders_per_minute` requests were written in the minute before, by all runs together: a bot that is
+  killed and started again has no more of them than one that lives.
 """
 
 from collections import Counter, deque
@@ -96,7 +97,6 @@ class OrderWatch:
     def begin(self, run: Any, unanswered: Callable[[], dict[str, OrderChange]]) -> None:
         """A new process runs; `unanswered` returns its orders without an answer, by client order id."""
         self.run, self.unanswered = run, unanswered
-        self._minute.clear()
 
     def written(self, frames: list[bytes]) -> None:
         """Whole frames leave the bot."""

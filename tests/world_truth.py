@@ -76,8 +76,15 @@ def _positions(world: TradingWorld) -> Iterator[str]:
         )
         if (seen.symbol_id, seen.volume_cents, seen.label, seen.swap, seen.commission, seen.used_margin) != true:
             yield f"position {held.position_id}: the venue has {true}, the bot {seen}"
+        legs = _price(held.stop_loss), _price(held.take_profit), held.trailing_distance is not None
+        if (seen.stop_loss, seen.take_profit, seen.is_trailing) != legs:
+            yield f"position {held.position_id}: the venue protects it at {legs}, the bot says {seen}"
         if abs(seen.price - float(held.price)) > 1e-9 * float(held.price):
             yield f"position {held.position_id}: entered at {held.price}, the bot says {seen.price!r}"
+
+
+def _price(exact: Decimal | None) -> float | None:
+    return None if exact is None else float(exact)
 
 
 def _money(world: TradingWorld) -> Iterator[str]:

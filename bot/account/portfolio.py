@@ -184,6 +184,13 @@ class Portfolio:
         self._paper_legs[position_id] = (stop_loss, take_profit)
         self._refresh()
 
+    def trail_stop(self, position_id: int, stop_loss: float) -> None:
+        """Take where the venue has moved the trailing stop of a position; a position that is not known is left."""
+        held = self._venue.get(position_id)
+        if held is not None:
+            self._venue[position_id] = replace(held, stop_loss=stop_loss, is_trailing=True)
+            self._refresh()
+
     def state_margin(self, position_id: int, used_margin: Decimal) -> None:
         """Take the margin that the venue states for a position; nothing for one that is not open."""
         held = self._venue.get(position_id)

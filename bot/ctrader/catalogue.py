@@ -79,9 +79,10 @@ class Catalogue:
         self.traded_ids = tuple(chosen)
 
     def hold(self, symbol_ids: Iterable[int]) -> bool:
-        """Ask for the symbols of open positions as well; return whether any of them is new.
+        """Ask for the symbols of open positions and of our resting orders as well; return whether any of them is new.
 
-        Positions that are not ours count in equity, margin and leverage, and must have a price for that.
+        Positions that are not ours count in equity, margin and leverage, and must have a price for that. What an order
+        is about must be known to take it back.
         """
         exposed = self.exposed_ids
         new = [i for i in symbol_ids if i in self.listed and i not in exposed]

@@ -94,7 +94,8 @@ class Handshake:
             case "ProtoOAReconcileRes":
                 orders = tuple(map(translate.order, reply.order))
                 positions = translate.open_positions(reply.position)
-                self._has_new_symbols = self.catalogue.hold(p.symbol_id for p in positions)
+                resting = [order.symbol_id for order in orders if order.label == self._plan.label]
+                self._has_new_symbols = self.catalogue.hold([*(p.symbol_id for p in positions), *resting])
                 return [Reconciled(recv_ns, positions, orders)]
         return []
 

@@ -10,7 +10,8 @@ class SessionPlan:
     `symbols` are the traded names as in the config, in this order. `run_id` starts every message id and must be new in
     each process. `trade` demands a token with the trade scope. `account_id` None takes the first account of the grant.
     `renewable` says that the token comes from a file, where another may be found or put; `token_expires_ns` is UTC.
-    `sharers` is how many accounts share the connection, this one included.
+    `sharers` is how many accounts share the connection, this one included. `label` marks our orders: the symbols of
+    those that rest are loaded, traded or not.
     """
 
     client_id: str
@@ -25,6 +26,7 @@ class SessionPlan:
     token_expires_ns: int | None = None
     renewable: bool = False
     sharers: int = 1
+    label: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

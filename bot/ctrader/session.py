@@ -33,7 +33,7 @@ from bot.ctrader.rejections import Rejections
 from bot.ctrader.schema import payload_type
 from bot.ctrader.symbol_changes import SymbolChanges
 from bot.ctrader.token import SessionToken, TokenStep
-from bot.ctrader.translate import margin_stated, text
+from bot.ctrader.translate import margin_stated, stop_trailed, text
 from bot.ctrader.walk import Walk
 from bot.engine.events import Event, RequestRefused, SymbolsLoaded
 from bot.execution.requests import CheckFeed, Question, Request, ResolveOrders, ResubscribeDepth
@@ -74,6 +74,7 @@ class Session:
                 ("ProtoErrorRes", self._rejections.take),
                 ("ProtoOATraderUpdatedEvent", self._trader_updated),
                 ("ProtoOAMarginChangedEvent", self._margin_changed),
+                ("ProtoOATrailingSLChangedEvent", self._stop_trailed),
                 ("ProtoOASymbolChangedEvent", self._symbol_changed),
                 ("ProtoOAAccountDisconnectEvent", self._account_disconnected),
                 ("ProtoOAAccountsTokenInvalidatedEvent", self._token_invalidated),
@@ -347,6 +348,10 @@ class Session:
     def _margin_changed(self, event: Any, _message_id: str, recv_ns: int) -> None:
         if self._is_ours(event):
             self._emit(margin_stated(event, recv_ns))
+
+    def _stop_trailed(self, event: Any, _message_id: str, recv_ns: int) -> None:
+        if self._is_ours(event):
+            self._emit(stop_trailed(event, recv_ns))
 
     def _symbol_changed(self, event: Any, _message_id: str, _recv_ns: int) -> None:
         if self._is_ours(event):

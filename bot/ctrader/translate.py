@@ -10,7 +10,7 @@ from typing import Any
 from bot.account.account import AccountState
 from bot.account.position import Deal, Position
 from bot.ctrader.schema import enum
-from bot.engine.events import CashChange, ExecutionReported, MarginStated
+from bot.engine.events import CashChange, ExecutionReported, MarginStated, StopTrailed
 from bot.execution.orders import OrderSnapshot
 from bot.market.symbols import DAY_S, Holiday, SymbolSpec
 
@@ -163,6 +163,12 @@ def leverage_tiers(leverage: Any) -> tuple[tuple[float, float], ...]:
 def margin_stated(event: Any, recv_ns: int) -> MarginStated:
     """Return the new margin of a position. Source: ProtoOAMarginChangedEvent."""
     return MarginStated(recv_ns, event.positionId, money(event.usedMargin, _digits(event)))
+
+
+def stop_trailed(event: Any, recv_ns: int) -> StopTrailed:
+    """Return where the stop of a position is now. Source: ProtoOATrailingSLChangedEvent."""
+    moved_ns = event.utcLastUpdateTimestamp * NS_PER_MS
+    return StopTrailed(recv_ns, event.positionId, event.orderId, event.stopPrice, moved_ns)
 
 
 def position(entity: Any) -> Position | None:

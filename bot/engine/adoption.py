@@ -45,7 +45,7 @@ def watched(
     intended = replace(intended, action="place", order_type=line_type(snapshot.order_type))
     order.position_id = snapshot.position_id if snapshot.closing else None
     order.limit_price = snapshot.limit_price
-    order.is_foreign, order.is_told, order.snapshot = True, for_owner, snapshot
+    order.is_foreign, order.is_told = True, for_owner
     return intended, order
 
 
@@ -104,5 +104,6 @@ def adopted(
         order_id=snapshot.order_id,
         executed_cents=snapshot.executed_cents,
         limit_price=snapshot.limit_price if is_limit else None,
+        snapshot=snapshot,
     )
     return intended, order

@@ -39,6 +39,7 @@ class Bookkeeping:
         self._portfolio = portfolio
         self._orders = orders
         self._guard = guard
+        self._loaded: dict[int, tuple[int, SymbolSpec]] = {}
         self._traded: dict[int, tuple[int, SymbolSpec]] = {}
         self._notices: list[Notice] = []
         self._names: dict[int, str] = {}
@@ -55,6 +56,8 @@ class Bookkeeping:
                 self._account_loaded(event)
             case ev.MarginStated():
                 self.margin_stated(event)
+            case ev.StopTrailed():
+                self._portfolio.trail_stop(event.position_id, event.stop_loss)
             case ev.LeverageTiersLoaded():
                 self._guard.tiers_loaded(event.leverage_id, event.tiers)
             case ev.Reconciled():
@@ -84,14 +87,16 @@ class Bookkeeping:
 
     def symbols_loaded(self, event: ev.SymbolsLoaded, index: Mapping[int, int]) -> None:
         """Take the symbols; `index` is the array index of each symbol id."""
-        self._traded = {spec.symbol_id: (i, spec) for i, spec in enumerate(event.symbols[: event.traded_count])}
+        self._loaded = {spec.symbol_id: (i, spec) for i, spec in enumerate(event.symbols)}
+        self._traded = {symbol_id: at for symbol_id, at in self._loaded.items() if at[0] < event.traded_count}
         self._names = {spec.symbol_id: spec.name for spec in event.symbols}
         self._portfolio.set_symbols(index)
+        self._orders.found.place(index)
         self.deals.load(self._names, event.recv_ns)
         if self._guard.is_another_account:
             self._orders.discard(self._restored)
         else:
-            self._orders.restore(self._restored, {spec.symbol_id: (i, spec) for i, spec in enumerate(event.symbols)})
+            self._orders.restore(self._restored, self._loaded)
             for symbol_id in sorted(self._restored_off):
                 self._keep_hands_off(symbol_id, protected=symbol_id in self._restored_exits)
         self._restored = ()
@@ -115,8 +120,10 @@ class Bookkeeping:
                 self._keep_hands_off(known.symbol_id, protected=has_leg and not self._settings.respect_manual_close)
         self._has_reconciled = True
         for order in event.orders:
-            if order.symbol_id in self._traded and order.label == self._settings.label:
-                self._orders.found.adopt(order, *self._traded[order.symbol_id], event.recv_ns)
+            # In a symbol that is not traded only what rests is of interest: it is to be taken back.
+            is_wanted = order.symbol_id in self._traded or order.order_type == "limit"
+            if is_wanted and order.symbol_id in self._loaded and order.label == self._settings.label:
+                self._orders.found.adopt(order, *self._loaded[order.symbol_id], event.recv_ns)
         self._orders.listed(event.orders)
         if self.foreign is not None:
             for order in event.orders:
@@ -164,6 +171,8 @@ class Bookkeeping:
             self._portfolio.protect_on_paper(placed.position_id, placed.stop_loss, placed.take_profit)
         if event.balance is not None and self._portfolio.set_balance(event.balance, event.balance_version):
             self._transferred(event.balance_change or Decimal(0), event.balance_version)
+        if event.paper and event.kind == "cancelled" and event.order is not None:
+            self._orders.found.ended_on_paper(event.order.order_id)
         self._orders.executed(event)
         if self.foreign is not None:
             if event.order is not None and event.kind in _RESTS and not event.paper:

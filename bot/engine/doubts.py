@@ -56,14 +56,16 @@ class Standing:
 
     def __init__(self) -> None:
         self._specs: Sequence[SymbolSpec] = ()
+        self._names: Sequence[str] = ()
         self._restrictions: Doubts = {}
         self._told: tuple[object, ...] = ()
         self._more: Doubts = NO_DOUBTS
         self._doubts: Doubts = {}
 
-    def load(self, specs: Sequence[SymbolSpec]) -> None:
-        """Take the traded symbols."""
-        self._specs, self._restrictions, self._told = specs, restrictions(specs), ()
+    def load(self, specs: Sequence[SymbolSpec], traded: int) -> None:
+        """Take the symbols, of which the first `traded` are traded: what an earlier run left may be in any of them."""
+        self._specs, self._names = specs[:traded], [spec.name for spec in specs]
+        self._restrictions, self._told = restrictions(self._specs), ()
 
     def doubts(
         self,
@@ -90,7 +92,7 @@ class Standing:
         told = (closings, tuple(unknown), tuple(by_hand), tuple(unpriced), problem, causes, tuple(exits))
         if is_changed or told != self._told or more is not self._more:
             self._told, self._more = told, more
-            names = [spec.name for spec in self._specs]
+            names = self._names
             others = [f"unknown_order:{names[s]}" for s in unknown]
             others += [f"closed_by_hand:{names[s]}" for s in by_hand]
             others += [f"protective_exit:{names[s]}" for s in exits]

@@ -41,6 +41,7 @@ from bot.engine.readiness import Readiness
 from bot.engine.rows import NO_ROWS, decision_rows
 from bot.engine.settings import EngineSettings
 from bot.engine.sizer import Sizer
+from bot.engine.stray_orders import StrayOrders
 from bot.engine.target_rester import TargetRester
 from bot.engine.trader import Trader
 from bot.engine.watched_sizes import WatchedSizes
@@ -81,6 +82,7 @@ class Engine(ObservedEngine):
         )
         self._resizer = None if foreign is None else ForeignResizer(*parts, foreign, hands_off)
         self._protector = Protector(*parts, self._hours, hands_off)
+        self._strays = StrayOrders(*parts[1:])
         self._readiness = Readiness()
         self._stopping = False
         self._specs: tuple[SymbolSpec, ...] = ()
@@ -176,7 +178,7 @@ class Engine(ObservedEngine):
         self._index = {spec.symbol_id: i for i, spec in enumerate(event.symbols)}
         self._bookkeeping.symbols_loaded(event, self._index)
         self._hours.load(event.symbols)
-        self._standing.load(event.symbols[: self._traded])
+        self._standing.load(event.symbols, self._traded)
         if old is None or self._index != before:
             self._evaluator = Evaluator(np.array([spec.pip for spec in event.symbols]), self._settings.evaluator)
             if old is not None:
@@ -308,11 +310,13 @@ class Engine(ObservedEngine):
         targets: Targets,
         done: Actions,
     ) -> None:
-        """Resize other people's resting orders where we may, and move our own, where there are any."""
+        """Resize other people's resting orders where we may, and move or take back our own, where there are any."""
         assert self._evaluator is not None
         evaluator, n, now_ns = self._evaluator, self._traded, self._now_ns
         specs, quoter, resizer = self._specs[:n], self._quoter, self._resizer
         bar = CLOSING if self._is_closing else ENDING if self._stopping else ""
+        if not (bar == ENDING and self._settings.keep_on_stop):
+            self._strays.look(self._specs, n, held, now_ns, done, bar)
         resizes = resizer is not None and bar != ENDING and resizer.is_due(now_ns)
         changed = evaluator.changed[:n] != 0
         quotes = quoter.is_needed and quoter.is_due(evaluator.table, specs, changed, bar, now_ns)

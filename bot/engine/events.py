@@ -127,6 +127,20 @@ class MarginStated:
 
 
 @dataclass(frozen=True, slots=True)
+class StopTrailed:
+    """The broker moved the trailing stop of a position. Units: quote currency. Source: ProtoOATrailingSLChangedEvent.
+
+    `order_id` is that of the protection, which is no order that anybody has placed; `moved_ns` the venue's time.
+    """
+
+    recv_ns: int
+    position_id: int
+    order_id: int
+    stop_loss: float
+    moved_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class OrderHistoryListed:
     """The answer to `ResolveOrders`: orders and deals since `from_ns`; a `Reconciled` comes just before it."""
 
@@ -263,6 +277,7 @@ Event = (
     | ExecutionReported
     | RequestRefused
     | MarginStated
+    | StopTrailed
     | OrderHistoryListed
     | ExpectedMarginStated
     | ProfitStated

@@ -4,12 +4,13 @@ From then on they live like the others (`order_flow.py`, `resting_flow.py`). Not
 people's, unless we have placed them, in the place of one that could not be amended.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from bot.engine.adoption import adopted, is_adoptable, may_be_close, watched
 from bot.engine.decision import IntendedOrder
 from bot.engine.look_ups import CLOCK_SLACK_NS
 from bot.engine.resting_flow import RestingFlow
+from bot.engine.restored import NOT_LOADED
 from bot.execution.in_flight import OrdersInFlight, OwnOrder
 from bot.execution.orders import OrderSnapshot
 from bot.market.symbols import SymbolSpec
@@ -32,6 +33,7 @@ class FoundOrders:
         self._resting = resting
         self._remember = remember
         self._move = move
+        self._ended_on_paper: set[int] = set()
 
     def adopt(self, snapshot: OrderSnapshot, symbol_index: int, spec: SymbolSpec, now_ns: int) -> None:
         """Take over an order of ours that the venue still works on, as after a crash.
@@ -39,6 +41,8 @@ class FoundOrders:
         While a market order works its symbol gets no other; a resting one is then kept or cancelled, as is wished.
         """
         if not is_adoptable(snapshot) or self._in_flight.find(snapshot.client_order_id, snapshot.order_id) is not None:
+            return
+        if snapshot.order_id in self._ended_on_paper:
             return
         close = next((o for o in self._in_flight.all() if _has_become(snapshot, o)), None)
         if close is not None:  # a drop has hidden what it is called there
@@ -65,6 +69,24 @@ class FoundOrders:
         self._resting.version += 1
         self._remember(order, intended, snapshot)
         return order
+
+    def place(self, index: Mapping[int, int]) -> None:
+        """Take where the symbols stand in the arrays: a new connection may have loaded others behind the traded ones.
+
+        Args: `index` by symbol id.
+        """
+        for order in self._in_flight.all():
+            order.symbol_index = index.get(order.symbol_id, NOT_LOADED)
+
+    def left_order(self, order_id: int) -> OrderSnapshot | None:
+        """Return the venue's word on an order of ours that an earlier run has left there; None for any other."""
+        order = self._in_flight.find(None, order_id)
+        return None if order is None or order.is_foreign else order.snapshot
+
+    def ended_on_paper(self, order_id: int) -> None:
+        """Take that a dry run has cancelled an order on paper: the venue goes on listing it, and it stays ended."""
+        if self.left_order(order_id) is not None:
+            self._ended_on_paper.add(order_id)
 
     def gone(self, order: OwnOrder) -> None:
         """End an order of somebody else's that only paper still has."""

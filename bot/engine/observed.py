@@ -13,6 +13,7 @@ from bot.engine.readiness import Readiness
 from bot.engine.sizer import Sizer
 from bot.execution.fill_quality import FillQuality
 from bot.execution.in_flight import OwnOrder
+from bot.execution.orders import OrderSnapshot
 from bot.market.book import BookArrays
 from bot.market.evaluator import Evaluator, Features
 from bot.market.symbols import SymbolSpec
@@ -53,6 +54,10 @@ class ObservedEngine:
     def specs(self) -> tuple[SymbolSpec, ...]:
         """Every loaded symbol, traded ones first."""
         return self._specs
+
+    def left_order(self, order_id: int) -> OrderSnapshot | None:
+        """What the venue says of an order of ours that an earlier run has left there; None for any other."""
+        return self._orders.found.left_order(order_id)
 
     @property
     def portfolio(self) -> Portfolio:

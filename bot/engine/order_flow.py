@@ -174,7 +174,7 @@ class OrderFlow:
         if not self._in_flight:
             return pending
         for order in self._in_flight.all():
-            if order.increases_risk and not order.is_resting:
+            if order.increases_risk and not order.is_resting and order.symbol_index != NOT_LOADED:
                 pending[order.symbol_index] += math.copysign(order.left_cents, order.volume_cents) / 100
         return np.asarray(pending + self.resting.worst_units(net_units + pending))
 

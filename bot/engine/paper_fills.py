@@ -16,7 +16,13 @@ def paper_venue(engine: Engine) -> PaperVenue:
             return None
         return next(iter(engine.portfolio.own_positions(symbol_id)), None)
 
-    return PaperVenue(engine.portfolio.position, engine.quote_rate, merged=merged, find_order=engine.foreign_order)
+    return PaperVenue(
+        engine.portfolio.position,
+        engine.quote_rate,
+        merged=merged,
+        find_order=engine.foreign_order,
+        find_left=engine.left_order,
+    )
 
 
 def paper_events(paper: PaperVenue, engine: Engine, decision: Decision) -> list[Event]:

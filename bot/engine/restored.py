@@ -16,7 +16,7 @@ ALTERATIONS = frozenset({"amend", "cancel"})
 """Actions that change an order instead of making one: the venue's list of working orders tells what came of them."""
 
 NOT_LOADED = -1
-"""Index of a symbol that this run has not loaded: its order is followed, and closes nothing."""
+"""Index of a symbol that this run has not loaded: its order is followed, and keeps no symbol closed."""
 
 
 def restored_intent(intent: OpenIntent, spec: SymbolSpec | None) -> IntendedOrder:
@@ -61,7 +61,7 @@ def restored_order(intent: OpenIntent, symbol_index: int) -> tuple[OwnOrder, Clo
         volume_cents=volume_cents,
         position_id=intent.position_id,
         sent_ns=intent.created_ns,
-        increases_risk=not closes and symbol_index != NOT_LOADED,
+        increases_risk=not closes,
         state="unknown",
         limit_price=math.nan if intent.order_type == "limit" and not closes else None,
         is_foreign=is_for_owner(intent.client_order_id),

@@ -29,7 +29,7 @@ class OwnOrder:
     `position_id` is the position that its request named: a resting order that names one closes it and nothing else.
     `is_stuck` says that the venue would not change it: it is to be cancelled. `is_foreign` that it is somebody else's,
     or placed for somebody else: it rests, and is theirs to want or not; `is_told` that its states are reported. Of such
-    a one `snapshot` is the venue's last word.
+    a one, and of one that an earlier run has left, `snapshot` is the venue's last word.
     Units: volumes in 0.01 base unit, as in its request; `limit_price` in quote currency; times ns.
     """
 
@@ -84,7 +84,7 @@ class OwnOrder:
     def learn(self, snapshot: OrderSnapshot) -> None:
         """Take what the venue says the order is."""
         self.order_id = snapshot.order_id
-        if self.is_foreign:
+        if self.is_foreign or self.snapshot is not None:
             self.snapshot = snapshot
         self.executed_cents = max(self.executed_cents, snapshot.executed_cents)
         if self.is_resting:

@@ -79,7 +79,8 @@ class PaperVenue:
     Args: `find_position` returns an open position by id; `quote_rate` the rate of a symbol's quote currency into the
         deposit currency (NaN when unknown); `money_digits` of the account; `merged` the position of a symbol that a
         netted account lets every fill of a resting order merge into, None on a hedged one; `find_order` somebody else's
-        order that rests at the real venue, by id: a dry run changes it on paper alone.
+        order that rests at the real venue, by id: a dry run changes it on paper alone; `find_left` one of ours there,
+        left by an earlier run: it may be cancelled on paper, and then another takes its place here.
     """
 
     def __init__(
@@ -89,12 +90,13 @@ class PaperVenue:
         money_digits: int = 2,
         merged: Callable[[int], Position | None] = lambda symbol_id: None,
         find_order: Callable[[int], OrderSnapshot | None] = lambda order_id: None,
+        find_left: Callable[[int], OrderSnapshot | None] = lambda order_id: None,
     ) -> None:
         self._find_position = find_position
         self._quote_rate = quote_rate
         self._cent = Decimal(1).scaleb(-money_digits)
         self._merged = merged
-        self._find_order = find_order
+        self._find_order, self._find_left = find_order, find_left
         self._resting: dict[int, _Resting] = {}
         self._protection = PaperProtection()
         self._next_id = _FIRST_PAPER_ID
@@ -212,9 +214,10 @@ class PaperVenue:
 
     def cancel(self, request: CancelOrder, now_ns: int) -> list[PaperReport]:
         """Take a resting order out of the paper book."""
-        order, theirs = self._resting.pop(request.order_id, None), self._find_order(request.order_id)
-        if theirs is not None:
-            gone = replace(theirs, status="cancelled", updated_ns=now_ns)
+        order = self._resting.pop(request.order_id, None)
+        real = self._find_order(request.order_id) or self._find_left(request.order_id)
+        if real is not None:
+            gone = replace(real, status="cancelled", updated_ns=now_ns)
             return [PaperReport("cancelled", request.client_order_id, gone)]
         if order is None:
             return [PaperReport("cancel_rejected", request.client_order_id, None, error_code="ORDER_NOT_FOUND")]

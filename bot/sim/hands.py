@@ -123,6 +123,10 @@ class Hands:
         self.owner.amend(order_id, **fields)
         self.reschedule()
 
+    def protect_by_hand(self, account_id: int, position_id: int, **fields: Any) -> None:
+        """Have the owner set both legs of a position; a refusal is raised."""
+        self.owner.protect(account_id, position_id, **fields)
+
     def cancel_by_hand(self, order_id: int) -> None:
         """Have the owner cancel an order; a refusal is raised."""
         self.owner.cancel(order_id)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Owner:
-    """Trades, closes, rests, amends and cancels on the accounts of a venue."""
+    """Trades, closes, rests, amends, protects and cancels on the accounts of a venue."""
 
     def __init__(self, venue: "Venue") -> None:
         self._venue = venue
@@ -90,6 +90,17 @@ class Owner:
                 refusals.append(refused)
         if refusals:
             raise refusals[0]
+
+    def protect(self, account_id: int, position_id: int, **fields: Any) -> None:
+        """Set the protection of a position. Args: `fields` of ProtoOAAmendPositionSLTPReq: a leg left out is removed.
+
+        Raises: OrderRefused (POSITION_NOT_FOUND, …).
+        """
+        request = message("ProtoOAAmendPositionSLTPReq")(
+            ctidTraderAccountId=account_id, positionId=position_id, **fields
+        )
+        venue = self._venue
+        venue.desk(account_id).amend_position(request, venue.now_ns, venue.teller(account_id))
 
     def cancel(self, order_id: int) -> None:
         """Cancel a working order of any account.

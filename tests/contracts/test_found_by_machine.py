@@ -123,3 +123,25 @@ def test_a_death_that_one_life_has_not_met_may_meet_the_next_at_its_start(world:
     at.stop()
     assert at.counts["deaths"] == 1 and at.lives > lives
     settle(at)
+
+
+@pytest.mark.parametrize("forgets", [False, True], ids=["as it is", "forgets its orders"])
+def test_a_bot_that_is_killed_again_and_again_has_one_minutes_orders_in_a_minute(world: Made, forgets: bool) -> None:
+    """The watch itself began a new minute with every process. It has to see one that knows nothing of those before."""
+    at = world(
+        strategy=ON_CALL,
+        sections={"risk": {"max_orders_per_minute": 20}, "execution": {"min_interval_s": 0.25, "order_type": "market"}},
+    )
+    told = ""
+    try:
+        for turn in range(6):
+            WISH.share = float(turn % 2)
+            at.let(5)
+            if turn % 2:
+                at.die()
+                if forgets:
+                    at.run.engine._guard._sent_ns.clear()
+    except AssertionError as error:
+        told = str(error)
+    assert at.lives > 1 and ("is request 21 of its minute" in told) == forgets, told
+    assert forgets or at.counts["refused: order_rate"]

@@ -164,3 +164,62 @@ def test_a_dry_run_fills_on_paper_what_rests(tmp_path: Path) -> None:
     bot.until(lambda: "filled" in [state for _, state in bot.states], 90)
     assert at_venue(venue) == {} and held(venue) == {}
     assert ended_well(bot, 120) and never_doubled(bot)
+
+
+# -- one that an earlier run has left in a symbol that is no longer traded --------------------------------------------
+
+LEFT = {"EURUSD": {"direction": "long"}}
+NOW = {"USDJPY": {"direction": "short"}}
+
+
+def left_behind(folder: Path, venue: Venue) -> tuple[str, Any]:
+    """Let a run leave an order in EURUSD that does not fill; return its client order id, and the run's clock."""
+    first = resting_bot(folder, venue, seconds=1.5, symbols=LEFT, on_stop="keep")
+    first.let(10)
+    (left,) = at_venue(venue)
+    venue.shift_prices(symbol_id(venue, "EURUSD"), 30)  # out of its reach
+    return left, first.clock
+
+
+@pytest.mark.parametrize("folder", ["a", "b"], ids=["with its ledger", "without its ledger"])
+def test_one_in_a_symbol_that_is_no_longer_traded_is_taken_back_and_told(folder: str, tmp_path: Path) -> None:
+    venue = virtual_venue()
+    left, clock = left_behind(tmp_path / "a", venue)
+    theirs = venue.rest_by_hand(ACCOUNT, symbol_id(venue, "EURUSD"), "limit", "buy", 1_000_000, limitPrice=1.0)
+    second = resting_bot(
+        tmp_path / folder,
+        venue,
+        seconds=70,
+        symbols=NOW,
+        run_id="run2",
+        clock=clock,
+        execution={"order_type": "market"},
+    )
+    second.until(lambda: left not in at_venue(venue))
+    assert list(venue.desks[ACCOUNT].account.orders) == [theirs], "somebody else's stays"
+    assert ended_well(second, 90)
+    assert (left, "cancelled") in second.states
+    (cancel,) = [o for o in planned(second) if o.action == "cancel"]
+    assert cancel.symbol == "EURUSD" and cancel.reason.startswith("left by an earlier run, taken back: ")
+    (notice,) = [n for d in second.decisions for n in d.notices if n.code == "stray_order"]
+    assert notice.symbol == "EURUSD" and notice.text.startswith(
+        f"order {cancel.order_id} of an earlier run rests to buy "
+    )
+    assert list(venue.desks[ACCOUNT].account.orders) == [theirs]
+
+
+@pytest.mark.parametrize("symbols", [NOW, LEFT], ids=["no longer traded", "traded"])
+def test_a_dry_run_says_once_that_it_would_take_it_back(symbols: dict[str, Any], tmp_path: Path) -> None:
+    """The paper venue did not know the order, and a cancel was tried and refused several times a second."""
+    venue = virtual_venue()
+    left, clock = left_behind(tmp_path / "a", venue)
+    second = resting_bot(
+        tmp_path / "b", venue, trade=False, seconds=150, symbols=symbols, run_id="run2", clock=clock,
+        execution={"order_type": "market"},
+    )  # fmt: skip
+    second.let(140)
+    assert left in at_venue(venue)
+    assert [o.symbol for o in planned(second) if o.action == "cancel"] == ["EURUSD"]
+    assert len([n for d in second.decisions for n in d.notices if n.code == "stray_order"]) == (symbols is NOW)
+    assert [state for name, state in second.states if name == left] == ["accepted", "cancelled"]
+    assert ended_well(second)

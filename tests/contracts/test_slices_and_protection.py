@@ -131,3 +131,30 @@ def test_a_bare_position_of_an_earlier_run_is_protected_after_a_restart(tmp_path
     (order,) = planned(second, "amend")
     assert second.run.ledger is not None
     assert [state for own_id, state in second.states if own_id == order.client_order_id] == ["sent", "replaced"]
+
+
+def test_a_trailing_stop_of_the_owner_is_followed_and_left_alone(tmp_path: Path) -> None:
+    config = bot_config(tmp_path, trade=True, **(LARGE | {"sizing": {}}))
+    bot = WiredBot(tmp_path, config, large_venue(10_000), seconds=60).start()
+    venue = bot.venue
+    assert venue is not None
+    account = venue.desks[ACCOUNT].account
+    bot.until(lambda: account.positions, step_s=1 / 16).let(3, 1 / 16)
+    (held,) = account.positions.values()
+    before = held.stop_loss
+    assert before is not None and held.trailing_distance is None
+    amended = len([r for d in bot.decisions for r in d.requests if isinstance(r, ProtectPosition)])
+    bid = (venue.books[held.symbol_id].bid_e5 or 0) / 1e5
+    legs = {"stopLoss": round(bid - 0.004, 5), "takeProfit": float(held.take_profit or 0), "trailingStopLoss": True}
+    venue.protect_by_hand(ACCOUNT, held.position_id, **legs)
+    bot.let(2, 1 / 16)
+    venue.shift_prices(held.symbol_id, 15)
+    bot.let(10, 1 / 16)
+    assert held.stop_loss is not None and float(held.stop_loss) > legs["stopLoss"] + 0.001, "it was to trail"
+    (seen,) = bot.run.engine.portfolio.positions()
+    assert (seen.stop_loss, seen.take_profit, seen.is_trailing) == (
+        float(held.stop_loss), float(held.take_profit or 0), True,
+    )  # fmt: skip
+    assert len([r for d in bot.decisions for r in d.requests if isinstance(r, ProtectPosition)]) == amended
+    bot.let(60, 1 / 16)
+    assert replay_journal(bot.journal_path).difference is None

@@ -297,6 +297,17 @@ def test_the_symbols_of_positions_that_are_not_traded_are_loaded_as_well() -> No
     assert list(venue.requests[-1].symbolId) == [11], "depth of the traded symbol only"
 
 
+@pytest.mark.parametrize(("label", "loads"), [("ours", True), ("another's", False), ("", False)])
+def test_the_symbols_of_our_resting_orders_are_loaded_as_well(label: str, loads: bool) -> None:
+    venue = unready(symbols=("EURUSD",), label="ours")
+    left = wire_order(orderId=9, tradeData=trade_data(symbol_id=14, label=label))
+    venue.replies["ProtoOAReconcileReq"] = lambda r: [build("ReconcileRes", order=[left])]
+    venue.connect()
+    last = [e for e in venue.told() if isinstance(e, SymbolsLoaded)][-1]
+    assert ("GBPUSD" in [s.name for s in last.symbols]) == loads
+    assert last.traded_count == 1 and venue.session.ready
+
+
 def test_a_position_opened_later_in_another_symbol_loads_it_on_the_live_connection() -> None:
     venue = ready_venue(symbols=("EURUSD",))
     foreign = wire_position(positionId=9, tradeData=trade_data(symbol_id=12))

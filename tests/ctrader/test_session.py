@@ -17,6 +17,7 @@ from bot.engine.events import (
     MarginStated,
     MarketDataChanged,
     RequestRefused,
+    StopTrailed,
 )
 from bot.execution.requests import AmendOrder, CancelOrder, ClosePosition, ResolveOrders, ResubscribeDepth
 from bot.market.delta import (
@@ -404,7 +405,8 @@ def test_no_bytes_at_all_raise(frames: list[bytes], data: st.DataObject) -> None
 
 def test_a_dispensable_event_is_counted_as_unexpected() -> None:
     venue = ready_venue()
-    venue.tell(build("TrailingSLChangedEvent", positionId=1, orderId=2, stopPrice=1.0, utcLastUpdateTimestamp=3))
+    call = build("MarginCall", marginCallType=61, marginLevelThreshold=0.5)
+    venue.tell(build("MarginCallUpdateEvent", marginCall=call))
     venue.tell(build("ExecutionEvent", executionType=9, position=wire_position(tradeData=trade_data())))
     assert venue.session.counters["unexpected"] == 1
     assert venue.told()[0].kind == "swap"
@@ -414,6 +416,15 @@ def test_a_change_of_margin_is_told_in_money() -> None:
     venue = ready_venue()
     venue.tell(build("MarginChangedEvent", positionId=1, usedMargin=51_234, moneyDigits=3))
     assert venue.told() == [MarginStated(venue.now_ns, 1, Decimal("51.234"))]
+
+
+def test_a_trailing_stop_that_the_broker_has_moved_is_told() -> None:
+    venue = ready_venue()
+    moved = {"positionId": 1, "orderId": 2, "stopPrice": 1.0995, "utcLastUpdateTimestamp": 1_700_000_000_123}
+    venue.tell(build("TrailingSLChangedEvent", **moved))
+    assert venue.told() == [StopTrailed(venue.now_ns, 1, 2, 1.0995, 1_700_000_000_123_000_000)]
+    venue.tell(build("TrailingSLChangedEvent", **moved, ctidTraderAccountId=4711))
+    assert venue.told() == []
 
 
 def test_text_that_is_not_utf8_is_read_as_far_as_it_can_be() -> None:

@@ -79,7 +79,7 @@ EVENTS: list[tuple[str, list[Any], str]] = [
     (
         "a moved trailing stop",
         [build("TrailingSLChangedEvent", positionId=1, orderId=2, stopPrice=1.0, utcLastUpdateTimestamp=1)],
-        ".... ..... ...",
+        "...t ttttt ttt",
     ),
     ("a change of margin", [build("MarginChangedEvent", positionId=1, usedMargin=5)], "...t ttttt ttt"),
     ("another's change of margin", [foreign("MarginChangedEvent", positionId=1, usedMargin=5)], ".... ..... ..."),

@@ -314,3 +314,35 @@ def test_a_resting_quote_that_opens_carries_both_legs_from_its_own_price() -> No
         assert request.limit_price is not None
         assert request.relative_stop_loss_e5 == pytest.approx(request.limit_price * 500, abs=1)
         assert request.relative_take_profit_e5 == pytest.approx(request.limit_price * 1000, abs=1)
+
+
+@pytest.mark.parametrize(
+    ("first", "then"), [(1.0945, 1.097), (1.09, 1.0925)], ids=["nearer than ours", "farther than ours"]
+)
+@pytest.mark.parametrize("is_told", [True, False], ids=["its setting told", "its setting lost"])
+def test_a_stop_that_the_broker_trails_is_known_and_never_put_back(is_told: bool, first: float, then: float) -> None:
+    """The owner has set it; each step of it is told, and none is a reason to place ours again."""
+    desk, _ = protecting(desk_of(), stop_loss=1.0945, take_profit=1.111)
+    held = desk.engine.portfolio.position(5)
+    assert held is not None and not amendments(desk)
+    if is_told:
+        placed = replace(held, stop_loss=first, is_trailing=True)
+        desk.hear(ev.ExecutionReported(desk.now_ns, "replaced", position=placed))
+    for step in range(5):
+        stop = round(first + step * (then - first) / 4, 5)
+        desk.hear(ev.StopTrailed(desk.now_ns, 5, 77, stop, desk.now_ns))
+        found = desk.engine.portfolio.position(5)
+        assert found == replace(held, stop_loss=stop, is_trailing=True)
+        live(desk, 2)
+    assert not amendments(desk)
+    # When its owner makes it stand still it is a stop of a person: kept where it is nearer, moved where it is not.
+    stands = replace(held, stop_loss=then)
+    desk.hear(ev.ExecutionReported(desk.now_ns, "replaced", position=stands))
+    live(desk, 2)
+    assert [r.stop_loss for r in amendments(desk)] == ([] if then > 1.0945 else [1.0945])
+
+
+def test_a_trailing_stop_of_a_position_that_is_not_known_is_passed_over() -> None:
+    desk, _ = protecting(desk_of(), stop_loss=1.0945, take_profit=1.111)
+    desk.hear(ev.StopTrailed(desk.now_ns, 6, 77, 1.1, desk.now_ns))
+    assert [p.position_id for p in desk.engine.portfolio.positions()] == [5]

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from engine_desk import SECOND, Desk, position
+from engine_desk import SECOND, SPECS, Desk, position
 
 from bot.engine import events as ev
 from bot.execution.orders import OrderSnapshot
@@ -183,3 +183,16 @@ def test_what_a_person_has_said_before_the_account_came_is_heeded_whosever_the_l
     desk.hear(ev.GuardRestored(desk.now_ns, before.engine._guard.memory()), ev.CommandGiven(desk.now_ns, "halt"))
     desk.begin()
     assert desk.engine.trading == "halted"
+
+
+def test_one_in_a_symbol_that_is_loaded_and_no_longer_traded_is_told_like_any_other() -> None:
+    """Its name was looked up among the traded symbols alone, and the run ended in an error."""
+    desk = Desk()
+    restored(desk, replace(OPEN, symbol_id=2))
+    desk.hear(
+        ev.AccountLoaded(desk.now_ns, desk.account),
+        desk.loaded(SPECS["EURUSD"], SPECS["USDJPY"], traded=1),
+        ev.Reconciled(desk.now_ns, (), ()),
+        ev.ReadinessChanged(desk.now_ns, ()),
+    )
+    assert "unknown_order:USDJPY" in desk.reasons()
