@@ -12,6 +12,7 @@ from bot.engine.account_guard import AccountGuard
 from bot.engine.deal_book import DealBook
 from bot.engine.decision import Notice
 from bot.engine.foreign_orders import ForeignOrders
+from bot.engine.kept_wishes import KeptWishes
 from bot.engine.lagging import lagging_positions
 from bot.engine.order_flow import OrderFlow
 from bot.engine.settings import EngineSettings
@@ -32,7 +33,8 @@ class Bookkeeping:
 
     def __init__(self, settings: EngineSettings, portfolio: Portfolio, orders: OrderFlow, guard: AccountGuard) -> None:
         self.hands_off: set[int] = set()
-        self.foreign = ForeignOrders(orders, settings.label) if settings.manage_all else None
+        self._wishes = KeptWishes()
+        self.foreign = ForeignOrders(orders, settings.label, self._wishes) if settings.manage_all else None
         self.deals = DealBook(settings.label, portfolio, orders)
         self.protected_exits: set[int] = set()
         self._settings = settings
@@ -43,7 +45,7 @@ class Bookkeeping:
         self._notices: list[Notice] = []
         self._names: dict[int, str] = {}
         self._restored: tuple[ev.OpenIntent, ...] = ()
-        self.hands_off_version = 0  # grows with every change of the two
+        self._version = 0
         self._restored_off: set[int] = set()  # as an earlier run has left the two, until symbols are loaded
         self._restored_exits: set[int] = set()
         self._has_reconciled = False
@@ -80,6 +82,7 @@ class Bookkeeping:
         self._guard.account_loaded(event.account, event.recv_ns)
         if self._guard.is_another_account and not was_another:
             self._forget_restored_hands_off()
+            self._wishes.forget()
             self._notices.append(news.another_account())
 
     def symbols_loaded(self, event: ev.SymbolsLoaded, index: Mapping[int, int]) -> None:
@@ -122,6 +125,7 @@ class Bookkeeping:
             for order in event.orders:
                 self._meet(self.foreign, order, event.recv_ns)
             self.foreign.drop_paper(order.order_id for order in event.orders)
+        self._version += self._wishes.forget_ended(event.orders, {o.client_order_id for o in self._orders.look()})
         self._guard.changed()
 
     def history_listed(self, event: ev.OrderHistoryListed) -> None:
@@ -181,13 +185,26 @@ class Bookkeeping:
             self.hands_off.clear()
             self.protected_exits.clear()
             self._forget_restored_hands_off()
-            self.hands_off_version += 1
+            self._version += 1
         self._guard.commanded(event)
 
+    @property
+    def version(self) -> int:
+        """Grows with every change of what `memory` returns."""
+        return self._version + (self.foreign.version if self.foreign is not None else 0)
+
     def memory(self) -> dict[str, object]:
-        """Return what a later run is to know: the symbols that hands are kept off, until a person says `resume`."""
+        """Return what a later run is to know.
+
+        That is: the symbols that hands are kept off, until a person says `resume`, and what the owners of orders that
+        we have altered would have them be.
+        """
         exits = self._restored_exits | (self.hands_off & self.protected_exits)
-        return {"hands_off": sorted(self._restored_off | self.hands_off), "protected_exits": sorted(exits)}
+        return {
+            "hands_off": sorted(self._restored_off | self.hands_off),
+            "protected_exits": sorted(exits),
+            "wishes": self._wishes.content(self.foreign.all() if self.foreign is not None else ()),
+        }
 
     def _restore(self, content: Mapping[str, Any]) -> None:
         """Take what `memory` has returned in an earlier run, if it has. Raises: ValueError for anything else."""
@@ -196,6 +213,7 @@ class Bookkeeping:
             self._restored_off, self._restored_exits = ({int(symbol_id) for symbol_id in ids} for ids in found)
         except TypeError as error:
             raise ValueError(f"not the symbols that hands are kept off: {error!r}") from None
+        self._wishes.restore(content.get("wishes", []))
 
     def _forget_restored_hands_off(self) -> None:
         self._restored_off, self._restored_exits = set(), set()
@@ -238,5 +256,5 @@ class Bookkeeping:
         to enter again at once would undo it."""
         if symbol_id in self._traded and (protected or self._settings.respect_manual_close):
             self.hands_off.add(symbol_id)
-            self.hands_off_version += 1
+            self._version += 1
             (self.protected_exits.add if protected else self.protected_exits.discard)(symbol_id)

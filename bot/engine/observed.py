@@ -135,11 +135,11 @@ class ObservedEngine:
 
     @property
     def memory_version(self) -> int:
-        """Grows with every halt and hands-off, and its end: `guard_memory` is then worth keeping at once."""
-        return self._guard.states.version + self._bookkeeping.hands_off_version
+        """Grows with every halt, hands-off and owner's wish, and its end: `guard_memory` is then to be kept at once."""
+        return self._guard.states.version + self._bookkeeping.version
 
     def guard_memory(self) -> dict[str, object]:
-        """Return what is known of loss limits, halts and hands-offs, as `GuardRestored` takes it in a later run."""
+        """Return what is known of loss limits, halts, hands-offs and owners' wishes, as `GuardRestored` takes it."""
         return self._guard.memory() | self._bookkeeping.memory()
 
     @property
