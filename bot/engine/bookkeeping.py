@@ -14,6 +14,7 @@ from bot.engine.decision import Notice
 from bot.engine.foreign_orders import ForeignOrders
 from bot.engine.kept_wishes import KeptWishes
 from bot.engine.lagging import lagging_positions
+from bot.engine.left_positions import LeftPositions
 from bot.engine.order_flow import OrderFlow
 from bot.engine.settings import EngineSettings
 from bot.execution.orders import OrderSnapshot
@@ -27,8 +28,8 @@ class Bookkeeping:
     """Enters executions, reconciles and histories, and notices who moved a position of ours.
 
     `hands_off` holds the ids of traded symbols in which somebody else has closed a position of ours, or a protective
-    stop or target of it was reached; `protected_exits` the ids of those where that came last. `foreign` holds other
-    people's resting orders, None where they are left alone.
+    stop or target of it was reached, in this run or before it; `protected_exits` the ids of those where that came last.
+    `foreign` holds other people's resting orders, None where they are left alone.
     """
 
     def __init__(self, settings: EngineSettings, portfolio: Portfolio, orders: OrderFlow, guard: AccountGuard) -> None:
@@ -49,6 +50,10 @@ class Bookkeeping:
         self._restored_off: set[int] = set()  # as an earlier run has left the two, until symbols are loaded
         self._restored_exits: set[int] = set()
         self._has_reconciled = False
+        self._left = LeftPositions(portfolio, orders)
+        self._guessed: set[int] = (
+            set()
+        )  # symbols that hands are kept off until the lists have told who has closed there
 
     def take(self, event: ev.Event) -> None:
         """Take an event about the account that is no execution."""
@@ -83,6 +88,7 @@ class Bookkeeping:
         if self._guard.is_another_account and not was_another:
             self._forget_restored_hands_off()
             self._wishes.forget()
+            self._left.forget()
             self._notices.append(news.another_account())
 
     def symbols_loaded(self, event: ev.SymbolsLoaded, index: Mapping[int, int]) -> None:
@@ -104,6 +110,7 @@ class Bookkeeping:
     def reconciled(self, event: ev.Reconciled) -> None:
         """Take the venue's own list of positions and orders."""
         self.deals.held(event.positions)
+        self.deals.left(self._left.ids())
         for before, after in self._portfolio.reconcile(event.positions):
             known = before or after
             assert known is not None
@@ -113,10 +120,15 @@ class Bookkeeping:
             # Less of ours than before, and no order of ours that could have done it: somebody else did.
             is_less = before is not None and (after is None or abs(after.volume_cents) < abs(before.volume_cents))
             if is_less and self._portfolio.is_ours(known) and not self._orders.has_open(known.symbol_id):
-                # Nobody has told who: where a hand would not count, one that had a leg is taken to have reached it.
-                has_leg = (known.stop_loss, known.take_profit) != (None, None)
-                self._keep_hands_off(known.symbol_id, protected=has_leg and not self._settings.respect_manual_close)
+                self._keep_hands_off_untold(
+                    known.symbol_id, has_leg=(known.stop_loss, known.take_profit) != (None, None)
+                )
         self._has_reconciled = True
+        for left in self._left.reconciled(netted=self._guard.is_netted):
+            if left.symbol_id not in self.hands_off:
+                self._keep_hands_off_untold(left.symbol_id, has_leg=left.has_leg)
+                self._guessed |= self.hands_off & {left.symbol_id}
+        self._version += self._left.note()
         for order in event.orders:
             if order.symbol_id in self._traded and order.label == self._settings.label:
                 self._orders.found.adopt(order, *self._traded[order.symbol_id], event.recv_ns)
@@ -138,8 +150,24 @@ class Bookkeeping:
             if deal.balance is not None and deal.balance_version is not None:
                 self._portfolio.set_balance(deal.balance, deal.balance_version)
         self._orders.history(event, lagging)
+        self._account_for_left(event)
         if self.foreign is not None:
             self.foreign.observe()
+
+    def _account_for_left(self, event: ev.OrderHistoryListed) -> None:
+        """Take who has closed while no bot ran, now that the lists tell: as if it had been seen."""
+        exits = self._left.listed(event)
+        for symbol_id in {each.left.symbol_id for each in exits} & self._guessed:
+            if not self._left.is_missing_in(symbol_id):
+                self._guessed.remove(symbol_id)
+                self.hands_off.discard(symbol_id)
+                self.protected_exits.discard(symbol_id)
+        for each in exits:
+            if each.cause == "unknown":
+                self._keep_hands_off_untold(each.left.symbol_id, has_leg=each.left.has_leg)
+            elif each.cause != "ours":
+                self._keep_hands_off(each.left.symbol_id, protected=each.cause == "protection")
+        self._version += bool(exits)
 
     def executed(self, event: ev.ExecutionReported) -> None:
         """Take what happened to an order, a position or the balance."""
@@ -168,6 +196,7 @@ class Bookkeeping:
             self._portfolio.protect_on_paper(placed.position_id, placed.stop_loss, placed.take_profit)
         if event.balance is not None and self._portfolio.set_balance(event.balance, event.balance_version):
             self._transferred(event.balance_change or Decimal(0), event.balance_version)
+        self._version += self._left.note()
         self._orders.executed(event)
         if self.foreign is not None:
             if event.order is not None and event.kind in _RESTS and not event.paper:
@@ -185,6 +214,8 @@ class Bookkeeping:
             self.hands_off.clear()
             self.protected_exits.clear()
             self._forget_restored_hands_off()
+            self._guessed.clear()
+            self._left.accounted()
             self._version += 1
         self._guard.commanded(event)
 
@@ -196,13 +227,14 @@ class Bookkeeping:
     def memory(self) -> dict[str, object]:
         """Return what a later run is to know.
 
-        That is: the symbols that hands are kept off, until a person says `resume`, and what the owners of orders that
-        we have altered would have them be.
+        That is: the symbols that hands are kept off, until a person says `resume`; our positions; and what the owners
+        of orders that we have altered would have them be.
         """
         exits = self._restored_exits | (self.hands_off & self.protected_exits)
         return {
             "hands_off": sorted(self._restored_off | self.hands_off),
             "protected_exits": sorted(exits),
+            "positions": self._left.content(),
             "wishes": self._wishes.content(self.foreign.all() if self.foreign is not None else ()),
         }
 
@@ -213,6 +245,7 @@ class Bookkeeping:
             self._restored_off, self._restored_exits = ({int(symbol_id) for symbol_id in ids} for ids in found)
         except TypeError as error:
             raise ValueError(f"not the symbols that hands are kept off: {error!r}") from None
+        self._left.restore(content.get("positions", []))
         self._wishes.restore(content.get("wishes", []))
 
     def _forget_restored_hands_off(self) -> None:
@@ -251,10 +284,16 @@ class Bookkeeping:
     def _name(self, symbol_id: int) -> str:
         return self._names.get(symbol_id, str(symbol_id))
 
+    def _keep_hands_off_untold(self, symbol_id: int, *, has_leg: bool) -> None:
+        """Leave a symbol where something of ours was closed and nobody has told by whom: where a hand would not count,
+        a position that had a leg is taken to have reached it."""
+        self._keep_hands_off(symbol_id, protected=has_leg and not self._settings.respect_manual_close)
+
     def _keep_hands_off(self, symbol_id: int, *, protected: bool = False) -> None:
         """Leave a symbol to whoever has closed there. A protective exit is always respected: it is our own wish, and
         to enter again at once would undo it."""
         if symbol_id in self._traded and (protected or self._settings.respect_manual_close):
             self.hands_off.add(symbol_id)
+            self._guessed.discard(symbol_id)
             self._version += 1
             (self.protected_exits.add if protected else self.protected_exits.discard)(symbol_id)

@@ -135,11 +135,11 @@ class ObservedEngine:
 
     @property
     def memory_version(self) -> int:
-        """Grows with every halt, hands-off and owner's wish, and its end: `guard_memory` is then to be kept at once."""
+        """Grows with every change of `guard_memory` but for figures: it is then to be kept at once."""
         return self._guard.states.version + self._bookkeeping.version
 
     def guard_memory(self) -> dict[str, object]:
-        """Return what is known of loss limits, halts, hands-offs and owners' wishes, as `GuardRestored` takes it."""
+        """Return what a later run is to know, as `GuardRestored` takes it: of `AccountGuard` and of `Bookkeeping`."""
         return self._guard.memory() | self._bookkeeping.memory()
 
     @property
