@@ -138,7 +138,25 @@ def test_complete_lists_that_do_not_tell_leave_the_guess_for_good() -> None:
     assert live(desk).reasons() == ("protective_exit:EURUSD",)
 
 
-def test_what_a_person_passes_over_and_what_is_seen_meanwhile_outweigh_the_lists() -> None:
+def test_a_leg_that_is_seen_meanwhile_outweighs_what_the_lists_say_of_another_position() -> None:
+    other = replace(position(900_000, **LEGS), position_id=6)
+    desk = later(left(position(900_000, **LEGS), other), other, respect_manual_close=False)
+    order, deal = exit_of(300, "stop_loss_take_profit", -900_000)
+    order, deal = replace(order, position_id=6), replace(deal, position_id=6)
+    gone = replace(other, volume_cents=0)
+    desk.hear(ev.ExecutionReported(desk.now_ns, "filled", None, order, deal, gone))
+    list_of(desk, exit_of(volume=-900_000))
+    assert live(desk).reasons() == ("protective_exit:EURUSD",)
+
+
+def test_a_deal_of_a_position_that_an_earlier_run_has_left_is_told_as_of_ours() -> None:
+    desk = later(left(position(TWICE, **LEGS)))
+    list_of(desk, exit_of(order_type="stop_loss_take_profit"))
+    [counted] = desk.lines("deals")
+    assert (counted.cause, counted.is_own) == ("protection", True)
+
+
+def test_what_a_person_passes_over_is_not_taken_up_again() -> None:
     desk = later(left(position(TWICE, **LEGS)))
     desk.hear(ev.CommandGiven(desk.now_ns, "resume"))
     list_of(desk, exit_of(order_type="stop_loss_take_profit"))
