@@ -222,7 +222,12 @@ class Bookkeeping:
     @property
     def version(self) -> int:
         """Grows with every change of what `memory` returns."""
-        return self._version + (self.foreign.version if self.foreign is not None else 0)
+        return self._version + self.wishes_version
+
+    @property
+    def wishes_version(self) -> int:
+        """Grows with every change of the owners' wishes."""
+        return self.foreign.version if self.foreign is not None else 0
 
     def memory(self) -> dict[str, object]:
         """Return what a later run is to know.

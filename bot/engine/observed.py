@@ -138,6 +138,11 @@ class ObservedEngine:
         """Grows with every change of `guard_memory` but for figures: it is then to be kept at once."""
         return self._guard.states.version + self._bookkeeping.version
 
+    @property
+    def wishes_version(self) -> int:
+        """Grows with every change of what is known of owners' wishes: it is to be kept before an order is altered."""
+        return self._bookkeeping.wishes_version
+
     def guard_memory(self) -> dict[str, object]:
         """Return what a later run is to know, as `GuardRestored` takes it: of `AccountGuard` and of `Bookkeeping`."""
         return self._guard.memory() | self._bookkeeping.memory()
