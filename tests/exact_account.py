@@ -16,10 +16,13 @@ class Unpriced(Exception):
 
 
 class ExactAccount:
-    """One account of a venue at some prices. Args: `label` marks the positions and orders that are ours."""
+    """One account of a venue at some prices.
 
-    def __init__(self, venue: Any, account_id: int, label: str, spots: Spots) -> None:
-        self._venue, self._spots, self._label = venue, spots, label
+    Args: `label` marks the positions and orders that are ours; with `manages_all` every position is.
+    """
+
+    def __init__(self, venue: Any, account_id: int, label: str, spots: Spots, *, manages_all: bool = False) -> None:
+        self._venue, self._spots, self._label, self._manages_all = venue, spots, label, manages_all
         self._account = venue.desks[account_id].account
         self._deposit = self._account.settings.deposit_currency
 
@@ -61,8 +64,11 @@ class ExactAccount:
         return sum(
             held.volume_cents if held.is_buy else -held.volume_cents
             for held in self._account.positions.values()
-            if held.symbol_id == symbol_id and held.label == self._label
+            if held.symbol_id == symbol_id and self._is_own(held)
         )
+
+    def _is_own(self, held: Any) -> bool:
+        return self._manages_all or held.label == self._label
 
     def working_cents(self, symbol_id: int, *, is_buy: bool) -> int:
         """Return what of our working orders on a side that open something may still fill, signed."""
@@ -79,11 +85,11 @@ class ExactAccount:
 
     def leverage(self, symbol_id: int, more_cents: int) -> Decimal:
         """Return the sum over the account: ours net by symbol, everybody else's position by position."""
-        own = {held.symbol_id for held in self._account.positions.values() if held.label == self._label} | {symbol_id}
+        own = {held.symbol_id for held in self._account.positions.values() if self._is_own(held)} | {symbol_id}
         worth = sum(
             (self.notional(s, self.own_cents(s) + (more_cents if s == symbol_id else 0)) for s in own), Decimal(0)
         )
         for held in self._account.positions.values():
-            if held.label != self._label:
+            if not self._is_own(held):
                 worth += self.notional(held.symbol_id, held.volume_cents)
         return worth / self.equity()

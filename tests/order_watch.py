@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from exact_account import ExactAccount, Unpriced
+from exact_account import ExactAccount, Spots, Unpriced
 from wired_bot import ACCOUNT, SECOND
 
 from bot.ctrader.schema import message, message_for, payload_type
@@ -227,10 +227,14 @@ class OrderWatch:
         held = self.venue.desks[ACCOUNT].account.positions.get(request.position_id)
         return held is None or held.is_buy != (request.volume_cents > 0)
 
+    def _exact(self, spots: Spots) -> ExactAccount:
+        manages_all = self.run.config.manage == "all"
+        return ExactAccount(self.venue, ACCOUNT, self.label, spots, manages_all=manages_all)
+
     def _grows(self, sent: Sent, cents: int) -> None:
         """Check an order that increases risk, if it does. Units: signed volume."""
         symbol_id, belief = sent.symbol_id, sent.belief
-        exact = ExactAccount(self.venue, ACCOUNT, self.label, belief.spots)
+        exact = self._exact(belief.spots)
         held = exact.own_cents(symbol_id)
         resting = exact.working_cents(symbol_id, is_buy=cents > 0)
         if abs(held + resting + cents) <= abs(held):
@@ -298,7 +302,7 @@ class OrderWatch:
     def compare(self) -> None:
         """Look whether belief and truth about our volumes are the same again, so that meddling is over."""
         if self.meddled:
-            engine, exact = self.run.engine, ExactAccount(self.venue, ACCOUNT, self.label, {})
+            engine, exact = self.run.engine, self._exact({})
             orders = self.venue.desks[ACCOUNT].account.orders.values()
             waiting = {order.symbol_id for order in orders if order.label != self.label}
             apart = {s for s in self.meddled if engine.portfolio.own_cents(s) != exact.own_cents(s)}

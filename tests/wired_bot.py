@@ -329,3 +329,14 @@ class WiredBot:
     @property
     def is_ready(self) -> bool:
         return bool(self.run.session.ready)
+
+
+def killed(bot: WiredBot) -> WiredBot:
+    """End a run as kill -9 would: nothing is told to anybody."""
+    assert bot.run.ledger is not None
+    bot.run.ledger.close()
+    bot.client._is_running = False
+    if bot.client.link is not None:
+        bot.client.link.close()
+        bot.client.link = None
+    return bot

@@ -8,6 +8,7 @@ from exact_account import ExactAccount
 from trading_world import LABEL, TradingWorld
 from wired_bot import ACCOUNT, SECOND
 
+from bot.engine.adoption import is_for_owner
 from bot.journal.ledger import FINAL_STATES
 
 SETTLE_S = 420.0
@@ -103,11 +104,12 @@ def _money(world: TradingWorld) -> Iterator[str]:
 
 
 def _orders(world: TradingWorld) -> Iterator[str]:
-    truth = {
+    labelled = {
         o.client_order_id: (o.order_id, o.volume_cents if o.is_buy else -o.volume_cents, o.executed_cents)
         for o in world.venue.desks[ACCOUNT].account.orders.values()
         if o.label == LABEL
     }
+    truth = {own_id: order for own_id, order in labelled.items() if not is_for_owner(own_id)}
     open_orders = world.driver.figures.open_orders
     believed = {}
     for order in world.run.engine._orders._in_flight.all():
@@ -118,7 +120,9 @@ def _orders(world: TradingWorld) -> Iterator[str]:
         theirs = {
             (o.order_id, o.volume_cents if o.is_buy else -o.volume_cents, o.executed_cents)
             for o in world.venue.desks[ACCOUNT].account.orders.values()
-            if o.label != LABEL and o.symbol_id in traded and o.order_type in ("LIMIT", "STOP", "STOP_LIMIT")
+            if (o.label != LABEL or is_for_owner(o.client_order_id))
+            and o.symbol_id in traded
+            and o.order_type in ("LIMIT", "STOP", "STOP_LIMIT")
         }
         flight = [o for o in world.run.engine._orders._in_flight.all() if o.is_foreign]
         watched = {(o.order_id, o.volume_cents, o.executed_cents) for o in flight}
@@ -127,8 +131,8 @@ def _orders(world: TradingWorld) -> Iterator[str]:
     if truth != believed:
         yield f"working orders: the venue has {truth}, the bot {believed}"
     resting = {name for name, change in open_orders.items() if change.order.action == "place" or change.order.order_id}
-    if set(truth) != resting:
-        yield f"working orders: the venue has {set(truth)}, the summary {resting}"
+    if set(labelled) != resting:
+        yield f"working orders: the venue has {set(labelled)}, the summary {resting}"
 
 
 def _ledger(world: TradingWorld) -> Iterator[str]:

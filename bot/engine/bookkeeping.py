@@ -12,7 +12,9 @@ from bot.engine.account_guard import AccountGuard
 from bot.engine.deal_book import DealBook
 from bot.engine.decision import Notice
 from bot.engine.foreign_orders import ForeignOrders
+from bot.engine.kept_wishes import KeptWishes
 from bot.engine.lagging import lagging_positions
+from bot.engine.left_positions import LeftPositions
 from bot.engine.order_flow import OrderFlow
 from bot.engine.settings import EngineSettings
 from bot.execution.orders import OrderSnapshot
@@ -26,13 +28,14 @@ class Bookkeeping:
     """Enters executions, reconciles and histories, and notices who moved a position of ours.
 
     `hands_off` holds the ids of traded symbols in which somebody else has closed a position of ours, or a protective
-    stop or target of it was reached; `protected_exits` the ids of those where that came last. `foreign` holds other
-    people's resting orders, None where they are left alone.
+    stop or target of it was reached, in this run or before it; `protected_exits` the ids of those where that came last.
+    `foreign` holds other people's resting orders, None where they are left alone.
     """
 
     def __init__(self, settings: EngineSettings, portfolio: Portfolio, orders: OrderFlow, guard: AccountGuard) -> None:
         self.hands_off: set[int] = set()
-        self.foreign = ForeignOrders(orders, settings.label) if settings.manage_all else None
+        self._wishes = KeptWishes()
+        self.foreign = ForeignOrders(orders, settings.label, self._wishes) if settings.manage_all else None
         self.deals = DealBook(settings.label, portfolio, orders)
         self.protected_exits: set[int] = set()
         self._settings = settings
@@ -44,10 +47,12 @@ class Bookkeeping:
         self._notices: list[Notice] = []
         self._names: dict[int, str] = {}
         self._restored: tuple[ev.OpenIntent, ...] = ()
-        self.hands_off_version = 0  # grows with every change of the two
+        self._version = 0
         self._restored_off: set[int] = set()  # as an earlier run has left the two, until symbols are loaded
         self._restored_exits: set[int] = set()
         self._has_reconciled = False
+        self._left = LeftPositions(portfolio, orders)
+        self._guessed: set[int] = set()  # symbols left alone until the lists have told who has closed there
 
     def take(self, event: ev.Event) -> None:
         """Take an event about the account that is no execution."""
@@ -83,6 +88,8 @@ class Bookkeeping:
         self._guard.account_loaded(event.account, event.recv_ns)
         if self._guard.is_another_account and not was_another:
             self._forget_restored_hands_off()
+            self._wishes.forget()
+            self._left.forget()
             self._notices.append(news.another_account())
 
     def symbols_loaded(self, event: ev.SymbolsLoaded, index: Mapping[int, int]) -> None:
@@ -106,6 +113,7 @@ class Bookkeeping:
     def reconciled(self, event: ev.Reconciled) -> None:
         """Take the venue's own list of positions and orders."""
         self.deals.held(event.positions)
+        self.deals.left(self._left.ids())
         for before, after in self._portfolio.reconcile(event.positions):
             known = before or after
             assert known is not None
@@ -115,10 +123,14 @@ class Bookkeeping:
             # Less of ours than before, and no order of ours that could have done it: somebody else did.
             is_less = before is not None and (after is None or abs(after.volume_cents) < abs(before.volume_cents))
             if is_less and self._portfolio.is_ours(known) and not self._orders.has_open(known.symbol_id):
-                # Nobody has told who: where a hand would not count, one that had a leg is taken to have reached it.
                 has_leg = (known.stop_loss, known.take_profit) != (None, None)
-                self._keep_hands_off(known.symbol_id, protected=has_leg and not self._settings.respect_manual_close)
+                self._keep_hands_off_untold(known.symbol_id, has_leg=has_leg)
         self._has_reconciled = True
+        for left in self._left.reconciled(netted=self._guard.is_netted):
+            if left.symbol_id not in self.hands_off:
+                self._keep_hands_off_untold(left.symbol_id, has_leg=left.has_leg)
+                self._guessed |= self.hands_off & {left.symbol_id}
+        self._version += self._left.note()
         for order in event.orders:
             # In a symbol that is not traded only what rests is of interest: it is to be taken back.
             is_wanted = order.symbol_id in self._traded or order.order_type == "limit"
@@ -129,6 +141,7 @@ class Bookkeeping:
             for order in event.orders:
                 self._meet(self.foreign, order, event.recv_ns)
             self.foreign.drop_paper(order.order_id for order in event.orders)
+        self._version += self._wishes.forget_ended(event.orders, {o.client_order_id for o in self._orders.look()})
         self._guard.changed()
 
     def history_listed(self, event: ev.OrderHistoryListed) -> None:
@@ -141,8 +154,24 @@ class Bookkeeping:
             if deal.balance is not None and deal.balance_version is not None:
                 self._portfolio.set_balance(deal.balance, deal.balance_version)
         self._orders.history(event, lagging)
+        self._account_for_left(event)
         if self.foreign is not None:
             self.foreign.observe()
+
+    def _account_for_left(self, event: ev.OrderHistoryListed) -> None:
+        """Take who has closed while no bot ran, now that the lists tell: as if it had been seen."""
+        exits = self._left.listed(event)
+        for symbol_id in {each.left.symbol_id for each in exits} & self._guessed:
+            if not self._left.is_missing_in(symbol_id):
+                self._guessed.remove(symbol_id)
+                self.hands_off.discard(symbol_id)
+                self.protected_exits.discard(symbol_id)
+        for each in exits:
+            if each.cause == "unknown":
+                self._keep_hands_off_untold(each.left.symbol_id, has_leg=each.left.has_leg)
+            elif each.cause != "ours":
+                self._keep_hands_off(each.left.symbol_id, protected=each.cause == "protection")
+        self._version += bool(exits)
 
     def executed(self, event: ev.ExecutionReported) -> None:
         """Take what happened to an order, a position or the balance."""
@@ -173,6 +202,7 @@ class Bookkeeping:
             self._transferred(event.balance_change or Decimal(0), event.balance_version)
         if event.paper and event.kind == "cancelled" and event.order is not None:
             self._orders.found.ended_on_paper(event.order.order_id)
+        self._version += self._left.note()
         self._orders.executed(event)
         if self.foreign is not None:
             if event.order is not None and event.kind in _RESTS and not event.paper:
@@ -190,13 +220,34 @@ class Bookkeeping:
             self.hands_off.clear()
             self.protected_exits.clear()
             self._forget_restored_hands_off()
-            self.hands_off_version += 1
+            self._guessed.clear()
+            self._left.accounted()
+            self._version += 1
         self._guard.commanded(event)
 
+    @property
+    def version(self) -> int:
+        """Grows with every change of what `memory` returns."""
+        return self._version + self.wishes_version
+
+    @property
+    def wishes_version(self) -> int:
+        """Grows with every change of the owners' wishes."""
+        return self.foreign.version if self.foreign is not None else 0
+
     def memory(self) -> dict[str, object]:
-        """Return what a later run is to know: the symbols that hands are kept off, until a person says `resume`."""
+        """Return what a later run is to know.
+
+        That is: the symbols that hands are kept off, until a person says `resume`; our positions; and what the owners
+        of orders that we have altered would have them be.
+        """
         exits = self._restored_exits | (self.hands_off & self.protected_exits)
-        return {"hands_off": sorted(self._restored_off | self.hands_off), "protected_exits": sorted(exits)}
+        return {
+            "hands_off": sorted(self._restored_off | self.hands_off),
+            "protected_exits": sorted(exits),
+            "positions": self._left.content(),
+            "wishes": self._wishes.content(self.foreign.all() if self.foreign is not None else ()),
+        }
 
     def _restore(self, content: Mapping[str, Any]) -> None:
         """Take what `memory` has returned in an earlier run, if it has. Raises: ValueError for anything else."""
@@ -205,6 +256,8 @@ class Bookkeeping:
             self._restored_off, self._restored_exits = ({int(symbol_id) for symbol_id in ids} for ids in found)
         except TypeError as error:
             raise ValueError(f"not the symbols that hands are kept off: {error!r}") from None
+        self._left.restore(content.get("positions", []))
+        self._wishes.restore(content.get("wishes", []))
 
     def _forget_restored_hands_off(self) -> None:
         self._restored_off, self._restored_exits = set(), set()
@@ -242,10 +295,16 @@ class Bookkeeping:
     def _name(self, symbol_id: int) -> str:
         return self._names.get(symbol_id, str(symbol_id))
 
+    def _keep_hands_off_untold(self, symbol_id: int, *, has_leg: bool) -> None:
+        """Leave a symbol where something of ours was closed and nobody has told by whom: where a hand would not count,
+        a position that had a leg is taken to have reached it."""
+        self._keep_hands_off(symbol_id, protected=has_leg and not self._settings.respect_manual_close)
+
     def _keep_hands_off(self, symbol_id: int, *, protected: bool = False) -> None:
         """Leave a symbol to whoever has closed there. A protective exit is always respected: it is our own wish, and
         to enter again at once would undo it."""
         if symbol_id in self._traded and (protected or self._settings.respect_manual_close):
             self.hands_off.add(symbol_id)
-            self.hands_off_version += 1
+            self._guessed.discard(symbol_id)
+            self._version += 1
             (self.protected_exits.add if protected else self.protected_exits.discard)(symbol_id)

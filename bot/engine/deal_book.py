@@ -69,6 +69,10 @@ class DealBook:
         """Take positions that are open, as the venue lists them: one of ours may be gone when its deal comes."""
         self._own_positions.update(p.position_id for p in positions if self._portfolio.is_ours(p))
 
+    def left(self, position_ids: Iterable[int]) -> None:
+        """Take positions of ours that an earlier run has left open: they may be gone."""
+        self._own_positions.update(position_ids)
+
     def listed(self, event: ev.OrderHistoryListed) -> None:
         """Take the deals of a history that no event has told of."""
         orders = {order.order_id: order for order in event.orders}

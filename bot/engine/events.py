@@ -253,7 +253,7 @@ class IntentsRestored:
 
 @dataclass(frozen=True, slots=True)
 class GuardRestored:
-    """What an earlier run of this account has kept of its limits (see `AccountGuard.memory`)."""
+    """What an earlier run of this account has kept of limits, hands-offs and wishes (see `guard_memory`)."""
 
     recv_ns: int
     content: dict[str, object]

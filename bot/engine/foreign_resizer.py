@@ -27,7 +27,8 @@ from bot.engine.account_guard import AccountGuard
 from bot.engine.actions import Actions
 from bot.engine.adoption import id_for_owner, line_type
 from bot.engine.decision import IntendedOrder
-from bot.engine.foreign_orders import ForeignOrder, ForeignOrders, terms
+from bot.engine.foreign_order import ForeignOrder, terms
+from bot.engine.foreign_orders import ForeignOrders
 from bot.engine.order_flow import OrderFlow
 from bot.engine.order_maker import OrderMaker, known
 from bot.engine.quote_wishes import Moment
@@ -274,7 +275,7 @@ class ForeignResizer:
             reduces_risk=reduces,
             **terms(order.wish),
         )
-        order.asked, order.roomy_ns = request, None
+        self._foreign.ask(order, request)
         self._alter(m, s, order, request, rest, room, done, why)
 
     def _cancel(self, m: Moment, s: int, order: ForeignOrder, room: Room, done: Actions, why: str) -> None:

@@ -30,12 +30,16 @@ class LookUps:
         self._is_in_doubt = True
 
     def catch_up(self, since_ns: int) -> None:
-        """Have everything since a time listed, once, when we are READY: an earlier run may have ended before it."""
-        self._behind_since_ns = since_ns
+        """Have everything since a time listed, once, when we are READY: an earlier run may have ended before it.
+
+        Until a complete answer has come, that is how far the lists have told: a run that dies before, or an answer that
+        lacks something, hides nothing from the next.
+        """
+        self._behind_since_ns = self._listed_to_ns = since_ns
 
     def forget(self) -> None:
         """Say that what an earlier run has left is another account's."""
-        self._behind_since_ns = None
+        self._behind_since_ns = self._listed_to_ns = None
 
     def moved(self, now_ns: int) -> None:
         """Say that an event has come: as long as some do, what is lost shows by itself."""

@@ -140,11 +140,16 @@ class ObservedEngine:
 
     @property
     def memory_version(self) -> int:
-        """Grows with every halt and hands-off, and its end: `guard_memory` is then worth keeping at once."""
-        return self._guard.states.version + self._bookkeeping.hands_off_version
+        """Grows with every change of `guard_memory` but for figures: it is then to be kept at once."""
+        return self._guard.states.version + self._bookkeeping.version
+
+    @property
+    def wishes_version(self) -> int:
+        """Grows with every change of what is known of owners' wishes: it is to be kept before an order is altered."""
+        return self._bookkeeping.wishes_version
 
     def guard_memory(self) -> dict[str, object]:
-        """Return what is known of loss limits, halts and hands-offs, as `GuardRestored` takes it in a later run."""
+        """Return what a later run is to know, as `GuardRestored` takes it: of `AccountGuard` and of `Bookkeeping`."""
         return self._guard.memory() | self._bookkeeping.memory()
 
     @property

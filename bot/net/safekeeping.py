@@ -27,7 +27,7 @@ class Safekeeping:
         self._keeper = keeper
         self._sample_due_ns = 0
         self._memory_due_ns = 0
-        self._memory_version = -1
+        self._memory_version = self._wishes_version = -1
         self._account: tuple[int, str] | None = None
 
     def keep(self, decision: Decision) -> Outcome | None:
@@ -36,6 +36,9 @@ class Safekeeping:
             if self._keeper is not None:
                 self._keeper.keep_fresh()
             if self._ledger is not None:
+                if decision.intended and self._engine.wishes_version != self._wishes_version:
+                    # What an order of its owner was to be has to be there before it is cut.
+                    self._remember_changes(self._ledger, decision.now_ns)
                 keep_intents(self._ledger, decision, self._engine, self._run_id)
         except ConfigError as error:
             return Outcome(EXIT_FAILED, not_stored(error))
@@ -67,10 +70,18 @@ class Safekeeping:
 
     def _remember(self, ledger: Ledger, now_ns: int) -> None:
         """Write down what the next run is to know: a halt at once, the figures of the loss limits every few seconds."""
-        version = self._engine.memory_version
-        if self._engine.account is None or (version == self._memory_version and now_ns < self._memory_due_ns):
-            return
-        self._memory_version, self._memory_due_ns = version, now_ns + _MEMORY_EVERY_NS
+        if now_ns < self._memory_due_ns:
+            self._remember_changes(ledger, now_ns)
+        elif self._engine.account is not None:
+            self._write_memory(ledger, now_ns)
+
+    def _remember_changes(self, ledger: Ledger, now_ns: int) -> None:
+        if self._engine.account is not None and self._engine.memory_version != self._memory_version:
+            self._write_memory(ledger, now_ns)
+
+    def _write_memory(self, ledger: Ledger, now_ns: int) -> None:
+        self._memory_version, self._memory_due_ns = self._engine.memory_version, now_ns + _MEMORY_EVERY_NS
+        self._wishes_version = self._engine.wishes_version
         ledger.remember("guard", self._engine.guard_memory())
         ledger.remember("listed", {"to_ns": self._engine.listed_to_ns})
 

@@ -10,7 +10,7 @@ from scripted_venue import ACCOUNT, ASSETS, build, detail, light, trader
 from bot.ctrader import trade_messages, translate
 from bot.ctrader.catalogue import Catalogue
 from bot.ctrader.schema import enum
-from bot.engine.foreign_orders import terms
+from bot.engine.foreign_order import terms
 from bot.execution.requests import AmendOrder, CancelOrder, ClosePosition, PlaceOrder
 from bot.market.symbols import Holiday
 

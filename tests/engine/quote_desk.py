@@ -10,7 +10,7 @@ import strategies
 from bot.account.position import Deal
 from bot.engine import events as ev
 from bot.engine.decision import Decision
-from bot.engine.foreign_orders import TERMS
+from bot.engine.foreign_order import TERMS
 from bot.engine.settings import SymbolChoice
 from bot.execution.orders import OrderSnapshot
 from bot.execution.requests import AmendOrder, CancelOrder, PlaceOrder, TradeRequest

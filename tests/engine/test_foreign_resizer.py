@@ -13,7 +13,7 @@ from quote_desk import FAST, QuoteDesk
 import strategies
 from bot.engine import events as ev
 from bot.engine.decision import Decision
-from bot.engine.foreign_orders import TERMS
+from bot.engine.foreign_order import TERMS
 from bot.engine.settings import SymbolChoice
 from bot.execution.orders import OrderSnapshot
 from bot.execution.plan import OrderStyle

@@ -114,9 +114,30 @@ def test_one_that_rests_in_a_symbol_that_is_not_traded_any_more_takes_no_room_of
 def test_deals_since_the_last_one_known_are_listed_once_at_the_start() -> None:
     since = Desk().now_ns - 3 * 3600 * SECOND
     desk = started(since_ns=since)
+    desk.answer_history()
     desk.wait(20)
     asked = [r for r in desk.lines("requests") if isinstance(r, ResolveOrders)]
     assert [r.from_ns <= since for r in asked].count(True) == 1
+
+
+def test_until_a_complete_list_has_come_that_is_how_far_they_have_told() -> None:
+    """A run that died in between, or an answer that lacked something, hid deals from the bot for ever."""
+    since = Desk().now_ns - 3 * 3600 * SECOND
+    desk = Desk()
+    restored(desk, since_ns=since)
+    assert desk.engine.listed_to_ns == since, "as a run leaves it that is killed before READY"
+    desk.fill(desk.begin())
+    desk.hear(ev.Reconciled(desk.now_ns, tuple(desk.engine.portfolio.positions()), ()))
+    desk.hear(ev.OrderHistoryListed(desk.now_ns, 0, (), (), complete=False))
+    assert desk.engine.listed_to_ns == since
+    for _ in range(70):
+        desk.now_ns += SECOND
+        desk.quote()
+    first, *more = [r for r in desk.lines("requests") if isinstance(r, ResolveOrders)]
+    assert more and {r.from_ns for r in more} == {first.from_ns}
+    begun_ns = desk.now_ns
+    desk.answer_history(positions=tuple(desk.engine.portfolio.positions()))
+    assert since < (desk.engine.listed_to_ns or 0) <= begun_ns
 
 
 def test_a_reconcile_that_differs_is_told_and_believed() -> None:

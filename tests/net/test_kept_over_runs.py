@@ -4,7 +4,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
-from wired_bot import ACCOUNT, WiredBot, bot_config, virtual_venue
+from wired_bot import ACCOUNT, WiredBot, bot_config, killed, virtual_venue
 
 from bot.account.trading import Cause
 from bot.assembly import restored
@@ -18,17 +18,6 @@ def run(folder: Path, venue: object, run_id: str, **changes: object) -> WiredBot
     folder.mkdir(exist_ok=True)
     config = bot_config(folder, trade=True, **changes)  # type: ignore[arg-type]
     return WiredBot(folder, config, venue, run_id=run_id, is_steered=True).start()  # type: ignore[arg-type]
-
-
-def killed(bot: WiredBot) -> WiredBot:
-    """End a run as kill -9 would: nothing is told to anybody."""
-    assert bot.run.ledger is not None
-    bot.run.ledger.close()
-    bot.client._is_running = False
-    if bot.client.link is not None:
-        bot.client.link.close()
-        bot.client.link = None
-    return bot
 
 
 def test_a_halt_outlives_a_killed_run_and_resume_ends_it(tmp_path: Path) -> None:
