@@ -28,6 +28,7 @@ from bot.engine.decision import Decision
 from bot.engine.engine import Engine
 from bot.engine.events import Event, GuardRestored, IntentsRestored, OpenIntent, UsualRestored
 from bot.engine.limit_watch import WatchLimits
+from bot.engine.look_ups import CLOCK_SLACK_NS
 from bot.engine.settings import EngineSettings, SymbolChoice
 from bot.execution.paper import PaperVenue
 from bot.execution.plan import OrderStyle
@@ -41,6 +42,7 @@ from bot.sizing.leverage import LeverageLimits, Pace
 from bot.sizing.strategy import Strategy, StrategyError, UnknownParameter
 
 # Parameters of the evaluator that a strategy's `parameters` may set beside its own.
+_MOST_DEALS = 2_000  # that a run is told its ledger has; what is beyond them may be told again
 _EVALUATOR_PARAMETERS = {
     "liquidity_base_s": "liquidity_base_half_life_s",
     "liquidity_smoothing_s": "liquidity_smoothing_half_life_s",
@@ -301,8 +303,8 @@ def ledger_path(config: Config) -> Path:
 def restored(run: Run) -> list[Event]:
     """Return what the engine is to be told of earlier runs of its account, by their ledger.
 
-    That is: halts and the references of the loss limits, intents without an end, since when deals may be missing, and
-    the orders that still count towards the order rate.
+    That is: halts and the references of the loss limits, intents without an end, since when deals may be missing and
+    which ones are not, and the orders that still count towards the order rate.
     Raises: ConfigError when the ledger cannot be read, or says what no run has written.
     """
     if run.ledger is None:
@@ -315,7 +317,10 @@ def restored(run: Run) -> list[Event]:
             for i in run.ledger.open_intents()
         )
         guard, listed = run.ledger.recall("guard"), run.ledger.recall("listed")
+        since_ns = listed["to_ns"] if listed is not None else None
         sent_ns = run.ledger.last_sent_ns(run.config.risk.max_orders_per_minute)
+        oldest_ns = min([i.created_ns for i in intents] + [0 if since_ns is None else since_ns])
+        deal_ids = run.ledger.last_deal_ids(oldest_ns - 2 * CLOCK_SLACK_NS, _MOST_DEALS)
     except LedgerError as error:
         raise ConfigError(str(error)) from None
     told: list[Event] = []
@@ -325,9 +330,8 @@ def restored(run: Run) -> list[Event]:
             Engine(engine_settings(run.config, "trial")).receive(told[0])
         except ValueError as error:
             raise ConfigError(f"{run.ledger.path}: what it keeps of the loss limits cannot be used: {error}") from None
-    since_ns = listed["to_ns"] if listed is not None else None
-    if intents or sent_ns or since_ns is not None:
-        told.append(IntentsRestored(0, intents, since_ns, sent_ns))
+    if intents or sent_ns or deal_ids or since_ns is not None:
+        told.append(IntentsRestored(0, intents, since_ns, sent_ns, deal_ids))
     return told
 
 

@@ -78,6 +78,7 @@ class Bookkeeping:
                 self._restore(event.content)
             case ev.IntentsRestored():
                 self._guard.sent_before(event.sent_ns)
+                self.deals.keep(event.deal_ids)
                 self._restored = event.intents
                 if event.since_ns is not None:
                     self._orders.catch_up(event.since_ns)
@@ -90,6 +91,7 @@ class Bookkeeping:
             self._forget_restored_hands_off()
             self._wishes.forget()
             self._left.forget()
+            self.deals.keep(())
             self._notices.append(news.another_account())
 
     def symbols_loaded(self, event: ev.SymbolsLoaded, index: Mapping[int, int]) -> None:

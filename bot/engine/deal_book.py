@@ -4,7 +4,8 @@ How it works: deals come with execution events and in the venue's lists. Each is
 handed out with the next decision, when the order flow knows which orders were ours. Whether a deal moved a position
 here is another question (`bot.account.portfolio`): a reconcile may have been first.
 
-Invariant: a deal id is handed out once in a run, whatever tells of it and in whatever order.
+Invariant: a deal id is handed out once, whatever tells of it and in whatever order; what an earlier run's ledger has is
+not handed out again.
 """
 
 from collections.abc import Iterable, Mapping
@@ -43,6 +44,7 @@ class DealBook:
         self._portfolio = portfolio
         self._orders = orders
         self._names: dict[int, str] = {}
+        self._kept: set[int] = set()  # ids of deals that an earlier run has told
         self._told: set[int] = set()  # ids, those of paper negative: a week has thousands, and a number is small
         self._own_positions: set[int] = set()
         self._own_ids: dict[int, str] = {}  # of orders, by the venue's id
@@ -73,14 +75,18 @@ class DealBook:
         """Take positions of ours that an earlier run has left open: they may be gone."""
         self._own_positions.update(position_ids)
 
+    def keep(self, deal_ids: Iterable[int]) -> None:
+        """Take the ids of the deals that an earlier run has told; none where its account is another."""
+        self._kept = set(deal_ids)
+
     def listed(self, event: ev.OrderHistoryListed) -> None:
         """Take the deals of a history that no event has told of."""
         orders = {order.order_id: order for order in event.orders}
         for deal in event.deals:
+            order = orders.get(deal.order_id)
+            is_own = self._is_own(deal, None, order)  # told before or not: it says whose the position is
             if self._is_news(deal):
-                order = orders.get(deal.order_id)
                 own_id = order.client_order_id if order is not None else None
-                is_own = self._is_own(deal, None, order)
                 self._heard.append(_Heard(deal, order, own_id, is_own, may_be_ours=False, is_listed=True))
 
     def take(self, changes: tuple[OrderChange, ...], fills: FillWatch) -> list[CountedDeal]:
@@ -102,7 +108,7 @@ class DealBook:
 
     def _is_news(self, deal: Deal) -> bool:
         key = -deal.deal_id if deal.paper else deal.deal_id
-        if key in self._told:
+        if key in self._told or key in self._kept:
             return False
         self._told.add(key)
         return True

@@ -243,12 +243,14 @@ class IntentsRestored:
 
     `since_ns` is the time from which on deals may be missing in it; None for a ledger without any. `sent_ns` is when
     its last orders, amends, cancels and closes were sent: those of the last minute count towards the order rate.
+    `deal_ids` are the deals that it has and the venue's lists may tell again: they are no news.
     """
 
     recv_ns: int
     intents: tuple[OpenIntent, ...]
     since_ns: int | None = None
     sent_ns: tuple[int, ...] = ()
+    deal_ids: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

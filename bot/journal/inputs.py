@@ -66,6 +66,7 @@ def _plain(event: Event | TokenStep | KindHeld) -> dict[str, Any]:
             "ns": event.recv_ns,
             "since_ns": event.since_ns,
             "sent_ns": event.sent_ns,
+            "deal_ids": event.deal_ids,
         }
     if isinstance(event, RequestRefused) and event.paper:
         return {"paper_refused": event.error_code, "ns": event.recv_ns, "client_order_id": event.client_order_id}
@@ -114,7 +115,8 @@ def _event(plain: dict[str, Any]) -> Event | TokenStep | KindHeld:
         return GuardRestored(plain["ns"], plain["guard"])
     if "intents" in plain:
         intents = tuple(OpenIntent(**i) for i in plain["intents"])
-        return IntentsRestored(plain["ns"], intents, plain["since_ns"], tuple(plain.get("sent_ns", ())))
+        sent_ns, deal_ids = (tuple(plain.get(name, ())) for name in ("sent_ns", "deal_ids"))
+        return IntentsRestored(plain["ns"], intents, plain["since_ns"], sent_ns, deal_ids)
     if "command" in plain:
         return CommandGiven(plain["ns"], plain["command"], plain.get("cause", "by_hand"), plain.get("text", ""))
     if "disk_free_bytes" in plain:

@@ -137,6 +137,11 @@ class Ledger:
         rows = self._read("SELECT created_ns FROM intents ORDER BY created_ns DESC LIMIT ?", (count,))
         return tuple(sorted(ns for (ns,) in rows))
 
+    def last_deal_ids(self, since_ns: int, count: int) -> tuple[int, ...]:
+        """Return the ids of the last `count` deals since a time, ascending. Raises: LedgerError when not to be read."""
+        question = "SELECT deal_id FROM deals WHERE executed_ns >= ? ORDER BY executed_ns DESC LIMIT ?"
+        return tuple(sorted(deal_id for (deal_id,) in self._read(question, (since_ns, count))))
+
     def close(self) -> None:
         """Close the file and give up its lock. A second call does nothing."""
         self._file.close()

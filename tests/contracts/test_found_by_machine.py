@@ -115,6 +115,22 @@ def test_a_close_that_still_works_after_a_drop_is_known_again(world: Made) -> No
     settle(at)
 
 
+def test_a_close_of_an_earlier_run_is_not_told_as_somebody_elses(world: Made) -> None:
+    """A close carries no id of ours at the venue: the next run told it as anybody's, although the ledger had it."""
+    at = world(strategy=ON_CALL)
+    at.let(20)
+    WISH.share = 0.0
+    at.let(3)
+    assert not at.venue.desks[ACCOUNT].account.positions
+    notices: list[Any] = []
+    watched = at._watch
+    at._watch = lambda decision: (notices.extend(decision.notices), watched(decision))[1]  # type: ignore[method-assign]
+    at.die()
+    at.let(100)
+    assert [n for n in notices if n.code in ("manual", "unknown", "stop_out", "protection")] == []
+    settle(at)
+
+
 def test_a_death_that_one_life_has_not_met_may_meet_the_next_at_its_start(world: Made) -> None:
     """Here the machine itself was at fault: it took a process that dies while it starts for a broken test."""
     at = world(strategy=ON_CALL)

@@ -170,6 +170,16 @@ def test_a_deal_that_only_a_list_tells_of_is_told_once_with_its_cause() -> None:
     )
 
 
+def test_a_deal_that_an_earlier_run_has_told_is_no_news_and_still_says_whose_its_position_is() -> None:
+    desk = Desk(symbols=(SymbolChoice("EURUSD", "follow", 1.0),), base_leverage=0.11)
+    desk.hear(ev.IntentsRestored(desk.now_ns, (), None, deal_ids=(898, 899)))
+    desk.begin()
+    opening = order(order_id=69, closing=False, client_order_id="r0-1", label="microlev", position_id=6)
+    history(desk, deal(899, 6, order_id=69, executed_ns=1), orders=(opening,))
+    history(desk, deal(900, 6, executed_ns=2), orders=(order(position_id=6),))
+    assert told(desk) == [(900, "unknown", True)]
+
+
 def test_a_list_without_the_order_leaves_the_cause_unknown_as_does_a_close_before_the_run() -> None:
     desk = quiet_desk(position(100_000), position(100_000, position_id=8))
     history(
