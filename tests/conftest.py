@@ -1,5 +1,6 @@
 """Settings for every test: hypothesis repeats the same examples in CI, never judges by the clock; no thread is left."""
 
+import gc
 import os
 import sys
 import threading
@@ -11,6 +12,13 @@ from hypothesis import settings
 settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)
 settings.register_profile("dev", deadline=None)
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
+
+
+def pytest_collection_finish() -> None:
+    """Let the collector leave alone what stays for good: seven thousand tests, and every module."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -53,7 +53,10 @@ def split(picture: str) -> tuple[dict[str, list[str]], list[str], list[str]]:
     return rows, why, others
 
 
-@pytest.mark.parametrize(("width", "figures"), [(80, 10), (100, 14), (120, 14)])
+@pytest.mark.parametrize(
+    ("width", "figures"),
+    [(80, 10), pytest.param(100, 14, marks=pytest.mark.slow), pytest.param(120, 14, marks=pytest.mark.slow)],
+)
 def test_every_figure_fits_and_each_symbol_is_explained_in_one_line(width: int, figures: int, tmp_path: Path) -> None:
     bot, table, picture, _ = drawn(tmp_path, width, 6)
     table.close()

@@ -44,7 +44,10 @@ def assert_within_limits(week: VirtualWeek) -> None:
     assert log.max_in_window(SECOND, historical=True) <= 5
 
 
-@pytest.mark.parametrize(("account_type", "strategy"), [("hedged", "liquidity-weighted"), ("netted", "constant")])
+@pytest.mark.parametrize(
+    ("account_type", "strategy"),
+    [("hedged", "liquidity-weighted"), pytest.param("netted", "constant", marks=pytest.mark.slow)],
+)
 def test_half_an_hour_in_which_something_breaks_every_minute_ends_well(
     account_type: str, strategy: str, tmp_path: Path, weeks: list[VirtualWeek]
 ) -> None:

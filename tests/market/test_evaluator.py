@@ -125,14 +125,25 @@ class Pair:
             assert state["overall_n"][i] == usual.n
 
 
-@given(batches())
-@settings(max_examples=80)
-def test_every_feature_equals_its_plain_formula_on_any_stream(stream: list[Batch]) -> None:
+def compare(stream: list[Batch]) -> None:
     pair = Pair()
     pair.tell_ties()
     with suppress(TiedError):  # up to there it has been compared
         for batch in stream:
             pair.take(batch)
+
+
+@given(batches())
+@settings(max_examples=25)
+def test_every_feature_equals_its_plain_formula_on_a_few_streams(stream: list[Batch]) -> None:
+    compare(stream)
+
+
+@pytest.mark.slow
+@given(batches())
+@settings(max_examples=300)
+def test_every_feature_equals_its_plain_formula_on_any_stream(stream: list[Batch]) -> None:
+    compare(stream)
 
 
 @given(batches(most=12))

@@ -104,7 +104,9 @@ def test_a_scenario_is_the_same_for_the_same_seed_and_another_for_another(scenar
     assert stream(scenario, 20, seed=2) != first
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS)
+@pytest.mark.parametrize(
+    "scenario", [pytest.param(name, marks=() if name == "calm" else pytest.mark.slow) for name in SCENARIOS]
+)
 def test_ids_are_never_reused_deletions_are_known_and_bids_stand_below_asks(scenario: str) -> None:
     books = {symbol_id: VenueBook() for symbol_id in NAMES}
     gone: set[int] = set()
