@@ -187,6 +187,12 @@ def _used_margin(
     return total
 
 
+@lru_cache(maxsize=16)
+def _none_of(count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return nothing on its way, and no caps, for so many symbols; they are only read."""
+    return np.zeros(count), np.full(count, math.inf)
+
+
 def used_margin(
     rules: MarginRules,
     long_units: np.ndarray,
@@ -211,8 +217,9 @@ def used_margin(
     Missing: NaN when a symbol with exposure has no price, or the rules or its tiers (None) are unknown.
     """
     is_known = rules.leverage is not None and not rules.leverage <= 0 and not rules.is_limited_risk
-    pending = np.zeros(len(long_units)) if pending_units is None else pending_units
-    caps = np.full(len(long_units), math.inf) if leverage_caps is None else leverage_caps
+    nothing, no_caps = _none_of(len(long_units))
+    pending = nothing if pending_units is None else pending_units
+    caps = no_caps if leverage_caps is None else leverage_caps
     return float(
         _used_margin(
             np.ascontiguousarray(long_units),  # one kind of array, so that it is compiled once

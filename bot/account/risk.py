@@ -8,7 +8,7 @@ Invariants: an order that increases risk crosses no limit; refusals carry check,
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -98,6 +98,7 @@ class RiskView:
     new_orders: NewOrders | None = None  # None: nothing is known beyond the rules
     market: MarketRisk | None = None  # None: looked at by others
     unsupported: str = ""  # why nothing may grow on an account of this kind, in words
+    _margins: dict[tuple[int, float, bool], float] = field(default_factory=dict, init=False, repr=False)
 
     def used_margin(self, symbol_index: int = 0, change_units: float = 0.0, *, reduces: bool = False) -> float:
         """Return used margin after a signed change of our position in a symbol; NaN when it cannot be computed.
@@ -105,6 +106,12 @@ class RiskView:
         Args: `reduces` says that the change closes what we hold; otherwise it adds to its own side, which on a hedged
             account leaves other people's opposite positions alone. With a change, increases on their way count too.
         """
+        asked = (symbol_index, change_units, reduces)
+        if asked not in self._margins:  # the gate asks the same more than once on the way to an order
+            self._margins[asked] = self._used_margin(*asked)
+        return self._margins[asked]
+
+    def _used_margin(self, symbol_index: int, change_units: float, reduces: bool) -> float:
         new = self.new_orders if change_units and not reduces else None
         factors = None if new is None else new.factors
         after = self._margin(symbol_index, change_units, factors=factors, reduces=reduces)

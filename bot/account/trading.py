@@ -32,12 +32,16 @@ class Cause:
 
 
 class Trading:
-    """The causes that stand. `version` grows with every change."""
+    """The causes that stand. `version` grows with every change.
+
+    `causes` are those that stand, the oldest first; `state` is active, reducing or halted; `is_flattening` says that
+    one of them asks for everything of ours to be closed.
+    """
 
     def __init__(self) -> None:
         self.version = 0
-        self.causes: tuple[Cause, ...] = ()  # those that stand, oldest first
         self._causes: dict[str, Cause] = {}
+        self._look()
 
     def hold(self, cause: Cause) -> bool:
         """Let a cause stand; return whether that is news. One of the same code is replaced, never made milder."""
@@ -53,7 +57,7 @@ class Trading:
                 if before.until_ns == cause.until_ns:
                     return False
                 self._causes[cause.code] = cause
-                self.causes = tuple(self._causes.values())
+                self._look()
                 return False
         self._causes[cause.code] = cause
         self._changed()
@@ -68,7 +72,13 @@ class Trading:
 
     def _changed(self) -> None:
         self.version += 1
+        self._look()
+
+    def _look(self) -> None:
+        # Read many times a decision, changed a few times a day.
         self.causes = tuple(self._causes.values())
+        self.state = max((c.level for c in self.causes), key=LEVELS.index, default=LEVELS[0])
+        self.is_flattening = any(c.flattens for c in self.causes)
 
     def expire(self, now_ns: int, *, is_flat: bool) -> list[Cause]:
         """Take away what has ended by now, and return it.
@@ -87,19 +97,9 @@ class Trading:
         return self._causes.get(code)
 
     @property
-    def state(self) -> str:
-        """active, reducing or halted."""
-        return max((c.level for c in self.causes), key=LEVELS.index, default="active")
-
-    @property
     def text(self) -> str:
         """The gravest cause in words, the oldest of those; empty while trading is free."""
         return next((c.text for c in self.causes if c.level == self.state), "")
-
-    @property
-    def is_flattening(self) -> bool:
-        """Whether one of the causes asks for everything of ours to be closed."""
-        return any(c.flattens for c in self.causes)
 
     @property
     def is_halted_by_limit(self) -> bool:

@@ -318,8 +318,7 @@ class Engine(ObservedEngine):
         if not (bar == ENDING and self._settings.keep_on_stop):
             self._strays.look(self._specs, n, held, now_ns, done, bar)
         resizes = resizer is not None and bar != ENDING and resizer.is_due(now_ns)
-        changed = evaluator.changed[:n] != 0
-        quotes = quoter.is_needed and quoter.is_due(evaluator.table, specs, changed, bar, now_ns)
+        quotes = quoter.is_needed and quoter.is_due(evaluator.table, specs, evaluator.changed[:n] != 0, bar, now_ns)
         if not (resizes or quotes):
             return
         base = self._sizer.base * self._day.holiday_factor[:n]

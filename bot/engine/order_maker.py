@@ -124,9 +124,9 @@ class OrderMaker:
             else:
                 programmes.forget(s)
             return whole
-        piece = None
+        piece, cost_bps = None, None
+        change = whole.target_cents - held_cents
         if not is_whole:
-            change = whole.target_cents - held_cents
             cost_bps = predicted_slippage_bps(evaluator, s, change) if programmes.is_on else None
             market = cost_bps, float(prices.mid[s]), float(prices.quote_rate[s])
             piece = programmes.plan(s, spec, whole, evaluator, *market, equity, now_ns)
@@ -157,7 +157,9 @@ class OrderMaker:
         if s in programmes.running or piece is not None:
             target = whole.target_cents * unit_notional / (100 * equity)
             note += programmes.sent(s, whole, piece, now_ns)
-        order = self._intended(verdict, planned, spec, evaluator, view, factors, targets, target, note)
+        if cost_bps is None or planned.volume_cents != change:
+            cost_bps = predicted_slippage_bps(evaluator, s, planned.volume_cents)
+        order = self._intended(verdict, planned, spec, evaluator, cost_bps, view, factors, targets, target, note)
         grows = abs(verdict.target_cents) > abs(verdict.held_cents)
         self._orders.sent(order, s, spec.symbol_id, planned.request, now_ns, grows=grows)
         return order, planned.request, grows
@@ -199,13 +201,17 @@ class OrderMaker:
         planned: PlannedOrder,
         spec: SymbolSpec,
         evaluator: Evaluator,
+        cost_bps: float | None,
         view: RiskView,
         factors: np.ndarray,
         targets: Targets,
         target: float,
         note: str,
     ) -> IntendedOrder:
-        """Return the line of an order. Args: `target` leverage of the whole change; `note` the end of the reason."""
+        """Return the line of an order.
+
+        Args: `cost_bps` it is predicted to cost; `target` leverage of the whole change; `note` the end of the reason.
+        """
         s = verdict.symbol_index
         held = float(view.leverage[s])
         named = zip(self._settings.strategy.factor_names, factors[:, s].tolist(), strict=True)
@@ -228,7 +234,7 @@ class OrderMaker:
             leverage_now=known(held),
             leverage_target=known(target),
             reason=reason,
-            predicted_slippage_bps=predicted_slippage_bps(evaluator, s, planned.volume_cents),
+            predicted_slippage_bps=cost_bps,
             margin_before=verdict.margin_before,
             margin_after=verdict.margin_after,
             margin_level_after=verdict.margin_level_after,

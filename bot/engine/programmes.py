@@ -129,11 +129,17 @@ class Programmes:
         if not self.is_on:
             return None
         change = approved.target_cents - approved.held_cents
+        if abs(change) < 2 * spec.min_volume_cents:
+            return None  # a part and the rest must both be tradable
         programme = self.running.get(s)
         count = len(self.running) + (0 if programme is not None else 1)
         least_s = max(self._min_interval_s, 60.0 * count / self._orders_a_minute)
         left_s = LONGEST_S if programme is None else (programme.ends_ns - now_ns) / _SECOND
         market = _market_costs(evaluator, s, change, cost_bps, mid)
+        if not (market.volatility >= 0 and market.impact_bps_per_unit >= 0):
+            return None  # not known yet
+        if market.reference_slip_bps <= market.half_spread_bps:
+            return None  # the touch holds the reference size: the model has nothing to save by waiting
         try:
             planned = next_slice(
                 change,
