@@ -14,7 +14,8 @@ from bot.account.margin import MarginRules, Tiers, packed_tiers, stated_margin
 from bot.account.market_risk import MarketRisk
 from bot.account.new_orders import NewOrders
 from bot.account.portfolio import Portfolio, Valuation
-from bot.account.risk import Refused, RiskView
+from bot.account.risk import Refused
+from bot.account.risk_view import RiskView
 from bot.account.trading import Cause, Trading
 from bot.engine import events as ev
 from bot.engine.doubts import Doubts

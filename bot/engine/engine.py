@@ -16,7 +16,8 @@ import math
 import numpy as np
 
 from bot.account.portfolio import Portfolio, Valuation
-from bot.account.risk import Refused, RiskView
+from bot.account.risk import Refused
+from bot.account.risk_view import RiskView
 from bot.engine import events as ev
 from bot.engine import news
 from bot.engine.account_guard import AccountGuard

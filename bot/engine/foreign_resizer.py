@@ -22,7 +22,8 @@ import numpy as np
 
 from bot.account.new_orders import NewOrders
 from bot.account.portfolio import Portfolio
-from bot.account.risk import ApprovedTarget, Refused, RiskGate, RiskView
+from bot.account.risk import ApprovedTarget, Refused, RiskGate
+from bot.account.risk_view import RiskView
 from bot.engine.account_guard import AccountGuard
 from bot.engine.actions import Actions
 from bot.engine.adoption import id_for_owner, line_type

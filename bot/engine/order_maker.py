@@ -7,7 +7,8 @@ import numpy as np
 from numba import njit
 
 from bot.account.portfolio import Portfolio
-from bot.account.risk import ApprovedTarget, Refused, RiskGate, RiskView
+from bot.account.risk import ApprovedTarget, Refused, RiskGate
+from bot.account.risk_view import RiskView
 from bot.engine.decision import IntendedOrder
 from bot.engine.order_flow import OrderFlow
 from bot.engine.prices import Prices

@@ -47,7 +47,7 @@ SEEN = np.dtype(
     ],
     align=True,
 )
-"""What the risk gate is shown of a symbol's market; fields as in `bot.account.risk.RiskView`."""
+"""What the risk gate is shown of a symbol's market; fields as in `bot.account.risk_view.RiskView`."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

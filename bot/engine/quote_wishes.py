@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bot.account.portfolio import Portfolio
-from bot.account.risk import RiskView
+from bot.account.risk_view import RiskView
 from bot.engine.prices import Prices
 from bot.execution.quotes import Wish, quote_price
 from bot.market.symbols import SymbolSpec

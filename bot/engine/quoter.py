@@ -17,7 +17,8 @@ from dataclasses import replace
 import numpy as np
 
 from bot.account.portfolio import Portfolio
-from bot.account.risk import ApprovedTarget, Refused, RiskGate, RiskView
+from bot.account.risk import ApprovedTarget, Refused, RiskGate
+from bot.account.risk_view import RiskView
 from bot.engine.account_guard import AccountGuard
 from bot.engine.decision import IntendedOrder
 from bot.engine.events import ExecutionReported

@@ -7,7 +7,8 @@ import numpy as np
 from numba import njit
 
 from bot.account.portfolio import Portfolio
-from bot.account.risk import Refused, RiskView
+from bot.account.risk import Refused
+from bot.account.risk_view import RiskView
 from bot.engine.account_guard import AccountGuard
 from bot.engine.actions import Actions
 from bot.engine.fill_watch import FillWatch

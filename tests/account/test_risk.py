@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.account.margin import MarginRules
-from bot.account.risk import ApprovedTarget, Refused, RiskGate, RiskLimits, RiskView
+from bot.account.risk import ApprovedTarget, Refused, RiskGate, RiskLimits
+from bot.account.risk_view import RiskView
 from bot.market.symbols import SymbolSpec
 
 ROOT = Path(__file__).resolve().parents[2]
