@@ -129,7 +129,7 @@ def test_a_host_name_that_the_certificate_lacks_is_exit_4_at_once_and_nothing_is
     assert "another host name" in last_line(bench)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_a_signal_is_a_clean_stop_with_130_and_a_summary(number: signal.Signals, bench: Bench) -> None:
     bench.serve()
     bench.reactor.callLater(1.0, os.kill, os.getpid(), number)

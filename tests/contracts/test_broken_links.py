@@ -14,7 +14,7 @@ from bot.net.outcome import EXIT_INTERRUPTED, Outcome
 FINAL = {"filled", "cancelled", "expired", "rejected", "resolved"}
 
 
-@pytest.mark.parametrize("account_type", ["hedged", "netted"])
+@pytest.mark.parametrize("account_type", ["hedged", pytest.param("netted", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 6))])
 def test_whatever_happens_to_the_link_nothing_is_bought_twice_and_all_is_found_again(
     seed: int, account_type: str, tmp_path: Path

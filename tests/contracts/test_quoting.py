@@ -75,7 +75,7 @@ def never_doubled(bot: WiredBot) -> bool:
     return True
 
 
-@pytest.mark.parametrize("account_type", ["hedged", "netted"])
+@pytest.mark.parametrize("account_type", ["hedged", pytest.param("netted", marks=pytest.mark.slow)])
 def test_the_bot_and_the_venue_agree_on_every_quote_and_every_fill(account_type: str, tmp_path: Path) -> None:
     venue = virtual_venue(account_type=account_type)
     bot = quoting_bot(tmp_path, trade=True, venue=venue)

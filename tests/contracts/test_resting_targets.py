@@ -181,7 +181,9 @@ def left_behind(folder: Path, venue: Venue) -> tuple[str, Any]:
     return left, first.clock
 
 
-@pytest.mark.parametrize("folder", ["a", "b"], ids=["with its ledger", "without its ledger"])
+@pytest.mark.parametrize(
+    "folder", ["a", pytest.param("b", marks=pytest.mark.slow)], ids=["with its ledger", "without its ledger"]
+)
 def test_one_in_a_symbol_that_is_no_longer_traded_is_taken_back_and_told(folder: str, tmp_path: Path) -> None:
     venue = virtual_venue()
     left, clock = left_behind(tmp_path / "a", venue)
@@ -208,7 +210,9 @@ def test_one_in_a_symbol_that_is_no_longer_traded_is_taken_back_and_told(folder:
     assert list(venue.desks[ACCOUNT].account.orders) == [theirs]
 
 
-@pytest.mark.parametrize("symbols", [NOW, LEFT], ids=["no longer traded", "traded"])
+@pytest.mark.parametrize(
+    "symbols", [pytest.param(NOW, marks=pytest.mark.slow), LEFT], ids=["no longer traded", "traded"]
+)
 def test_a_dry_run_says_once_that_it_would_take_it_back(symbols: dict[str, Any], tmp_path: Path) -> None:
     """The paper venue did not know the order, and a cancel was tried and refused several times a second."""
     venue = virtual_venue()

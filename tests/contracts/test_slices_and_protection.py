@@ -61,7 +61,7 @@ def planned(bot: WiredBot, *actions: str) -> list[Any]:
     return [o for d in bot.decisions for o in d.intended if o.action in actions]
 
 
-@pytest.mark.parametrize("trade", [True, False], ids=["trade", "dry-run"])
+@pytest.mark.parametrize("trade", [True, pytest.param(False, marks=pytest.mark.slow)], ids=["trade", "dry-run"])
 def test_a_large_change_reaches_its_target_in_slices_and_ends_protected_at_its_entry(
     trade: bool, tmp_path: Path
 ) -> None:

@@ -81,7 +81,7 @@ def test_nothing_is_asked_while_the_session_does_not_stand() -> None:
     assert feed.let(60).asked == []
 
 
-@pytest.mark.parametrize("heals", [True, False])
+@pytest.mark.parametrize("heals", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_the_bot_asks_for_its_session_and_finds_it_again(tmp_path: Path, *, heals: bool) -> None:
     venue = virtual_venue()
     config = bot_config(tmp_path)

@@ -293,7 +293,13 @@ def test_a_short_position_may_shrink_and_not_grow_where_short_selling_is_off() -
 # -- the venue's own word ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("code", ["MARKET_CLOSED", "SYMBOL_HAS_HOLIDAY", "TRADING_DISABLED"])
+@pytest.mark.parametrize(
+    "code",
+    [
+        "MARKET_CLOSED",
+        *(pytest.param(code, marks=pytest.mark.slow) for code in ("SYMBOL_HAS_HOLIDAY", "TRADING_DISABLED")),
+    ],
+)
 @pytest.mark.parametrize("shape", ["refusal", "rejected execution"])
 def test_a_market_that_says_it_is_closed_is_asked_again_with_long_pauses(code: str, shape: str) -> None:
     desk = HourlyDesk("2026-11-23T12:00:00", FX, min_interval_s=0.0)

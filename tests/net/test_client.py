@@ -138,7 +138,7 @@ def run_link(options: CertificateOptions | None, host: str, ca_file: Path, until
     return told, factory.received
 
 
-@pytest.mark.parametrize("not_before_s", [0.0, 1.0])
+@pytest.mark.parametrize("not_before_s", [0.0, pytest.param(1.0, marks=pytest.mark.slow)])
 def test_a_link_that_is_dropped_tells_why_and_comes_back_within_a_second_of_when_it_may(
     authority, tmp_path, not_before_s
 ) -> None:
