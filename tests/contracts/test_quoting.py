@@ -1,17 +1,13 @@
 """Market making over the wire, in memory: what the bot thinks rests is what the venue's own list says, to the end."""
 
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
-from wired_bot import ACCOUNT, CLIENT, START, TOKEN, WiredBot, bot_config, virtual_venue
+from owners_orders import faulty_venue
+from wired_bot import ACCOUNT, WiredBot, bot_config, virtual_venue
 
 from bot.app import replay_journal
-from bot.net.fault_script import parse_script
-from bot.sim.entities import AccountSettings
-from bot.sim.market import open_market
-from bot.sim.venue import Venue
 
 QUOTING: dict[str, Any] = {
     "symbols": {"EURUSD": {"direction": "signal"}, "USDJPY": {"direction": "signal", "weight": 0.5}},
@@ -221,18 +217,7 @@ random:
 @pytest.mark.slow
 @pytest.mark.parametrize("account_type", ["hedged", "netted"])
 def test_on_a_bad_day_nothing_is_doubled_and_both_lists_end_alike(account_type: str, tmp_path: Path) -> None:
-    market = open_market("synthetic:calm", seed=3, start_ns=START, speed=1.0)
-    venue = Venue(
-        market,
-        accounts=[AccountSettings(ACCOUNT, account_type, "USD", Decimal(10_000))],
-        client_id=CLIENT.client_id,
-        client_secret=CLIENT.client_secret,
-        access_token=TOKEN.access_token,
-        refresh_token=str(TOKEN.refresh_token),
-        start_ns=START,
-        faults=parse_script(A_BAD_DAY, "a bad day", [spec.name for spec in market.specs]),
-        seed=3,
-    )
+    venue = faulty_venue(A_BAD_DAY, account_type)
     execution = {"order_timeout_s": 2, "settle_s": 1}
     bot = quoting_bot(tmp_path, trade=True, venue=venue, seconds=180, execution=execution)
     bot.let(260, 1 / 32)
