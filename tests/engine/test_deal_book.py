@@ -13,6 +13,7 @@ from bot.engine import events as ev
 from bot.engine.decision import CountedDeal, Decision
 from bot.engine.settings import SymbolChoice
 from bot.execution.orders import OrderSnapshot
+from bot.journal.inputs import decode_inputs, encode_inputs
 
 
 def told(desk: Desk) -> list[tuple[int, str, bool]]:
@@ -172,7 +173,9 @@ def test_a_deal_that_only_a_list_tells_of_is_told_once_with_its_cause() -> None:
 
 def test_a_deal_that_an_earlier_run_has_told_is_no_news_and_still_says_whose_its_position_is() -> None:
     desk = Desk(symbols=(SymbolChoice("EURUSD", "follow", 1.0),), base_leverage=0.11)
-    desk.hear(ev.IntentsRestored(desk.now_ns, (), None, deal_ids=(898, 899)))
+    known = ev.IntentsRestored(desk.now_ns, (), None, deal_ids=(898, 899))
+    assert decode_inputs(encode_inputs([known])) == [known], "a replay is told the same"
+    desk.hear(known)
     desk.begin()
     opening = order(order_id=69, closing=False, client_order_id="r0-1", label="microlev", position_id=6)
     history(desk, deal(899, 6, order_id=69, executed_ns=1), orders=(opening,))

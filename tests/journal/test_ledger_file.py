@@ -109,6 +109,16 @@ def test_a_deal_that_is_known_stays_as_it_was_first_told(tmp_path: Path) -> None
     assert (span.deals, span.marks) == ((DEAL,), FULL.marks)
 
 
+def test_the_last_deals_since_a_time_are_told_by_their_ids(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "l")
+    deals = tuple(replace(DEAL, deal_id=900 + i, executed_ns=10 * i) for i in (3, 1, 4, 2))
+    ledger.record(Aftermath(1, deals=deals))
+    assert ledger.last_deal_ids(0, 100) == (901, 902, 903, 904)
+    assert ledger.last_deal_ids(20, 100) == (902, 903, 904)
+    assert ledger.last_deal_ids(0, 2) == (903, 904), "the newest"
+    ledger.close()
+
+
 def test_refusals_are_counted_by_the_hour_with_the_last_of_them(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "l")
     row = FULL.refusals[0]

@@ -35,6 +35,7 @@ def test_a_halt_outlives_a_killed_run_and_resume_ends_it(tmp_path: Path) -> None
     again.command("resume")
     assert again.run.engine.trading == "active"
     killed(again.let(6))
+    killed(again)
     third = WiredBot(tmp_path, first.config, venue, run_id="run3", clock=first.clock).start()
     third.until(lambda: third.is_ready).let(1)
     assert third.run.engine.trading == "active"
@@ -83,6 +84,7 @@ def test_an_order_whose_answer_was_not_heard_is_open_in_the_ledger_and_asked_for
     again = WiredBot(tmp_path, first.config, venue, run_id="run2", clock=first.clock)
     told = {type(event): event for event in restored(again.run)}
     assert [i.client_order_id for i in told[IntentsRestored].intents] == ["run1-1", "run1-2"]
+    assert told[IntentsRestored].deal_ids == (), "deals of which it has not heard are news"
     assert GuardRestored in told
     again.start().until(lambda: again.is_ready).let(20)
     assert ("run1-1", "filled") in again.states and ("run1-2", "filled") in again.states
@@ -91,6 +93,10 @@ def test_an_order_whose_answer_was_not_heard_is_open_in_the_ledger_and_asked_for
     assert placed == [], "what the first run has bought is enough"
     held = {p.symbol_id: p.volume_cents for p in again.run.engine.portfolio.positions()}
     assert len(held) == 2
+    killed(again)
+    third = WiredBot(tmp_path, first.config, venue, run_id="run3", clock=first.clock)
+    told = {type(event): event for event in restored(third.run)}
+    assert told[IntentsRestored].deal_ids == tuple(sorted(d.deal_id for d in venue.desks[ACCOUNT].account.deals))
 
 
 def test_a_memory_that_no_run_has_written_is_one_line(tmp_path: Path) -> None:
