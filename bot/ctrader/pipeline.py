@@ -82,6 +82,11 @@ class Pipeline(Generic[D]):
         self._session.receive_frames(frames, recv_ns)
         return self._decide(recv_ns)
 
+    def rows(self, now_ns: int, *, heard: int) -> D:
+        """Decide on market data that went straight to the engine's sink, as in a backtest; the last came at `heard`."""
+        self._session.heard(heard)
+        return self._decide_now(now_ns)
+
     def timer(self, now_ns: int) -> D:
         """Take the passing of time."""
         self._session.handle_timeout(now_ns)

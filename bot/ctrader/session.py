@@ -167,6 +167,10 @@ class Session:
         """Take the frames of one batch, without their lengths: as `receive_frame` for each, but quicker."""
         self._intake.take(frames, recv_ns)
 
+    def heard(self, recv_ns: int) -> None:
+        """Hear that market data came by another road than as frames, as in a backtest: the link lives."""
+        self._outbox.heard_ns = max(self._outbox.heard_ns, recv_ns)
+
     def receive_frame(self, body: bytes, recv_ns: int) -> None:
         """Take one whole frame, without its length. Of a link that is given up only a new token is taken."""
         self._intake.wait()

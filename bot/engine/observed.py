@@ -1,5 +1,7 @@
 """What others may look at of an engine: what it knows, holds and last decided. Nothing here changes anything."""
 
+import numpy as np
+
 from bot.account.account import AccountState
 from bot.account.portfolio import Portfolio, Valuation
 from bot.account.trading import Cause
@@ -44,6 +46,11 @@ class ObservedEngine:
     def features(self) -> Features | None:
         """The market as of the last batch; None before the symbols are known."""
         return self._evaluator.features if self._evaluator else None
+
+    @property
+    def feature_table(self) -> np.ndarray | None:
+        """The same as one array, (S,) of `FEATURES`; treat as read-only."""
+        return self._evaluator.table if self._evaluator else None
 
     @property
     def books(self) -> BookArrays | None:
@@ -122,6 +129,16 @@ class ObservedEngine:
     def targets(self) -> Targets | None:
         """What the leverage rules said at the last decision; None before the symbols are known."""
         return self._targets
+
+    @property
+    def factors(self) -> np.ndarray | None:
+        """The strategy's factors at the last decision, (F, S), good until the next; None before there were any."""
+        return self._sizer.factors
+
+    @property
+    def held_units(self) -> np.ndarray:
+        """What is held of each loaded symbol by positions of ours, (S,) signed base units; treat as read-only."""
+        return self._portfolio.own_units()
 
     def explanations(self) -> tuple[Explanation, ...]:
         """Return why each traded symbol's leverage is what it is; none before READY, or once the run is to stop."""

@@ -197,6 +197,11 @@ class Sizer:
         means[:] = np.where(is_unknown, 0.0, stated[0][:n])
         errors[:] = np.where(is_unknown, np.nan, stated[1][:n])
 
+    @property
+    def factors(self) -> np.ndarray | None:
+        """The factors of the last targets, (F, S); None before there were any."""
+        return None if self._last is None else self._last[0]
+
     def explanations(self, table: np.ndarray, specs: Sequence[SymbolSpec], held: np.ndarray) -> tuple[Explanation, ...]:
         """Return why the last targets are what they are, one of each traded symbol; none before there were any.
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from bot.market.delta import DELTA, DEPTH_ASK, DEPTH_BID, DEPTH_DELETE, END_DEPTH, END_SPOT, SPOT_ASK, SPOT_BID
 from bot.market.symbols import SymbolSpec
+from bot.research.backtest.messages import Messages, messages
 from bot.research.recordings import EVENT_COLUMNS, TICK_COLUMNS
 from bot.research.shaped_depth import DepthShaper, Part
 from bot.sim.change import Change
@@ -57,12 +58,30 @@ def tick_batches(
     Args: `symbol` index in the evaluator's arrays; `shapes` (K, 4, LEVELS) as `shape_table` returns.
     Source: `fx_*`.
     """
+    for piece in tick_messages(column_batches(path, TICK_COLUMNS), symbol, spec, shapes, best_size_cents):
+        start = 0
+        for time_ns, end in zip(piece.times_ns.tolist(), piece.ends.tolist(), strict=True):
+            yield time_ns, piece.rows[start:end]
+            start = end
+
+
+def tick_messages(
+    batches: Iterable[Columns],
+    symbol: int,
+    spec: SymbolSpec | None = None,
+    shapes: np.ndarray | None = None,
+    best_size_cents: int = 0,
+) -> Iterator[Messages]:
+    """Yield the messages of ticks, one a tick that changes something: the same as `tick_batches`, in arrays.
+
+    Args: `batches` of the columns of `fx_*`.
+    """
     spots = _SpotRows(symbol)
     shaper = DepthShaper(spec, shapes, symbol, best_size_cents) if spec is not None and shapes is not None else None
-    for columns in column_batches(path, TICK_COLUMNS):
+    for columns in batches:
         times_ns, bids_e5, asks_e5 = columns["ts_us"] * 1_000, to_e5(columns["bid"]), to_e5(columns["ask"])
         parts = [spots.part(bids_e5, asks_e5), *(shaper.parts(bids_e5, asks_e5) if shaper is not None else ())]
-        yield from _cut(times_ns, parts)
+        yield _in_ticks(times_ns, parts)
 
 
 def shape_table(shapes: Iterable[Shape], count: int) -> np.ndarray:
@@ -124,8 +143,8 @@ class _SpotRows:
         return rows[shown], shown.sum(axis=1)
 
 
-def _cut(times_ns: np.ndarray, parts: list[Part]) -> Iterator[Batch]:
-    """Put the rows of a chunk tick by tick, part after part within a tick, and cut them into the ticks' batches."""
+def _in_ticks(times_ns: np.ndarray, parts: list[Part]) -> Messages:
+    """Put the rows of a chunk tick by tick, part after part within a tick."""
     totals = np.sum([counts for _, counts in parts], axis=0)
     ends = np.cumsum(totals)
     rows = np.empty(int(ends[-1]), DELTA)
@@ -134,12 +153,7 @@ def _cut(times_ns: np.ndarray, parts: list[Part]) -> Iterator[Batch]:
         places = np.repeat(starts - (np.cumsum(counts) - counts), counts) + np.arange(len(part))
         rows[places] = part
         starts = starts + counts
-    _sealed(rows)
-    start = 0
-    for time_ns, end in zip(times_ns.tolist(), ends.tolist(), strict=True):
-        if end > start:
-            yield time_ns, rows[start:end]
-        start = end
+    return messages(times_ns, totals, rows)
 
 
 def _scaled(batches: Iterator[Columns], size_scale: float) -> Iterator[Columns]:

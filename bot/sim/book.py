@@ -1,8 +1,9 @@
 """The venue's own book of one symbol, and what an order of ours would get from it.
 
 How it works: quotes live in a dict by id; levels are sorted only when an order has to walk them, because market data
-changes thousands of times for each order. Our fills do not consume the book: the account is taken to be small beside
-the quoted liquidity, and a book that never recovers would make every later measurement a measurement of ourselves.
+changes thousands of times for each order. Our fills do not consume this book: the account is taken to be small beside
+the quoted liquidity, and a book that never recovers would make every later measurement a measurement of ourselves. A
+backtest's book is told of them (`taken`), and recovers.
 """
 
 from dataclasses import dataclass
@@ -83,3 +84,6 @@ class VenueBook:
         if filled == 0:
             return None
         return Fill(filled, (Decimal(cost) / filled / 100_000).quantize(PRICE_STEP))
+
+    def taken(self, *, buy: bool, volume_cents: int) -> None:
+        """Hear that an order has filled this volume, as `walk` said. This book does not change for it."""

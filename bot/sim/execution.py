@@ -107,6 +107,7 @@ class Executor:
                 self.event(emit, "ORDER_REJECTED", order=order, error_code=refused.code, server=server)
                 return
             results, moved = account.fill(order, fill.volume_cents, fill.price, now_ns)
+            book.taken(buy=order.is_buy, volume_cents=fill.volume_cents)
             if order.is_done:
                 del account.orders[order.order_id]
             for index, (deal, position) in enumerate(results):
@@ -214,13 +215,15 @@ class Executor:
             stop_price=position.stop_loss, label=position.label,
         )  # fmt: skip
         order.updated_ns = now_ns
-        fill = self._books[position.symbol_id].walk(buy=order.is_buy, volume_cents=order.volume_cents)
+        book = self._books[position.symbol_id]
+        fill = book.walk(buy=order.is_buy, volume_cents=order.volume_cents)
         if fill is None:
             return  # nothing to close against: the protection stays and acts on a later change
         # What a thin book leaves open is protected by a new order.
         position.protection_order_id = next(account.ids.orders)
         account.order_history.note(order)
         results, moved = account.fill(order, fill.volume_cents, fill.price, now_ns)
+        book.taken(buy=order.is_buy, volume_cents=fill.volume_cents)
         for deal, held in results:
             kind = "ORDER_FILLED" if order.is_done else "ORDER_PARTIAL_FILL"
             self.event(self._broadcast, kind, order=order, position=held, deal=deal, server=True)

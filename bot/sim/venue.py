@@ -80,7 +80,7 @@ class Venue(Hands):
         self._due_ns = NEVER_NS
         self.catalogue = Catalogue(market.specs, market.descriptions)
         self.specs, self.tiers, self.assets = self.catalogue.specs, self.catalogue.tiers, self.catalogue.assets
-        self.books = {symbol_id: VenueBook() for symbol_id in self.specs}
+        self.books = {symbol_id: self.new_book(symbol_id) for symbol_id in self.specs}
         self.hidden_depth: Counter[int] = Counter()
         self.history = {symbol_id: PriceHistory() for symbol_id in self.specs}
         self.rates = Rates(market.specs, self.books)
@@ -118,6 +118,10 @@ class Venue(Hands):
             for symbol_id in self.specs:
                 self.floor.keep_hours(symbol_id)
             self.tape.run(start_ns)
+
+    def new_book(self, symbol_id: int) -> VenueBook:  # noqa: ARG002
+        """Return the book that a symbol begins with; a venue of another kind may have other books."""
+        return VenueBook()
 
     # -- clock ------------------------------------------------------------------------------------------------------
 
@@ -325,8 +329,13 @@ class Venue(Hands):
         return entry
 
     def _check_currency(self, currency: str) -> None:
-        reachable = [name for name in self.assets if self.rates.chain(name, currency) is not None]
-        if currency not in self.assets or len(reachable) < len(self.assets):
+        needed = self.assets_needed()
+        reachable = [name for name in needed if self.rates.chain(name, currency) is not None]
+        if currency not in self.assets or len(reachable) < len(needed):
             raise ValueError(
                 f"deposit currency {currency!r} is not one the symbols convert to: {', '.join(self.assets)}"
             )
+
+    def assets_needed(self) -> list[str]:
+        """Return the assets that must convert to the deposit currency of every account."""
+        return list(self.assets)
