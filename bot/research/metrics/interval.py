@@ -20,7 +20,7 @@ from bot.research.metrics.windows import WindowFigure
 
 Method = Literal["percentile", "basic", "bca"]
 Comparison = Literal["difference", "reduction"]
-LEAST_BLOCKS = 20.0
+LEAST_BLOCKS = 10.0
 """Fewer independent blocks are too few. Measured: `docs/metrics.md`, intervals."""
 
 
