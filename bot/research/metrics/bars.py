@@ -43,11 +43,15 @@ costs in the deposit currency. `open_return_frac` leaves out what happened while
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Samples:
-    """A figure of every row, sorted. Shapes: each (N,). Units: `bar` place of its bar, `open_s` its weight."""
+    """A figure of every row, sorted. Shapes: (N,). Units: `bar` place of its bar, `open_s` its weight.
+
+    `bar_s` is the weight of the samples of each bar, (B,).
+    """
 
     sorted_bps: np.ndarray
     bar: np.ndarray
     open_s: np.ndarray
+    bar_s: np.ndarray
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -101,11 +105,11 @@ def bars_of(run: ArmRun, trading_time: TradingTime | None = None, bar_s: float =
 
     held = (size > 0) & np.isfinite(run.exit_cost_bps)
     row, symbol = np.nonzero(held)
-    exit_cost = _samples(run.exit_cost_bps[row, symbol], bar_of_row[row], open_s[row])
+    exit_cost = _samples(run.exit_cost_bps[row, symbol], bar_of_row[row], open_s[row], len(rows))
     with np.errstate(invalid="ignore"):
         total = np.where(size > 0, size * run.exit_cost_bps, 0.0).sum(axis=1)
     known = np.flatnonzero(np.isfinite(total))
-    of_equity = _samples(total[known], bar_of_row[known], open_s[known])
+    of_equity = _samples(total[known], bar_of_row[known], open_s[known], len(rows))
     return Bars(rows, exit_cost, of_equity, trading_time, run.base_leverage)
 
 
@@ -132,6 +136,7 @@ def _add_fills(rows: np.ndarray, run: ArmRun, bar_of_row: np.ndarray) -> None:
         rows[name] = np.bincount(bar, weights=each, minlength=len(rows))
 
 
-def _samples(bps: np.ndarray, bar: np.ndarray, open_s: np.ndarray) -> Samples:
+def _samples(bps: np.ndarray, bar: np.ndarray, open_s: np.ndarray, bars: int) -> Samples:
     order = np.argsort(bps, kind="stable")
-    return Samples(bps[order], bar[order], open_s[order])
+    weights = np.bincount(bar, weights=open_s, minlength=bars)
+    return Samples(bps[order], bar[order], open_s[order], weights)

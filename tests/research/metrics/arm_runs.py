@@ -1,4 +1,4 @@
-"""Runs of arms for the tests of metrics: a plain one by hand, and a random one with closed hours, gaps and unknown figures."""
+"""Runs of arms for the tests of metrics: a plain one, and a random one with closed hours, gaps and unknown figures."""
 
 from typing import Any
 

@@ -92,9 +92,11 @@ def test_a_resize_keeps_the_side_and_the_base_leverage_divides_its_cost() -> Non
     units = np.array([10.0, 5, -25, 4, 6, -3, 3])
     symbol = np.zeros(7, np.int64)
     assert resizes(symbol, units).tolist() == [False, True, False, True, True, True, False]
-    fills = fills_of(*(fill(i, each, 100 + math.copysign(1, each), 100) for i, each in enumerate(units)))
+    fills = fills_of(
+        *(fill(i, each, 100 + math.copysign(1, each), 100, commission=0.5) for i, each in enumerate(units))
+    )
     run = run_of(np.full(10, 1000.0), fills=fills, base_leverage=4.0)
-    resized = 5 + 4 + 6 + 3  # units, each costing 1
+    resized = 5 + 4 + 6 + 3 + 4 * 0.5  # units, each costing 1, and commission
     assert _figure("resize_cost_bps_per_day", run, trading_time=SHORT) == pytest.approx(1e4 * resized / 1000 / 4)
 
 
@@ -102,6 +104,7 @@ def test_each_symbol_has_its_own_side_and_sums_of_floats_end_flat() -> None:
     symbol = np.array([0, 1, 0, 1, 0, 0, 0])
     units = np.array([0.1, -1.0, 0.2, -1.0, -0.3, -0.1, -0.1])
     assert resizes(symbol, units).tolist() == [False, False, True, True, False, False, True]
+    assert resizes(symbol[:1], np.zeros(1)).tolist() == [False]
 
 
 def test_exit_cost_quantiles_leave_out_what_is_flat_or_unknown() -> None:

@@ -47,7 +47,9 @@ def test_the_deepest_drawdown_is_that_of_all_pairs(equity) -> None:
 
 
 def test_a_window_begins_with_the_equity_just_before_it() -> None:
-    run = run_of([100, 100, 80, 90, 60, 100], fills=fills_of(fill(2, 1, 102, 100), fill(3, 1, 101, 100)))
+    run = run_of(
+        [100, 100, 80, 90, 60, 100], fills=fills_of(fill(2, 1, 102, 100), fill(3, 1, 101, 100), fill(7, 1, 109, 100))
+    )
     windows = windows_of(run, [_span(2, 4), _span(4, 6), _span(50, 60), _span(0, 6, "calm")], "crisis")
     assert windows["drawdown_frac"].tolist() == pytest.approx([0.2, 1 / 3])
     assert windows["loss_frac"].tolist() == pytest.approx([0.1, 1 - 100 / 90])
@@ -98,6 +100,7 @@ def test_detection_of_three_events_and_a_false_alarm_by_hand() -> None:
 def test_an_alarm_counts_until_the_grace_after_an_event_is_over() -> None:
     late = _alarmed((150, 160))
     assert detection_of(late, [_span(100, 130)], grace_s=21).found[0].delay_s == 50.0
+    assert detection_of(late, [_span(100, 130)], grace_s=21).false_alarms == 0
     early = detection_of(late, [_span(100, 130)], grace_s=20)
     assert math.isnan(early.found[0].delay_s)
     assert early.false_alarms == 1
