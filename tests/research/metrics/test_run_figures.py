@@ -3,6 +3,7 @@
 import json
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from bot.research.metrics.bars import bars_of
 from bot.research.metrics.fill_shortfall import resizes
 from bot.research.metrics.plain import plain
 from bot.research.metrics.summary import summary_of
+from bot.research.metrics.windows import WINDOW_FIGURES
 
 # A market that is open ten seconds a day, ten days a year, so that sums by hand stay small.
 SHORT = TradingTime(day_s=10.0, days_per_year=10.0)
@@ -312,6 +314,13 @@ def test_a_summary_is_json_with_null_for_what_is_unknown() -> None:
     assert found["costs"]["shortfall_bps"] is None
     assert found["exposure"]["time_at_level_frac"] == [1.0, 0.0, 0.0, 0.0]
     assert plain({1: np.float64("inf"), "b": np.array([1, 2])}) == {"1": None, "b": [1, 2]}
+
+
+def test_the_document_has_every_figure() -> None:
+    root = Path(__file__).resolve().parents[3]
+    text = (root / "docs" / "metrics.md").read_text(encoding="utf-8")
+    named = {line.split("`")[1] for line in text.splitlines() if line.startswith("| `")}
+    assert {*BAR_FIGURES, *WINDOW_FIGURES} - named == set()
 
 
 @pytest.mark.parametrize(
