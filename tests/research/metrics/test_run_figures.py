@@ -119,6 +119,14 @@ def test_exit_cost_quantiles_leave_out_what_is_flat_or_unknown() -> None:
     assert exposure.mean_leverage == pytest.approx(101 / 102)
 
 
+def test_a_tail_is_found_where_the_largest_costs_were_not_drawn() -> None:
+    count = 6000  # twenty bars, each dearer than the last
+    bars = bars_of(run_of(np.full(count, 1000.0), leverage=np.ones(count), exit_cost_bps=np.arange(1.0, count + 1)))
+    first = int(np.argmin(bars.rows["time_ns"]))
+    assert bar_figures.exit_cost_p99_bps(bars, np.array([first])) == 297.0
+    assert bar_figures.exit_cost_p99_bps(bars, bars.everything) == 5940.0
+
+
 def test_exit_cost_of_equity_counts_being_flat_as_nothing() -> None:
     leverage = np.zeros(1000)
     leverage[:20] = 3.0
