@@ -50,9 +50,13 @@ def _from_snapshot(columns: Columns) -> Columns:
     is_early = is_before & (kinds == _DEPTH) & (columns["update_id"] >= update_id)
     in_snapshot = (seqs == number) & ~is_before
     after = ~is_before & ~in_snapshot & ((kinds != _DEPTH) | (columns["update_id"] >= update_id))
-    order = np.concatenate([np.flatnonzero(in_snapshot), np.flatnonzero(is_early), np.flatnonzero(after)])
+    first = np.concatenate([np.flatnonzero(in_snapshot), np.flatnonzero(is_early)])
+    levels = np.stack([columns["side"][first].astype(np.float64), columns["price"][first]])
+    _, last = np.unique(levels[:, ::-1], axis=1, return_index=True)  # the last word on a level counts
+    first = first[np.sort(len(first) - 1 - last)]
+    order = np.concatenate([first, np.flatnonzero(after)])
     folded = {name: column[order] for name, column in columns.items()}
-    count = int(in_snapshot.sum() + is_early.sum())
+    count = len(first)
     for name in ("seq", "ts_recv_ns"):  # all of it is one message
         folded[name][:count] = columns[name][at]
     folded["kind"][:count] = _DEPTH
