@@ -192,11 +192,12 @@ def assemble(
     *,
     renewable: bool = False,
     sharers: int = 1,
+    change: Callable[[EngineSettings], EngineSettings] = lambda settings: settings,
 ) -> Run:
     """Return session, engine and pipeline of a run, joined and idle.
 
     Args: `renewable` says that the token comes from its file, where another may be found or put; `sharers` is how
-        many accounts share the connection.
+        many accounts share the connection; `change` alters what the engine is told, for studies.
     """
     plan = SessionPlan(
         client_id=client.client_id,
@@ -213,7 +214,7 @@ def assemble(
         sharers=sharers,
         label=config.account.label,
     )
-    session, engine = Session(plan), Engine(engine_settings(config, run_id))
+    session, engine = Session(plan), Engine(change(engine_settings(config, run_id)))
     return Run(config, session, engine, Pipeline(session, engine, orders_to_venue=plan.trade), run_id)
 
 

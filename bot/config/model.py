@@ -261,6 +261,37 @@ class StateConfig(Section):
     )
 
 
+class SwapConfig(Section):
+    """What holding a symbol's position over 17:00 New York costs. Units: bps of notional a night, below 0 a charge."""
+
+    long_bps: _Number = Field(0.0, description="Of a long position, a night; three nights on Wednesday.")
+    short_bps: _Number = Field(0.0, description="Of a short position, a night.")
+
+
+class BacktestConfig(Section):
+    """What a backtest assumes of the account, its costs and the way to the venue. A live run does not look at it."""
+
+    balance: Positive = Field(100_000.0, description="The account's balance at the start, in deposit currency.")
+    deposit_currency: StrictStr = Field("USD", description="The account's currency.")
+    account_type: Literal["hedged", "netted"] = Field("hedged", description="How positions of one symbol live.")
+    leverage: PositiveWhole = Field(30, description="The account's leverage; the symbol's tiers may allow less.")
+    commission_per_million: NotNegative = Field(30.0, description="USD per million USD traded, each side.")
+    swaps: dict[str, SwapConfig] = Field(default_factory=dict, description="By symbol; one that is not named has none.")
+    latency: StrictStr = Field(
+        "50ms:250ms", description="One way to the venue: `20ms`, `50ms:250ms` (median:p95), or `ledger` (as measured)."
+    )
+    clock_s: NotNegative = Field(1.0, description="Seconds between decisions; 0 decides on every message, as live.")
+    resilience_half_life_s: NotNegative = Field(
+        5.0, description="How fast the book refills what we took; 0: at once, without own impact."
+    )
+    reject_dead_quotes: StrictBool = Field(
+        True, description="A market order whose price has gone when it arrives is rejected; else it takes what there is."
+    )
+    calibration_days: PositiveWhole = Field(
+        3, description="Days at the start that only teach what is usual, and match the arms of a comparison."
+    )
+
+
 class Config(Section):
     """The whole configuration of a run."""
 
@@ -288,6 +319,7 @@ class Config(Section):
     execution: ExecutionConfig = Field(default_factory=ExecutionConfig, description="How targets become orders.")
     recording: RecordingConfig = Field(default_factory=RecordingConfig, description="Where journals are written.")
     state: StateConfig = Field(default_factory=StateConfig, description="Where the bot keeps what it remembers.")
+    backtest: BacktestConfig = Field(default_factory=BacktestConfig, description="What a backtest assumes.")
 
     _source: ConfigSource = PrivateAttr(default_factory=ConfigSource)
 

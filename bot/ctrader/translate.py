@@ -282,8 +282,12 @@ def cash_change(transfer: Any) -> CashChange:
     """
     change = money(abs(transfer.delta), _digits(transfer))
     is_withdrawal = _name(transfer, "operationType").startswith("BALANCE_WITHDRAW")
-    changed_ns = transfer.changeBalanceTimestamp * NS_PER_MS
-    return CashChange(-change if is_withdrawal else change, _optional(transfer, "balanceVersion"), changed_ns)
+    return CashChange(
+        delta=-change if is_withdrawal else change,
+        balance=money(transfer.balance, _digits(transfer)),
+        balance_version=_optional(transfer, "balanceVersion"),
+        changed_ns=transfer.changeBalanceTimestamp * NS_PER_MS,
+    )
 
 
 def execution_reported(event: Any, client_order_id: str | None, recv_ns: int) -> ExecutionReported:
@@ -297,9 +301,8 @@ def execution_reported(event: Any, client_order_id: str | None, recv_ns: int) ->
     balance_version = its_deal.balance_version if its_deal else None
     change = None
     if event.HasField("depositWithdraw"):
-        transfer = event.depositWithdraw
-        balance, balance_version = money(transfer.balance, _digits(transfer)), _optional(transfer, "balanceVersion")
-        change = cash_change(transfer).delta
+        transfer = cash_change(event.depositWithdraw)
+        balance, balance_version, change = transfer.balance, transfer.balance_version, transfer.delta
     own_id = its_order.client_order_id if its_order else None
     return ExecutionReported(
         recv_ns=recv_ns,

@@ -130,17 +130,22 @@ class AccountGuard:
         self._symbol_tiers = None
         self.changed()
 
-    def deposited(self, change: float, balance_version: int | None) -> None:
-        """Take a deposit (or a withdrawal, negative): neither profit nor loss."""
-        self._transfers.told(change, balance_version)
+    def deposited(self, change: float, balance_version: int | None) -> bool:
+        """Take a deposit (or a withdrawal, negative): neither profit nor loss; return whether it is news."""
+        return self._transfers.told(change, balance_version)
 
     def cash_flow_stated(self, event: ev.CashFlowStated) -> list[ev.CashChange]:
-        """Take what was paid in and out while nobody told us; return what was news."""
-        return self._transfers.stated(event)
+        """Take what was paid in and out, and the balance after it where that was lost too; return what was news."""
+        told = self._transfers.stated(event)
+        for change in told:
+            if change.balance_version is not None:
+                self._portfolio.set_balance(change.balance, change.balance_version)
+        self.changed()
+        return told
 
-    def questions(self, now_ns: int, *, ready: bool) -> list[Request]:
-        """Return what is to be asked of the broker now."""
-        return self._transfers.requests(now_ns, ready=ready)
+    def questions(self, now_ns: int, *, ready: bool, looks: bool) -> list[Request]:
+        """Return what is to be asked of the broker now; `looks` says that its lists are."""
+        return self._transfers.requests(now_ns, ready=ready, looks=looks)
 
     def commanded(self, event: ev.CommandGiven) -> None:
         """Take a person's `halt`, `flatten` or `resume`; to go on after a loss begins the loss limits anew."""
@@ -301,9 +306,10 @@ class AccountGuard:
                 self.shrink = limit / use
             self.shrink = min(self.shrink, self._share_that_survives(view, use_margin, equity))
         self.limits.margin_level(equity / use_margin if use_margin > 0 else math.nan, now_ns)
-        if not view.ready or now_ns < self._explained_by_ns or self._transfers.is_waiting(now_ns):
+        version = self._portfolio.balance_version
+        if not view.ready or now_ns < self._explained_by_ns or self._transfers.is_waiting(version, now_ns):
             return []
-        self._transfers.looked(self._portfolio.balance_version, now_ns)
+        self._transfers.looked(version, now_ns)
         return [told for breach in self._loss.check(equity, now_ns) if (told := self._halted(breach, now_ns))]
 
     def _use_margin(self, view: RiskView) -> float:

@@ -270,13 +270,12 @@ class Bookkeeping:
         return taken
 
     def _transferred(self, change: Decimal, balance_version: int | None) -> None:
-        if change:
-            self._guard.deposited(float(change), balance_version)
+        if change and self._guard.deposited(float(change), balance_version):
             self._notices.append(news.transferred(change, "now"))
 
     def _cash_flow_stated(self, event: ev.CashFlowStated) -> None:
         for change in self._guard.cash_flow_stated(event):
-            self._notices.append(news.transferred(change.delta, "while we were away"))
+            self._notices.append(news.transferred(change.delta, "without our hearing of it"))
 
     def margin_stated(self, event: ev.MarginStated) -> None:
         """Take what margin the broker asks for a position from now on."""

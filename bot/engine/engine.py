@@ -212,7 +212,7 @@ class Engine(ObservedEngine):
         self._now_ns = now_ns
         ready = self._readiness.session_ready
         done = Actions(requests=self._orders.overdue(now_ns, ready=ready))
-        done.requests += self._guard.questions(now_ns, ready=ready)
+        done.requests += self._guard.questions(now_ns, ready=ready, looks=bool(done.requests))
         done.notices += self._bookkeeping.take_notices()
         if self._evaluator is None:
             return done.decision(now_ns, NO_ROWS, self._orders.take(), self._readiness.changed(self._guard.trading, {}))

@@ -176,12 +176,13 @@ class ProfitStated:
 
 @dataclass(frozen=True, slots=True)
 class CashChange:
-    """A deposit or a withdrawal. Units: `delta` deposit currency, negative for a withdrawal.
+    """A deposit or a withdrawal. Units: deposit currency; `delta` negative for a withdrawal, `balance` after it.
 
     Source: ProtoOADepositWithdraw.
     """
 
     delta: Decimal
+    balance: Decimal
     balance_version: int | None
     changed_ns: int
 

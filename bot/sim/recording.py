@@ -61,6 +61,24 @@ def column_batches(path: Path, columns: set[str], batch_rows: int = _BATCH_ROWS)
         raise ValueError(f"{path} is corrupt: {str(error).splitlines()[0]}") from None
 
 
+def column_names(path: Path) -> set[str]:
+    """Return the names of a file's columns. Raises: ValueError as `column_batches`."""
+    return set(_parquet(path).schema_arrow.names)
+
+
+def column_span(path: Path, name: str) -> tuple[int, int]:
+    """Return the least and the largest of a column of integers, from the file's statistics.
+
+    Raises: ValueError for a file without rows, or without statistics.
+    """
+    file = _parquet(path)
+    place = file.schema_arrow.get_field_index(name)
+    spans = [file.metadata.row_group(i).column(place).statistics for i in range(file.metadata.num_row_groups)]
+    if not spans or any(span is None or not span.has_min_max for span in spans):
+        raise ValueError(f"{path} holds no rows, or no statistics of {name}")
+    return min(span.min for span in spans), max(span.max for span in spans)
+
+
 def _digits(prices: np.ndarray) -> int:
     """Return how many decimals a sample of prices needs, 5 at most."""
     prices = prices[np.isfinite(prices)]

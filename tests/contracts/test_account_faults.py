@@ -4,8 +4,9 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from fault_scene import CLOSE, EURUSD, ORDER, USDJPY, Scene, slow
+from fault_scene import CLOSE, EURUSD, EXECUTION, ORDER, USDJPY, Scene, slow
 
+from bot.sim.faults.link_faults import LoseEvent
 from bot.sim.faults.venue_faults import (
     AccessRights,
     Deposit,
@@ -95,6 +96,17 @@ def test_money_that_moves_is_neither_profit_nor_loss(trade: bool, tmp_path: Path
         assert not scene.account.positions and not scene.heard(ORDER)
         assert scene.bot.run.engine.valuation.equity == pytest.approx(4_000, rel=0.01)
         scene.replayed()
+
+
+def test_a_withdrawal_whose_event_is_lost_is_replayed_as_it_was_found(tmp_path: Path) -> None:
+    scene = Scene(tmp_path, risk=FLAT).trading().on_event(EXECUTION, LoseEvent(), kind="DEPOSIT_WITHDRAW")
+    closed = len(scene.written(CLOSE))
+    scene.fire(Withdraw(Decimal(3_000))).let(65).check(replay=True)
+    assert scene.has_struck(LoseEvent)
+    assert [n.text for d in scene.bot.decisions for n in d.notices if n.code == "transfer"] == [
+        "3000.00 paid out without our hearing of it: neither profit nor loss"
+    ]
+    assert len(scene.written(CLOSE)) > closed and scene.bot.run.engine.trading == "active"
 
 
 def test_a_lower_leverage_of_the_account_brings_a_reduction_where_margin_asks_for_it(tmp_path: Path) -> None:

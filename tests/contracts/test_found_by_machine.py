@@ -1,6 +1,7 @@
 """What the machine of `test_stateful_trading.py` has found, each as the shortest way there."""
 
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from world_truth import _deals, settle
 from bot.engine.events import MarginStated
 from bot.sim.faults import link_faults
 from bot.sim.faults.script import When
+from bot.sim.faults.venue_faults import Withdraw
 
 Made = Callable[..., TradingWorld]
 
@@ -30,6 +32,38 @@ def world(tmp_path: Path) -> Iterator[Made]:
     yield make
     for each in made:
         each.close()
+
+
+def references(at: TradingWorld) -> list[float]:
+    """What losses are measured against: equity at the start of the day, and its highest."""
+    loss: Any = at.run.engine._guard.memory()["loss"]
+    return [loss["day_equity"], loss["peak"]]
+
+
+@pytest.mark.parametrize("comes", ["never", "late", "late, and after a deal"])
+def test_a_withdrawal_whose_event_is_lost_is_seen_at_the_next_calm_and_is_no_loss(world: Made, comes: str) -> None:
+    """The balance stayed as it was until the next deal or connection, and the withdrawal was then taken for a loss."""
+    limits = {"max_daily_loss_frac": 0.05, "max_drawdown_frac": 0.05}
+    at = world(strategy=ON_CALL, sections={"risk": limits})
+    WISH.share = 0.0
+    at.let(20)
+    assert not at.venue.desks[ACCOUNT].account.positions, "no deal is to tell of the balance"
+    before = references(at)
+    if comes == "never":
+        at.play(link_faults.Silence("outbound", "lost"), for_ns=SECOND)
+    else:
+        astray = When(on_event=("ProtoOAExecutionEvent",), kinds=("DEPOSIT_WITHDRAW",))
+        at.play(link_faults.Late(110 * SECOND), when=astray)
+    at.play(Withdraw(Decimal(60_000)))
+    at.let(95)
+    assert at.run.engine.portfolio.balance == Decimal(at.venue.desks[ACCOUNT].account.balance) / 100
+    if comes == "late, and after a deal":
+        WISH.share = 1.0
+    at.let(30)
+    assert references(at) == pytest.approx([each - 60_000 for each in before], rel=0.001), "they moved once"
+    assert at.run.engine.trading == "active"
+    assert at.driver.figures.connections == 1
+    settle(at)
 
 
 def test_a_position_by_hand_in_a_symbol_that_is_not_traded_is_priced_at_once(world: Made) -> None:

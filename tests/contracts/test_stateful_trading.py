@@ -42,7 +42,7 @@ NAMES = {"EURUSD": 1, "USDJPY": 2, "BTCUSD": 6}
 VOLUMES = {1: 2_000_000, 2: 2_000_000, 3: 2_000_000, 4: 2_000_000, 5: 1_000, 6: 20}
 TRADES = ("ProtoOANewOrderReq", "ProtoOAClosePositionReq", "ProtoOAAmendOrderReq", "ProtoOACancelOrderReq")
 EXECUTION = ("ProtoOAExecutionEvent",)
-KINDS = ("ORDER_ACCEPTED", "ORDER_FILLED", "ORDER_PARTIAL_FILL", "ORDER_CANCELLED")
+KINDS = ("ORDER_ACCEPTED", "ORDER_FILLED", "ORDER_PARTIAL_FILL", "ORDER_CANCELLED", "DEPOSIT_WITHDRAW")
 
 waits_s = st.sampled_from([0.0, 0.05, 0.3, 1.0, 2.5])
 symbols = st.sampled_from(list(NAMES))
@@ -157,7 +157,7 @@ class Trading(RuleBasedStateMachine):
 
     @rule(request=st.sampled_from(["ignored", "executed"]), wait_s=waits_s)
     def a_question_is_not_answered(self, request: str, wait_s: float) -> None:
-        asked = ("ProtoOAReconcileReq", "ProtoOAOrderListReq", "ProtoOADealListReq")
+        asked = ("ProtoOAReconcileReq", "ProtoOAOrderListReq", "ProtoOADealListReq", "ProtoOACashFlowHistoryListReq")
         self.at.play(reply_faults.NoReply(request), when=When(on_request=asked))
         self._step("no answer", wait_s)
 

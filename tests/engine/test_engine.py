@@ -13,7 +13,7 @@ from bot.account.position import Deal
 from bot.engine import events as ev
 from bot.engine.settings import SymbolChoice
 from bot.execution.orders import OrderSnapshot
-from bot.execution.requests import ClosePosition, PlaceOrder, ResolveOrders, ResubscribeDepth
+from bot.execution.requests import AskCashFlow, ClosePosition, PlaceOrder, ResolveOrders, ResubscribeDepth
 from bot.market.delta import END_SPOT, SPOT_ASK, SPOT_BID, delta_rows
 from bot.market.evaluator import EvaluatorSettings
 from bot.sizing.leverage import LeverageLimits
@@ -216,7 +216,7 @@ def test_an_order_without_an_answer_becomes_unknown_and_the_venue_is_asked() -> 
         desk.quote()
     changes = [(c.state, c.error_code) for c in desk.lines("order_changes")]
     assert changes == [("sent", None), ("unknown", "ORDER_TIMEOUT")]
-    assert [type(r) for r in desk.lines("requests")] == [PlaceOrder, ResolveOrders]
+    assert [type(r) for r in desk.lines("requests")] == [PlaceOrder, ResolveOrders, AskCashFlow]
     assert "unknown_order:EURUSD" in desk.reasons()
 
 
@@ -307,7 +307,7 @@ def test_an_error_that_leaves_the_outcome_open_asks_at_once() -> None:
     refusal = ev.RequestRefused(desk.now_ns, request.client_order_id, "TIMEOUT_ERROR", outcome_unknown=True)
     decision = desk.hear(refusal)
     assert decision.order_changes[-1].state == "unknown"
-    assert [type(r) for r in decision.requests] == [ResolveOrders]
+    assert [type(r) for r in decision.requests] == [ResolveOrders, AskCashFlow]
 
 
 def test_a_partly_filled_order_that_is_cancelled_keeps_what_it_filled() -> None:
@@ -337,7 +337,7 @@ def test_a_close_of_a_position_that_is_gone_is_looked_up_not_repeated() -> None:
     desk = Desk(base_leverage=0.05)
     (request,) = desk.begin(position(1_800_000)).requests
     refusal = ev.RequestRefused(desk.now_ns, request.client_order_id, "POSITION_NOT_FOUND")
-    assert [type(r) for r in desk.hear(refusal).requests] == [ResolveOrders]
+    assert [type(r) for r in desk.hear(refusal).requests] == [ResolveOrders, AskCashFlow]
     desk.answer_history()
     assert desk.engine.portfolio.positions() == []
     desk.wait(3)
@@ -393,7 +393,7 @@ def test_positions_and_events_that_do_not_add_up_are_looked_up() -> None:
     order = OrderSnapshot(3, 1, 100_000, 100_000, "market", "filled", label="somebody")
     after = position(500_000, label="somebody")  # we have missed something in between
     decision = desk.hear(ev.ExecutionReported(desk.now_ns, "filled", None, order, deal, after))
-    assert [type(r) for r in decision.requests] == [ResolveOrders]
+    assert [type(r) for r in decision.requests] == [ResolveOrders, AskCashFlow]
 
 
 def test_lists_that_know_a_fill_which_the_reconcile_lacks_resolve_nothing_yet() -> None:

@@ -13,7 +13,15 @@ from bot.account.position import Position
 from bot.engine import events as ev
 from bot.engine.decision import Decision
 from bot.engine.settings import SymbolChoice
-from bot.execution.requests import CheckFeed, ClosePosition, PlaceOrder, Request, ResolveOrders, ResubscribeDepth
+from bot.execution.requests import (
+    AskCashFlow,
+    CheckFeed,
+    ClosePosition,
+    PlaceOrder,
+    Request,
+    ResolveOrders,
+    ResubscribeDepth,
+)
 from bot.market.delta import END_SPOT, SPOT_ASK, SPOT_BID, delta_rows
 from bot.market.symbols import Holiday, SymbolSpec
 from bot.sizing.leverage import LeverageLimits
@@ -159,7 +167,7 @@ def test_a_closed_symbol_does_not_spoil_the_equity_on_which_an_open_one_grows(ye
 
 def asked(desk: Desk) -> list[Request]:
     """Return what was asked, but for the looks that are taken from time to time in an open market."""
-    return [r for r in desk.lines("requests") if not isinstance(r, ResolveOrders | CheckFeed)]
+    return [r for r in desk.lines("requests") if not isinstance(r, ResolveOrders | AskCashFlow | CheckFeed)]
 
 
 def spot(desk: Desk, mid_e5: int) -> Decision:

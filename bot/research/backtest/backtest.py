@@ -88,6 +88,11 @@ class Backtest:
         return self._now_ns
 
     @property
+    def is_asleep(self) -> bool:
+        """Whether quotes have been silent for so long that the market is closed, or as good as that."""
+        return self._now_ns - self._quote_ns >= _ASLEEP_NS
+
+    @property
     def dead_quotes(self) -> int:
         """How many market orders were refused because their price had gone."""
         return 0 if self._way is None else self._way.dead_quotes
@@ -206,7 +211,7 @@ class Backtest:
         if not self._session.ready or self._engine.open_orders:
             return True
         table = self._engine.feature_table
-        return table is not None and self._now_ns - self._quote_ns < _ASLEEP_NS and bool(_is_tense(table))
+        return table is not None and not self.is_asleep and bool(_is_tense(table))
 
     def _do(self, due_ns: int) -> None:
         """Do what is due at a time, one thing."""

@@ -36,7 +36,7 @@ FILL = np.dtype(
         ("decided_ns", np.int64), ("crisis_level", np.int64), ("is_ours", np.bool_),
     ]
 )  # fmt: skip
-"""A deal. Units: `units` signed; `commission` and `notional` deposit currency; slippage in bps, positive against us;
+"""A deal. Units: `units` signed; `commission` (positive when paid) and `notional` deposit currency; slippage in bps, positive against us;
 `own_impact_bps` how much of it our own earlier fills had taken from the book. Missing: NaN where unknown."""
 
 
@@ -104,11 +104,13 @@ class Recorder:
         self.decisions = 0
         self.stop_outs_ns: list[int] = []
 
-    def decided(self, decision: Decision, now_ns: int) -> None:
-        """Take what the engine decided; its rows are written when a clock has passed."""
+    def decided(self, decision: Decision, now_ns: int, *, is_asleep: bool) -> None:
+        """Take what the engine decided; its rows are written when a clock has passed, unless the market sleeps."""
         self.decisions += 1
         if decision.deals or decision.order_changes or decision.refused:
             self._note(decision, now_ns)
+        if is_asleep:
+            return
         tick = now_ns // self._clock_ns
         if tick != self._tick:
             self._tick = tick
@@ -136,7 +138,7 @@ class Recorder:
             if counted.cause == "stop_out":
                 self.stop_outs_ns.append(deal.executed_ns)
             mid, units = float(features.mid[place]), deal.volume_cents / 100
-            commission = float(deal.close_commission if deal.close_commission is not None else deal.commission)
+            commission = -float(deal.commission)
             rate = engine.quote_rate(place)
             row = (
                 *(deal.executed_ns, place, units, deal.price, _number(counted.decision_mid), mid),
