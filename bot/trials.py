@@ -27,7 +27,7 @@ from bot.research.backtest.venue_books import VenueBooks
 from bot.research.sources import Source
 
 _ACCOUNT = 1_000_001
-_KEYS = {"client_id": "backtest", "client_secret": "backtest", "access_token": "backtest", "refresh_token": "backtest"}
+_KEY = "backtest"
 
 
 def _same_settings(settings: EngineSettings) -> EngineSettings:
@@ -121,9 +121,7 @@ def run_trial(
     specs = [source.spec for source in sources]
     books = VenueBooks(len(specs))
     start_ns = max(trial.from_ns, min(source.span_ns[0] for source in sources))
-    venue = ReplayedVenue(
-        specs, books, _ACCOUNT, conditions, start_ns, {s.spec.name: s.label for s in sources}, _KEYS
-    )
+    venue = ReplayedVenue(specs, books, _ACCOUNT, conditions, start_ns, {s.spec.name: s.label for s in sources}, _KEY)
     days: list[Day] = []
     symbols = tuple(config.symbols)
     recorder = Recorder(run.engine, books, len(symbols), round(trial.record_s * 1e9), on_day or days.append)
@@ -165,7 +163,7 @@ def run_trial(
     )
 
 
-_CLIENT, _TOKEN = ClientSecrets("backtest", "backtest"), Token("backtest", "backtest")
+_CLIENT, _TOKEN = ClientSecrets(_KEY, _KEY), Token(_KEY, _KEY)
 
 
 def settings_of(config: Config) -> EngineSettings:
@@ -180,7 +178,7 @@ def _within(pieces: Iterator[Messages], from_ns: int, until_ns: int) -> Iterator
         last = int(np.searchsorted(piece.times_ns, until_ns, side="left"))
         if first:  # a book is followed from its own beginning
             early = np.maximum(piece.times_ns, from_ns)
-            piece = Messages(early, piece.ends, piece.rows)  # noqa: PLW2901
+            piece = Messages(early, piece.ends, piece.rows)
         yield piece if last == len(piece.times_ns) else piece.part(0, last)
         if last < len(piece.times_ns):
             return

@@ -285,7 +285,8 @@ class BacktestConfig(Section):
         5.0, description="How fast the book refills what we took; 0: at once, without own impact."
     )
     reject_dead_quotes: StrictBool = Field(
-        True, description="A market order whose price has gone when it arrives is rejected; else it takes what there is."
+        True,
+        description="A market order whose price has gone when it arrives is rejected; else it takes what there is.",
     )
     calibration_days: PositiveWhole = Field(
         3, description="Days at the start that only teach what is usual, and match the arms of a comparison."

@@ -63,9 +63,7 @@ def _from_snapshot(columns: Columns) -> Columns:
     return folded
 
 
-def _told(
-    columns: Columns, symbol: int, size_scale: float, spots: np.ndarray, last_ns: int
-) -> tuple[Messages, int]:
+def _told(columns: Columns, symbol: int, size_scale: float, spots: np.ndarray, last_ns: int) -> tuple[Messages, int]:
     """Return whole messages as rows, and the time of the last; `spots` remembers the best prices told last."""
     kinds, seqs, sides = columns["kind"], columns["seq"], columns["side"].astype(np.int64)
     prices_e5, sizes = to_e5(columns["price"]), to_cents(columns["qty"] * size_scale)
@@ -108,5 +106,3 @@ def _told(
     counts = counts + is_snapshot + is_told
     times_ns = np.maximum.accumulate(np.maximum(columns["ts_recv_ns"][starts], last_ns))
     return messages(times_ns, counts, all_rows[order]), int(times_ns[-1])
-
-

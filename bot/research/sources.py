@@ -151,4 +151,3 @@ def _span_ns(path: Path, time: str) -> tuple[int, int]:
     first, last = column_span(path, time)
     scale = 1_000 if time.endswith("_us") else 1
     return first * scale, last * scale
-

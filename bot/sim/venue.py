@@ -119,7 +119,7 @@ class Venue(Hands):
                 self.floor.keep_hours(symbol_id)
             self.tape.run(start_ns)
 
-    def new_book(self, symbol_id: int) -> VenueBook:  # noqa: ARG002
+    def new_book(self, symbol_id: int) -> VenueBook:
         """Return the book that a symbol begins with; a venue of another kind may have other books."""
         return VenueBook()
 

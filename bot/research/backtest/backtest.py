@@ -38,7 +38,7 @@ _NEAR_ENTRY = ENTRY[1] / 2
 @njit(cache=True, error_model="numpy")
 def _is_tense(table: np.ndarray) -> bool:
     """Tell whether any symbol shows what may become, or deepen, a crisis. One that only waits to be over can wait."""
-    for s in range(len(table)):
+    for s in range(len(table)):  # noqa: SIM110  # numba has no generator expressions
         if table[s].crisis_score >= _NEAR_ENTRY:
             return True
     return False
@@ -97,7 +97,9 @@ class Backtest:
         """How many market orders were refused because their price had gone."""
         return 0 if self._way is None else self._way.dead_quotes
 
-    def run(self, pieces: Iterable[Messages], on_piece: Callable[[int, int], None] = lambda events, now_ns: None) -> None:
+    def run(
+        self, pieces: Iterable[Messages], on_piece: Callable[[int, int], None] = lambda events, now_ns: None
+    ) -> None:
         """Play a recording to its end; `on_piece` is told now and then how many rows are done, and the time.
 
         Raises: BacktestFailed when the session ends for good; ValueError for a recording that is corrupt further on.

@@ -30,7 +30,7 @@ def bands(account: Account, books: dict[int, VenueBook]) -> dict[int, Band]:
     for position in account.positions.values():
         found[position.symbol_id] = _joined(found[position.symbol_id], _of_protection(position, books))
     if account.positions:
-        slack_frac = _slack_frac(account, books)
+        slack_frac = _slack_frac(account)
         for symbol_id, book in books.items():
             found[symbol_id] = _joined(found[symbol_id], _around(book, slack_frac))
     return found
@@ -62,7 +62,7 @@ def _of_protection(position: SimPosition, books: dict[int, VenueBook]) -> Band:
     return (*OPEN_BAND[:2], low_e5, high_e5, *OPEN_BAND[4:])
 
 
-def _slack_frac(account: Account, books: dict[int, VenueBook]) -> float:
+def _slack_frac(account: Account) -> float:
     """Return by what fraction every price may move; 0 where that is not known, or nothing is left."""
     used, equity = account.used_margin(), account.equity()
     thresholds = [t * used for t in (account.settings.stop_out_frac, *_CALLS) if t * used <= equity]

@@ -36,8 +36,8 @@ FILL = np.dtype(
         ("decided_ns", np.int64), ("crisis_level", np.int64), ("is_ours", np.bool_),
     ]
 )  # fmt: skip
-"""A deal. Units: `units` signed; `commission` (positive when paid) and `notional` deposit currency; slippage in bps, positive against us;
-`own_impact_bps` how much of it our own earlier fills had taken from the book. Missing: NaN where unknown."""
+"""A deal. Units: `units` signed; `commission` (positive when paid) and `notional` in deposit currency; slippage in bps,
+positive against us; `own_impact_bps` what our own earlier fills have added to it. Missing: NaN where unknown."""
 
 
 def clock_dtype(symbol_count: int) -> np.dtype:

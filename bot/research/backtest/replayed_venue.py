@@ -42,7 +42,7 @@ class _ClosingTape(Tape):
 class ReplayedVenue(Venue):
     """A venue for a backtest.
 
-    Args: `specs` in the order of the symbols of `books`; `keys` the words of `Venue` that a client logs in with.
+    Args: `specs` in the order of the symbols of `books`; `key` the word that a client logs in with, whatever it is asked for.
     Raises: ValueError as `Venue`.
     """
 
@@ -54,7 +54,7 @@ class ReplayedVenue(Venue):
         conditions: Conditions,
         start_ns: int,
         descriptions: Mapping[str, str],
-        keys: Mapping[str, str],
+        key: str,
     ) -> None:
         self.replayed = books
         self._places = {spec.symbol_id: i for i, spec in enumerate(specs)}
@@ -75,7 +75,10 @@ class ReplayedVenue(Venue):
             start_ns=start_ns,
             token_life_s=None,
             seed=conditions.seed,
-            **keys,
+            client_id=key,
+            client_secret=key,
+            access_token=key,
+            refresh_token=key,
         )
         self.tape = _ClosingTape(self.floor, self.wake)
         for spec in specs:

@@ -46,7 +46,7 @@ def _leaves(head, levels, s, band) -> bool:  # type: ignore[no-untyped-def]
     bids, asks = head.level_count[0], head.level_count[1]
     if bids and levels[BID, s, bids - 1].key >= band.best_bid_high:
         return True
-    return asks > 0 and -levels[ASK, s, asks - 1].key <= band.best_ask_low
+    return bool(asks > 0 and -levels[ASK, s, asks - 1].key <= band.best_ask_low)
 
 
 @njit(cache=True, error_model="numpy")

@@ -52,7 +52,7 @@ class Way:
         return self._link.close_reason
 
     def close(self) -> None:
-        """End the connection; what is on its way to the bot is lost, what is on its way to the venue arrives nowhere."""
+        """End the connection; what is on its way, to either side, is lost."""
         self._link.close()
         self._up.clear()
         self._down.clear()
