@@ -74,8 +74,6 @@ def synthetic_days(seed: int, ticks_per_day: int = 4_000) -> DayMaker:
         times = np.sort(random.integers(0, DAY_MS, ticks_per_day))
         bends = random.normal(size=ticks_per_day)
         spreads = random.integers(1, 4, ticks_per_day)
-        is_both = random.random(ticks_per_day) < 0.5
-        is_ask = random.random(ticks_per_day) < 0.5
         first, last = (_opening(seed, spec, d, reference_e5) for d in (day, day + 1))
         share = np.linspace(0, 1, ticks_per_day)
         walk = np.cumsum(bends)
@@ -86,10 +84,13 @@ def synthetic_days(seed: int, ticks_per_day: int = 4_000) -> DayMaker:
         kept = _is_trading(spec, day, times)
         stamps = times + day * DAY_MS
 
-        def side(prices: np.ndarray, told: np.ndarray) -> tuple[Tick, ...]:
-            return tuple(zip(stamps[told & kept].tolist(), prices[told & kept].tolist(), strict=True))
+        def side(prices: np.ndarray) -> tuple[Tick, ...]:
+            shown, at = prices[kept], stamps[kept]
+            moved = np.ones(len(shown), dtype=bool)
+            moved[1:] = np.diff(shown) != 0  # a side that stands still has no tick
+            return tuple(zip(at[moved].tolist(), shown[moved].tolist(), strict=True))
 
-        return DayTicks(side(bids, is_both | ~is_ask), side(asks, is_both | is_ask))
+        return DayTicks(side(bids), side(asks))
 
     return make
 
