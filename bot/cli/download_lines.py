@@ -10,6 +10,8 @@ import typer
 from bot.sim.day_files import date_of
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from bot.ctrader.tick_download import TickDay, TickSource, TickSpan
     from bot.research.tick_archive import StoredDay
 
@@ -129,9 +131,8 @@ class JsonDownloadLines(DownloadLines):
 class DownloadBar(DownloadLines):
     """One bar for everything, with symbol, day, ticks, ticks a second and the time left; the summary below it."""
 
-    def __init__(self, clock: Callable[[], int], folder: str) -> None:
+    def __init__(self, clock: Callable[[], int], folder: str, console: "Console") -> None:
         super().__init__(clock, folder)
-        from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
         self._bar = Progress(
@@ -139,7 +140,7 @@ class DownloadBar(DownloadLines):
             BarColumn(),
             TextColumn("{task.percentage:3.0f} %  {task.fields[ticks]:,} ticks  {task.fields[rate]:,.0f}/s  left"),
             TimeRemainingColumn(),
-            console=Console(),
+            console=console,
             auto_refresh=False,
             transient=True,
             get_time=lambda: clock() / _SECOND_NS,
@@ -198,4 +199,8 @@ def download_lines(clock: Callable[[], int], folder: str, *, json: bool) -> Down
     """Return what shows a download on this standard output."""
     if json:
         return JsonDownloadLines(clock, folder)
-    return DownloadBar(clock, folder) if sys.stdout.isatty() else DownloadLines(clock, folder)
+    if not sys.stdout.isatty():
+        return DownloadLines(clock, folder)
+    from rich.console import Console
+
+    return DownloadBar(clock, folder, Console())

@@ -25,8 +25,8 @@ LONGEST_WAIT_S = 3_600.0
 """A venue that holds requests back for longer ends the download; it goes on where it was when started again."""
 
 _MOST_REFUSALS = 20
-_BLOCK_S, _MAINTENANCE_S = 60.0, 30.0
-"""What is waited where the venue does not say how long."""
+_BLOCK_S, _RETRY_S, _LONGEST_PAUSE_S = 60.0, 30.0, 300.0
+"""What is waited where the venue does not say how long; doubled each time, up to the last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,11 +157,10 @@ def _both_sides(
         for (_, pages, _), reply in zip(asked, replies, strict=True):
             if not isinstance(reply, EnquiryRefused):
                 _read(reply, pages, source, span)
-                refusals = 0
             elif reply.code != "INCORRECT_BOUNDARIES" or not pages.halve():
-                refusals += 1
                 wait_s = max(wait_s, _wait_s(reply, refusals))
                 has_session &= _reaction(reply) is not Reaction.AUTHENTICATE
+        refusals = refusals + 1 if wait_s else 0
         reached_ms = max(pages.reached_ms for pages in sides.values())
         taker.advanced(source, span, reached_ms, sum(pages.tick_count for pages in sides.values()))
         if not has_session:
@@ -180,16 +179,16 @@ def _read(reply: Any, pages: TickPages, source: TickSource, span: TickSpan) -> N
 
 
 def _wait_s(refused: EnquiryRefused, refusals: int) -> float:
-    """Return how long to wait before a request is repeated.
+    """Return how long to wait before a request is repeated, which was in vain `refusals` times before.
 
     Raises: EnquiryRefused when repeating it makes no sense.
     """
     reaction, stated_s = _reaction(refused), refused.retry_after_s
     may_repeat = reaction in (Reaction.SLOW_DOWN, Reaction.RETRY, Reaction.AUTHENTICATE)
     is_too_long = stated_s is not None and stated_s > LONGEST_WAIT_S
-    if refused.code in (TIMEOUT, DISCONNECTED) or not may_repeat or is_too_long or refusals > _MOST_REFUSALS:
+    if refused.code in (TIMEOUT, DISCONNECTED) or not may_repeat or is_too_long or refusals >= _MOST_REFUSALS:
         raise refused
-    return stated_s or (_MAINTENANCE_S if reaction is Reaction.RETRY else _BLOCK_S)
+    return stated_s or min(_LONGEST_PAUSE_S, (_RETRY_S if reaction is Reaction.RETRY else _BLOCK_S) * 2.0**refusals)
 
 
 def _reaction(refused: EnquiryRefused) -> Reaction:
