@@ -52,7 +52,6 @@ def download(
     clock = run_clock()
     now_ms = clock() // 1_000_000
     from_ms, to_ms = _period(begin, end, now_ms)
-    _check_pyarrow()
     log_to_stderr()
     archive = TickArchive(out, from_ms, to_ms, now_ms, force=force)
     try:
@@ -76,13 +75,6 @@ def _period(begin: str, end: str | None, now_ms: int) -> tuple[int, int]:
     if to_ms <= from_ms:
         raise typer.BadParameter(f"{end} is not after {begin}: --to is exclusive", param_hint="--to")
     return from_ms, min(to_ms, now_ms)
-
-
-def _check_pyarrow() -> None:
-    try:
-        import pyarrow.parquet  # noqa: F401
-    except ImportError:
-        raise typer.BadParameter("ticks are written with pyarrow: pip install 'microlev[research]'") from None
 
 
 def _run(config: "Config", symbols: list[str], archive: "TickArchive", lines: "DownloadLines") -> int:

@@ -60,8 +60,13 @@ class TickArchive:
     def locked(self) -> Iterator[None]:
         """Keep others from writing to the folder, which is made.
 
-        Raises: ArchiveUnusable when it cannot be made, or another download writes to it.
+        Raises: ArchiveUnusable when it cannot be made, another download writes to it, or pyarrow is not there.
         """
+        try:
+            import pyarrow.parquet  # noqa: F401
+        except ImportError:
+            why = "ticks are written with pyarrow, which is not there: pip install 'microlev[research]'"
+            raise ArchiveUnusable(why) from None
         lock = FileLock(self._folder / ".download.lock", timeout=0)
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
