@@ -64,8 +64,7 @@ def column_batches(path: Path, columns: set[str], batch_rows: int = _BATCH_ROWS)
     file = open_parquet(path)
     try:
         for batch in file.iter_batches(batch_size=batch_rows, columns=sorted(columns)):
-            if batch.num_rows:
-                yield {name: batch.column(name).to_numpy(zero_copy_only=False) for name in batch.schema.names}
+            yield {name: batch.column(name).to_numpy(zero_copy_only=False) for name in batch.schema.names}
     except (OSError, ValueError) as error:
         raise ValueError(f"{path} is corrupt: {str(error).splitlines()[0]}") from None
 

@@ -76,6 +76,9 @@ def test_a_part_of_a_day_grows_to_hold_what_was_there_as_well(tmp_path: Path) ->
     noon_ms, evening_ms = DAYS[0].from_ms + DAY_MS // 2, DAYS[0].from_ms + DAY_MS // 4 * 3
     wider = TickArchive(tmp_path, noon_ms, evening_ms, LATER_MS)
     assert wider.missing(EURUSD) == [TickSpan(DAYS[0].from_ms, evening_ms)]
+    archive(tmp_path).store(day(TickSpan(noon_ms, DAYS[0].to_ms)))
+    assert TickArchive(tmp_path, morning.from_ms, morning.to_ms, LATER_MS).missing(EURUSD) == [DAYS[0]]
+    archive(tmp_path).store(day(morning))
     within = TickArchive(tmp_path, morning.from_ms + 5, morning.to_ms - 5, LATER_MS)
     assert within.missing(EURUSD) == []
 
