@@ -12,6 +12,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+WEEK_MS = 604_800_000
+"""Ticks this far outside of what was asked are not a venue's generosity: their times are misread."""
+
 LEAST_SPAN_MS = 60_000
 """A period this short that the venue still takes for too long is not halved again."""
 
@@ -91,20 +94,20 @@ class TickPages:
         return self._from_ms if self.next_span_ms is None else min(self._to_ms, self.next_span_ms[1])
 
     def take(self, page: Ticks, *, has_more: bool) -> None:
-        """Take the answer to `next_span_ms`.
+        """Take the answer to `next_span_ms`; a tick beside what was asked is left out.
 
-        Raises: TicksUnreadable for ticks from outside of what was asked, or none although there are more.
+        Raises: TicksUnreadable for ticks from far outside of what was asked, or none although there are more.
         """
         if self.next_span_ms is None:
             raise ValueError("nothing was asked")
         start_ms, end_ms = self.next_span_ms
         times = page.times_ms
-        if len(times) and (times[0] < start_ms or times[-1] > end_ms):
+        if len(times) and (times[0] < start_ms - WEEK_MS or times[-1] > end_ms + WEEK_MS):
             why = f"asked for ticks of {start_ms} to {end_ms} ms and got {times[0]} to {times[-1]}"
             raise TicksUnreadable(why)
         if has_more and not len(times):
             raise TicksUnreadable(f"the venue says there are more ticks in {start_ms} to {end_ms} ms and sends none")
-        page = _within(page, self._from_ms, self._to_ms)
+        page = _within(page, start_ms, min(end_ms + 1, self._to_ms))
         self._take_edge(page, end_ms)
         # A page of one millisecond alone cannot say what lies before it.
         to_ms = start_ms - 1

@@ -103,13 +103,21 @@ def test_the_way_down_is_told_while_pages_come() -> None:
     ("page", "has_more", "words"),
     [
         ([], True, "says there are more"),
-        ([(2_000, 5)], False, "asked for ticks of 10 to 1000 ms and got 2000 to 2000"),
-        ([(9, 5)], False, "got 9 to 9"),
+        ([(10**9, 5)], False, "asked for ticks of 10 to 1000 ms and got 1000000000 to 1000000000"),
+        ([(-(10**9), 5), (20, 5)], False, "got -1000000000 to 20"),
     ],
 )
 def test_an_answer_that_does_not_fit_the_question_is_refused(page: list[Tick], has_more: bool, words: str) -> None:
     with pytest.raises(TicksUnreadable, match=words):
         TickPages(10, 1_000).take(series(page), has_more=has_more)
+
+
+def test_ticks_beside_what_was_asked_are_left_out() -> None:
+    pages = TickPages(10, 1_000)
+    pages.take(series([(500, 1), (1_500, 2)]), has_more=True)
+    pages.take(series([(9, 5), (10, 6), (500, 1), (501, 7)]), has_more=True)
+    assert pages.next_span_ms is None, "it was older than what was asked"
+    assert pairs(pages.ticks()) == [(10, 6), (500, 1)]
 
 
 def data(*ticks: Tick) -> list[Any]:
