@@ -1,6 +1,6 @@
 """Day files: one symbol's quotes of one UTC day, in the `fx_*` layout, and what their metadata says.
 
-The columns are those of `fx_*` (`ts_us`, `bid`, `ask`); the metadata is one JSON object under `microlev`. A file
+The columns are those of `fx_*` (`ts_us`, `bid`, `ask`); what they are is one JSON object under `microlev`. A file
 without rows is a day on which there was no tick. What reads and writes them is elsewhere.
 """
 
@@ -33,8 +33,11 @@ class DayFile:
     ask_count: int
 
     def metadata(self) -> dict[bytes, bytes]:
-        """Return it as the metadata of a parquet schema."""
-        return {METADATA_KEY: json.dumps({"version": _VERSION, "source": "cTrader", **asdict(self)}).encode()}
+        """Return it as the metadata of a parquet schema: symbol and digits by themselves, and everything as JSON."""
+        plain = {b"software": b"microlev", b"symbol": self.symbol.encode()}
+        if self.digits is not None:
+            plain[b"digits"] = str(self.digits).encode()
+        return plain | {METADATA_KEY: json.dumps({"version": _VERSION, "source": "cTrader", **asdict(self)}).encode()}
 
 
 def day_file_of(metadata: Mapping[bytes, bytes] | None) -> DayFile | None:

@@ -42,6 +42,7 @@ def test_a_day_is_stored_with_what_it_is_and_not_asked_for_again(tmp_path: Path)
     file = day_file_of(table.schema.metadata)
     assert file == stored.file
     assert file is not None
+    assert (table.schema.metadata[b"symbol"], table.schema.metadata[b"digits"]) == (b"EURUSD", b"5")
     assert (file.symbol, file.digits, file.account_kind) == ("EURUSD", 5, "demo")
     assert (file.from_ms, file.to_ms, file.row_count, file.bid_count) == (DAYS[1].from_ms, DAYS[1].to_ms, 2, 2)
     assert archive(tmp_path).missing(EURUSD) == [DAYS[0], DAYS[2]]
