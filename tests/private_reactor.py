@@ -44,8 +44,8 @@ class Bench:
         self._capsys = capsys
         self.out = self.err = ""
 
-    def serve(self, **account: Any) -> Simulator:
-        """Start the venue on this run's reactor."""
+    def serve(self, options: dict[str, Any] | None = None, **account: Any) -> Simulator:
+        """Start the venue on this run's reactor; `options` go to the venue."""
         now_ns = run_clock()
         start_ns = now_ns()
         settings = {"account_type": "hedged", "deposit_currency": "USD", "balance": Decimal(10_000)} | account
@@ -55,6 +55,7 @@ class Bench:
             start_ns=start_ns,
             view_token=VIEW_TOKEN,
             **SECRETS,
+            **(options or {}),
         )
         self.server = start_simulator(self.reactor, venue, 0, now_ns=now_ns)
         self.reactor.addSystemEventTrigger("before", "shutdown", self.server.stop)

@@ -17,6 +17,7 @@ from bot.cli.check import check, schema
 from bot.cli.control import flatten, halt, resume, status
 from bot.cli.demo import demo
 from bot.cli.doctor import doctor
+from bot.cli.download import download
 from bot.cli.explain import explain
 from bot.cli.options import DayMayStandAlone
 from bot.cli.record import record
@@ -39,6 +40,7 @@ app = typer.Typer(
 )
 for command in (
     demo, run, status, halt, resume, flatten, explain, report, check, sim, record, replay, schema, symbols, doctor,
+    download,
 ):  # fmt: skip
     app.command(cls=DayMayStandAlone if command is status else None)(command)
 app.add_typer(auth, name="auth")

@@ -7,10 +7,26 @@ import typer
 from typer.core import TyperCommand
 
 MARKET_HELP = (
-    "synthetic[:SCENARIO] or a .parquet recording. SCENARIO is calm; thin (wide spreads, little depth); trending (a "
-    "drift of prices, more depth behind it); flash-crash (after 12 s and every minute bids vanish and prices fall); "
-    "rollover (after 12 s and every 45 s, as at 17:00 in New York)."
+    "synthetic[:SCENARIO], a .parquet recording, or a folder of downloaded days. SCENARIO is calm; thin (wide spreads, "
+    "little depth); trending (a drift of prices, more depth behind it); flash-crash (after 12 s and every minute bids "
+    "vanish and prices fall); rollover (after 12 s and every 45 s, as at 17:00 in New York)."
 )
+
+
+def moment_ms(text: str, option: str) -> int:
+    """Return a date or an ISO 8601 time as ms since the epoch; UTC where it names no zone.
+
+    Raises: typer.BadParameter.
+    """
+    from datetime import UTC, datetime
+
+    try:
+        moment = datetime.fromisoformat(text)
+        moment = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+        return round(moment.timestamp() * 1_000)
+    except (ValueError, OverflowError):
+        example = "2026-01-01, or a time such as 2026-01-01T08:30"
+        raise typer.BadParameter(f"{text!r} is no date such as {example}", param_hint=option) from None
 
 
 def duration(seconds: float | None) -> float | None:

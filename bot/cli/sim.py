@@ -9,6 +9,9 @@ import typer
 from bot.cli.options import MARKET_HELP
 
 ACCOUNT_ID = 1_000_001
+PAST_DAYS = 60
+"""Days before its start of which the venue makes up ticks, for `microlev download`."""
+
 EXIT_USAGE = 2
 EXIT_UNREACHABLE = 4
 
@@ -50,12 +53,14 @@ def sim(
     from bot.net.simulator import start_simulator
     from bot.sim.entities import AccountSettings
     from bot.sim.market import open_market
+    from bot.sim.past import DAY_MS, Past, synthetic_days
     from bot.sim.venue import Venue
 
     now_ns = run_clock()
     access_token = secrets.token_urlsafe(24)
     try:
         start_ns = now_ns()
+        start_ms = start_ns // 1_000_000
         account = AccountSettings(ACCOUNT_ID, account_type, deposit_currency.upper(), _money(balance))
         extra = [name.strip() for name in symbols.split(",") if name.strip()]
         source = open_market(market, seed=seed, start_ns=start_ns, speed=speed, symbols=extra)
@@ -71,6 +76,7 @@ def sim(
             token_life_s=token_life,
             faults=None if faults is None else load_faults(faults, [spec.name for spec in source.specs]),
             seed=seed,
+            past=Past(synthetic_days(seed), begin_ms=start_ms - PAST_DAYS * DAY_MS, end_ms=start_ms),
         )
     except ValueError as error:
         typer.echo(str(error), err=True)

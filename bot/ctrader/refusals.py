@@ -10,7 +10,7 @@ from bot.ctrader.errors import Reaction, fatal_text, rule_for
 TIMEOUT, DISCONNECTED = "TIMEOUT", "DISCONNECTED"
 """Codes of our own: the venue never sends them."""
 
-EXIT_NOT_AUTHORISED, EXIT_UNREACHABLE, EXIT_INTERRUPTED = 3, 4, 130
+EXIT_USAGE, EXIT_NOT_AUTHORISED, EXIT_UNREACHABLE, EXIT_INTERRUPTED = 2, 3, 4, 130
 
 
 class EnquiryRefused(Exception):
@@ -36,18 +36,22 @@ class EnquiryRefused(Exception):
 
 
 class EnquiryFailed(Exception):
-    """The conversation is over without its result. Exit codes: 3 not authorised, 4 unreachable or untrusted, 130."""
+    """The conversation is over without its result. Exit codes: 3 not authorised, 4 unreachable or untrusted, 130.
 
-    def __init__(self, exit_code: int, text: str) -> None:
+    `is_drop`: the link was lost or silent, so that a new one may do.
+    """
+
+    def __init__(self, exit_code: int, text: str, *, is_drop: bool = False) -> None:
         super().__init__(text)
         self.exit_code = exit_code
         self.text = text
+        self.is_drop = is_drop
 
 
 def failure_of(refused: EnquiryRefused) -> EnquiryFailed:
     """Return how a command ends on a refusal that its script did not deal with."""
     if refused.code in (TIMEOUT, DISCONNECTED):
-        return EnquiryFailed(EXIT_UNREACHABLE, f"{refused.description} ({refused.request_name})")
+        return EnquiryFailed(EXIT_UNREACHABLE, f"{refused.description} ({refused.request_name})", is_drop=True)
     rule = rule_for(refused.code, refused.description)
     if rule.reaction in (Reaction.FATAL, Reaction.AUTHENTICATE):
         return EnquiryFailed(EXIT_NOT_AUTHORISED, fatal_text(refused.code, refused.description))

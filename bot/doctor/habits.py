@@ -6,6 +6,7 @@ from typing import Any
 
 from bot.ctrader.enquiry import EnquiryRefused, Listen, Script, Timed
 from bot.ctrader.schema import enum, message
+from bot.ctrader.tick_pages import price_form
 from bot.doctor.facts import Facts
 
 ROUND_TRIPS = 5
@@ -60,17 +61,6 @@ def measure_tick_data(facts: Facts) -> Script[None]:
             _tell_ticks(facts, ticks)
             return
     facts.findings.seen("tick_data.prices", None, "fewer than two ticks in the last hour")
-
-
-def price_form(prices: list[int]) -> str | None:
-    """Return `absolute` or `differences` for a list of two or more tick prices; None when it looks like neither.
-
-    A market's price does not halve within an hour, and does not change by half of itself either.
-    """
-    first, rest = prices[0], prices[1:]
-    if all(first / 2 < price < first * 2 for price in rest):
-        return "absolute"
-    return "differences" if all(abs(price) < first / 2 for price in rest) else None
 
 
 def _tell_ticks(facts: Facts, ticks: list[tuple[int, int]]) -> None:

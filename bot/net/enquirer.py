@@ -3,7 +3,8 @@
 How it works: `Enquirer` carries bytes between a `VenueClient` and an `Enquiry`, with one timer for whatever the enquiry
 has to do next. A link that cannot be made is tried again until `connect_timeout_s`; once the application is authorised
 there is one connection and no other, unless the script wants a conversation `Beside` it: an `Enquirer` of its own holds
-that one, and it ends with this one. `enquire` runs the reactor around it and returns what the script returned.
+that one, and it ends with this one. `enquire` runs the reactor around it and returns what the script returned;
+`enquire_again` begins anew when the link is lost.
 """
 
 import secrets
@@ -23,7 +24,7 @@ from bot.net.clock import run_clock
 from bot.net.single_task import run_task
 from bot.net.trust import TrustUnavailable
 
-__all__ = ["Enquirer", "EnquiryFailed", "enquire"]
+__all__ = ["Enquirer", "EnquiryFailed", "enquire", "enquire_again"]
 
 STOP_LIMIT_S = 10.0
 """What a stopped script has to put in order what it left behind."""
@@ -163,7 +164,7 @@ class Enquirer:
     def _connect_timeout(self) -> None:
         if not self._enquiry.has_begun:
             why = f"no conversation within {self._connect_timeout_s:g} s: {self._trouble}"
-            self._stop(EnquiryFailed(EXIT_UNREACHABLE, why))
+            self._stop(EnquiryFailed(EXIT_UNREACHABLE, why, is_drop=True))
 
     def _timeout(self) -> None:
         self._stop(EnquiryFailed(EXIT_UNREACHABLE, f"not finished within {self._timeout_s:g} s"))
@@ -212,6 +213,51 @@ class Enquirer:
             self._finished.errback(Failure(error))
 
 
+class EnquirerAgain:
+    """One conversation after the other, each on a connection of its own, until one comes to its end."""
+
+    def __init__(
+        self, reactor: Any, make: Callable[[], Enquirer], pause_s: Callable[[EnquiryFailed], float | None]
+    ) -> None:
+        self._reactor, self._make, self._pause_s = reactor, make, pause_s
+        self._enquirer: Enquirer | None = None
+        self._timer: Any = None
+        self._is_stopped = False
+        self._finished: Deferred[Any] = Deferred()
+
+    def start(self) -> "Deferred[Any]":
+        """Hold the first; the Deferred fires with the result of the last."""
+        self._begin()
+        return self._finished
+
+    def interrupt(self) -> None:
+        """Stop for a person, as `Enquirer.interrupt`."""
+        self._is_stopped = True
+        if self._enquirer is not None:
+            self._enquirer.interrupt()
+        elif self._timer.active():
+            self._timer.cancel()
+            self._finished.errback(Failure(EnquiryFailed(EXIT_INTERRUPTED, "interrupted")))
+
+    def _begin(self) -> None:
+        try:
+            self._enquirer = self._make()
+        except ValueError:  # a root file that cannot be used
+            self._finished.errback(Failure())
+            return
+        self._enquirer.start().addCallbacks(self._finished.callback, self._failed)
+
+    def _failed(self, failure: Failure) -> None:
+        self._enquirer = None
+        error, pause_s = failure.value, None
+        if isinstance(error, EnquiryFailed) and error.is_drop and not self._is_stopped:
+            pause_s = self._pause_s(error)
+        if pause_s is None:
+            self._finished.errback(failure)
+        else:
+            self._timer = self._reactor.callLater(pause_s, self._begin)
+
+
 def enquire(
     config: Config,
     client: ClientSecrets,
@@ -229,8 +275,53 @@ def enquire(
     Raises: EnquiryFailed: 3 not authorised, 4 unreachable, untrusted or late, 130 interrupted. ConfigError for a
         `venue.ca_file` that cannot be used.
     """
-    if reactor is None:
-        from twisted.internet import reactor
+    reactor = reactor or _own_reactor()
+    enquirer = new_enquirer(config, client, script, reactor, timeout_s=timeout_s, on_progress=on_progress)
+    return run_task(reactor, enquirer.start, enquirer.interrupt)  # type: ignore[no-any-return]
+
+
+def enquire_again(
+    config: Config,
+    client: ClientSecrets,
+    new_script: Callable[[], Script[Result]],
+    pause_s: Callable[[EnquiryFailed], float | None],
+    *,
+    reactor: Any = None,
+    on_progress: Callable[[str], None] | None = None,
+) -> Result:
+    """Run the reactor for a conversation that is begun anew on a new connection when its own is lost.
+
+    Args: `new_script` makes the script of each; `pause_s` says how long to wait before the next, None to give up.
+    Raises: as `enquire`.
+    """
+    reactor = reactor or _own_reactor()
+
+    def make() -> Enquirer:
+        return new_enquirer(config, client, new_script(), reactor, on_progress=on_progress)
+
+    again = EnquirerAgain(reactor, make, pause_s)
+    return run_task(reactor, again.start, again.interrupt)  # type: ignore[no-any-return]
+
+
+def _own_reactor() -> Any:
+    from twisted.internet import reactor
+
+    return reactor
+
+
+def new_enquirer(
+    config: Config,
+    client: ClientSecrets,
+    script: Script[Any],
+    reactor: Any,
+    *,
+    timeout_s: float | None = None,
+    on_progress: Callable[[str], None] | None = None,
+) -> Enquirer:
+    """Return an enquirer for the config's venue that has not started.
+
+    Raises: ConfigError for a `venue.ca_file` that cannot be used.
+    """
     host, port = venue_address(config)
     enquiry = Enquiry(script, client.client_id, client.client_secret, f"enquiry-{secrets.token_hex(4)}")
     random = secrets.SystemRandom().random
@@ -239,7 +330,7 @@ def enquire(
         return VenueClient(reactor, host, port, config.venue.ca_file, listener, jitter=random)
 
     try:
-        enquirer = Enquirer(
+        return Enquirer(
             reactor,
             enquiry,
             connect,
@@ -250,4 +341,3 @@ def enquire(
         )
     except TrustUnavailable as error:
         raise config.error_at("venue.ca_file", str(error)) from None
-    return run_task(reactor, enquirer.start, enquirer.interrupt)  # type: ignore[no-any-return]

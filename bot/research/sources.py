@@ -18,8 +18,18 @@ from bot.research.depth_messages import depth_messages
 from bot.research.recordings import EVENT_COLUMNS, TICK_COLUMNS
 from bot.research.streams import change_batches, shape_table, tick_messages
 from bot.sim import shape
-from bot.sim.listing import FX_WEEK, METALS, Week, default_symbols, extra_symbols
-from bot.sim.recording import column_batches, column_names, column_span, open_recording
+from bot.sim.listing import FX, FX_WEEK, METALS, Week, default_symbols, extra_symbols
+from bot.sim.recording import (
+    BEST_SIZE_CENTS,
+    SHAPE_FILE,
+    column_batches,
+    column_names,
+    column_span,
+    columns_in_order,
+    has_rows,
+    open_recording,
+    recorded_files,
+)
 from bot.sim.scenario import SCENARIOS
 from bot.sim.synthetic import mid_paths, quote_stream
 
@@ -32,8 +42,6 @@ METAL_WEEK = Week(
 SYNTHETIC_START_NS = 1_767_571_200_000_000_000
 """When a synthetic market begins: Monday 2026-01-05 00:00 UTC."""
 SYNTHETIC_S = 8 * 3_600
-_BEST_SIZE_UNITS = {METALS: 10_000}
-_USUAL_BEST_SIZE_UNITS = 1_000_000
 _SHAPES = 20_000
 _CONTRACT_USD = 100.0
 _BATCH_ROWS = 65_536
@@ -81,11 +89,12 @@ def open_sources(names: Sequence[str], symbols: Sequence[str], seed: int = 1) ->
 
 def _recorded(path: Path) -> Source:
     recording = open_recording(str(path))
-    columns = column_names(path)
+    files = recorded_files(path)
+    columns = column_names(files[0])
     if columns >= EVENT_COLUMNS:
         return _depth(path, recording.spec)
     if columns >= TICK_COLUMNS:
-        return _ticks(path, recording.spec, recording.description)
+        return _ticks(path, files, recording.spec, recording.description)
     time = "ts_recv_ns" if "ts_recv_ns" in columns else "ts_us"
 
     def stream(place: int, from_ns: int) -> Iterator[Messages]:  # noqa: ARG001  # a book begins at its beginning
@@ -107,11 +116,14 @@ def _depth(path: Path, spec: SymbolSpec) -> Source:
     return Source(str(path), spec, label, _span_ns(path, "ts_recv_ns"), stream)
 
 
-def _ticks(path: Path, spec: SymbolSpec, label: str) -> Source:
+def _ticks(path: Path, files: Sequence[Path], spec: SymbolSpec, label: str) -> Source:
     week = METAL_WEEK if spec.leverage_id == METALS else FX_WEEK
     timed = replace(spec, schedule=week.schedule, schedule_time_zone=week.time_zone)
-    best_cents = _BEST_SIZE_UNITS.get(spec.leverage_id or 0, _USUAL_BEST_SIZE_UNITS) * 100
-    beside = path.with_name("l2_binance_coinm_BTCUSD_PERP_book20.parquet")
+    best_cents = BEST_SIZE_CENTS[spec.leverage_id or FX]
+    beside = files[0].with_name(SHAPE_FILE)
+    spans = {file: _span_ns(file, "ts_us") for file in files if has_rows(file)}
+    if not spans:
+        raise ValueError(f"{path} holds no rows")
 
     def shapes() -> np.ndarray:
         if not beside.is_file():
@@ -119,14 +131,16 @@ def _ticks(path: Path, spec: SymbolSpec, label: str) -> Source:
         return shape_table(shape.recorded_shapes(lambda: column_batches(beside, column_names(beside))), _SHAPES)
 
     def stream(place: int, from_ns: int) -> Iterator[Messages]:
+        wanted = [file for file, (_, last_ns) in spans.items() if last_ns >= from_ns]
         batches = (
             {name: column[batch["ts_us"] >= from_ns // 1_000] for name, column in batch.items()}
-            for batch in column_batches(path, TICK_COLUMNS)
+            for batch in columns_in_order(wanted)
             if batch["ts_us"][-1] >= from_ns // 1_000
         )
         return tick_messages(batches, place, timed, shapes(), best_cents)
 
-    return Source(str(path), timed, label, _span_ns(path, "ts_us"), stream)
+    firsts, lasts = zip(*spans.values(), strict=True)
+    return Source(str(path), timed, label, (min(firsts), max(lasts)), stream)
 
 
 def _synthetic(name: str, symbols: Sequence[str], seed: int) -> list[Source]:

@@ -13,6 +13,7 @@ from bot.sim import wire
 from bot.sim.desk import Desk
 from bot.sim.entities import Refused, SimDeal, SimOrder
 from bot.sim.listing import CLASS_NAMES
+from bot.sim.past import TICK_WINDOW_MS
 
 if TYPE_CHECKING:
     from bot.sim.venue import Venue
@@ -264,9 +265,13 @@ def _trendbars(asked: Asked) -> Any:
 def _tick_data(asked: Asked) -> Any:
     spec = asked.venue.spec(asked.request.symbolId)
     start, end = _bounds(asked.request, asked.now_ns)
+    if not asked.request.HasField("fromTimestamp"):
+        start = max(start, end - TICK_WINDOW_MS)
+    if end - start > TICK_WINDOW_MS:
+        raise Refused("INCORRECT_BOUNDARIES", f"the period is longer than {TICK_WINDOW_MS} ms")
     side = "BID" if asked.request.type == enum("ProtoOAQuoteType")["BID"] else "ASK"
-    ticks = list(asked.venue.history[spec.symbol_id].ticks(side, start, end))
-    return _reply("ProtoOAGetTickDataRes", asked.desk, tickData=ticks, hasMore=False)
+    page, has_more = asked.venue.tick_page(spec, side, start, end)
+    return _reply("ProtoOAGetTickDataRes", asked.desk, tickData=page, hasMore=has_more)
 
 
 def answers() -> dict[int, Answer]:

@@ -1,7 +1,7 @@
 """What the venue remembers of its own prices: one-minute bars and ticks since it started, bounded in memory."""
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterator
 from typing import Any
 
 from bot.ctrader.schema import enum, message
@@ -74,13 +74,18 @@ class PriceHistory:
             period,
         )  # fmt: skip
 
-    def ticks(self, side: str, from_ms: int, to_ms: int) -> Iterable[Any]:
-        """Yield ProtoOATickData, newest first: the first time is absolute, the others are differences to it in turn."""
-        before = 0
+    def newest_first(self, side: str, from_ms: int, to_ms: int) -> Iterator[tuple[int, int]]:
+        """Yield (ms since the epoch, price in 1/100000) of a side's ticks within the bounds, both of them included."""
         for time_ms, price_e5 in reversed(self._ticks[side]):
             if from_ms <= time_ms <= to_ms:
-                yield message("ProtoOATickData")(timestamp=time_ms - before, tick=price_e5)
-                before = time_ms
+                yield time_ms, price_e5
+
+    def first_price_e5(self) -> int | None:
+        """Return the oldest price that is remembered; None before the first."""
+        for ticks in self._ticks.values():
+            if ticks:
+                return ticks[0][1]
+        return None
 
 
 def minutes_of(period: int) -> int:

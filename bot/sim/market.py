@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from bot.market.symbols import SymbolSpec
 from bot.sim.change import Change
 from bot.sim.listing import default_symbols, extra_symbols
-from bot.sim.recording import open_recording
+from bot.sim.recording import is_recording, open_recording
 from bot.sim.scenario import SCENARIOS
 from bot.sim.synthetic import mid_paths, quote_stream
 
@@ -82,15 +82,15 @@ def open_market(source: str, *, seed: int, start_ns: int, speed: float, symbols:
         scenario = scenario or "calm"
         if scenario not in SCENARIOS:
             raise ValueError(f"unknown scenario {scenario!r}; the venue has: {', '.join(SCENARIOS)}")
-    elif source.endswith(".parquet"):
+    elif is_recording(source):
         recording = open_recording(source)
         recorded = (recording.spec, recording.changes(start_ns, speed))
         descriptions[recording.spec.name] = recording.description
         scenario = "calm"
     else:
         raise ValueError(
-            f"unknown market {source!r}: give synthetic[:{'|'.join(SCENARIOS)}] or a .parquet recording "
-            "(a journal cannot be a market yet)"
+            f"unknown market {source!r}: give synthetic[:{'|'.join(SCENARIOS)}], a .parquet recording, or a "
+            "folder of one symbol's days (a journal cannot be a market yet)"
         )
     recorded_name = None if recorded is None else recorded[0].name
     paths = mid_paths(seed, SCENARIOS[scenario])

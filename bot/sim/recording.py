@@ -4,7 +4,7 @@ The one place in `sim` that reads files. pyarrow is imported only here and only 
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,8 @@ import numpy as np
 from bot.market.symbols import SymbolSpec
 from bot.sim import playback, shape
 from bot.sim.change import Change
-from bot.sim.listing import CRYPTO, EQUITIES, FX, METALS, recorded_symbol
+from bot.sim.day_files import DayFile, day_file_of, symbol_in
+from bot.sim.listing import CRYPTO, EQUITIES, FX, INDICES, METALS, default_symbols, extra_symbols, recorded_symbol
 
 Columns = dict[str, np.ndarray]
 
@@ -23,7 +24,10 @@ _EVENTS = {"seq", "ts_recv_ns", "kind", "side", "price", "qty", "update_id"}
 _BOOK20 = {"seq", "ts_recv_ns", *(f"{side}{what}{level}" for side in "ba" for what in "pq" for level in range(20))}
 _TICKS = {"ts_us", "bid", "ask"}
 _BEST_QUOTES = {"ts_us", "side", "px", "size", "venue", "suspicious"}
-_SHAPE_FILE = "l2_binance_coinm_BTCUSD_PERP_book20.parquet"
+BEST_SIZE_CENTS = {FX: 100_000_000, METALS: 1_000_000, CRYPTO: 1_000, EQUITIES: 100_000, INDICES: 10_000}
+"""Mean size at the best price of quotes without sizes, by asset class. Units: 0.01 base unit."""
+
+SHAPE_FILE = "l2_binance_coinm_BTCUSD_PERP_book20.parquet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +39,17 @@ class Recording:
     changes: Callable[[int, float], Iterator[Change]]
 
 
-def _parquet(path: Path) -> Any:
+def open_parquet(path: Path) -> Any:
+    """Return a parquet file that is open for reading; pages that have a checksum are verified when they are read.
+
+    Raises: ValueError, one line naming the file, when it is missing, cut off or foreign.
+    """
     try:
         import pyarrow.parquet
     except ImportError:
         raise ValueError("recordings need pyarrow: pip install 'microlev[research]'") from None
     try:
-        return pyarrow.parquet.ParquetFile(path)
+        return pyarrow.parquet.ParquetFile(path, page_checksum_verification=True)
     except FileNotFoundError:
         raise ValueError(f"no such recording: {path}") from None
     except (OSError, ValueError) as error:  # pyarrow's own errors derive from these
@@ -53,7 +61,7 @@ def column_batches(path: Path, columns: set[str], batch_rows: int = _BATCH_ROWS)
 
     Raises: ValueError naming the file when it is missing or foreign, or turns out to be corrupt further on.
     """
-    file = _parquet(path)
+    file = open_parquet(path)
     try:
         for batch in file.iter_batches(batch_size=batch_rows, columns=sorted(columns)):
             yield {name: batch.column(name).to_numpy(zero_copy_only=False) for name in batch.schema.names}
@@ -63,7 +71,7 @@ def column_batches(path: Path, columns: set[str], batch_rows: int = _BATCH_ROWS)
 
 def column_names(path: Path) -> set[str]:
     """Return the names of a file's columns. Raises: ValueError as `column_batches`."""
-    return set(_parquet(path).schema_arrow.names)
+    return set(open_parquet(path).schema_arrow.names)
 
 
 def column_span(path: Path, name: str) -> tuple[int, int]:
@@ -71,12 +79,17 @@ def column_span(path: Path, name: str) -> tuple[int, int]:
 
     Raises: ValueError for a file without rows, or without statistics.
     """
-    file = _parquet(path)
+    file = open_parquet(path)
     place = file.schema_arrow.get_field_index(name)
     spans = [file.metadata.row_group(i).column(place).statistics for i in range(file.metadata.num_row_groups)]
     if not spans or any(span is None or not span.has_min_max for span in spans):
         raise ValueError(f"{path} holds no rows, or no statistics of {name}")
     return min(span.min for span in spans), max(span.max for span in spans)
+
+
+def has_rows(path: Path) -> bool:
+    """Tell whether a file has any row: a day without ticks has none."""
+    return int(open_parquet(path).metadata.num_rows) > 0
 
 
 def _digits(prices: np.ndarray) -> int:
@@ -99,11 +112,17 @@ def _named(path: Path, pattern: str, expected: str) -> str:
 def open_recording(source: str) -> Recording:
     """Return the recording in `source`, in one of the layouts `l2_*_events`, `l2_*_book20`, `fx_*`, `l1_*_quotes`.
 
+    A folder of `fx_*` files, such as `microlev download` writes for a symbol, is one recording, in the order of its
+    file names; a folder that has nothing but one such folder is that one.
     Raises: ValueError, one line naming the file and what was expected, when it is missing, corrupt or foreign.
     """
     path = Path(source)
-    names = set(_parquet(path).schema_arrow.names)
-    for columns, opened in ((_EVENTS, _events), (_BOOK20, _book20), (_TICKS, _ticks), (_BEST_QUOTES, _best_quotes)):
+    if path.is_dir():
+        return _quotes(recorded_files(path))
+    names = set(open_parquet(path).schema_arrow.names)
+    if names >= _TICKS:
+        return _quotes([path])
+    for columns, opened in ((_EVENTS, _events), (_BOOK20, _book20), (_BEST_QUOTES, _best_quotes)):
         if columns <= names:
             first = next(column_batches(path, columns), None)
             if first is None:
@@ -138,14 +157,68 @@ def _book20(path: Path, columns: set[str], first: Columns) -> Recording:
     )
 
 
-def _ticks(path: Path, columns: set[str], first: Columns) -> Recording:
-    name = _named(path, r"_([A-Z]{6})_", "fx_fxcm_EURUSD_2014-05.parquet")
-    metal = name.startswith(("XAU", "XAG"))
-    digits = _digits(np.concatenate([first["bid"], first["ask"]]))
-    spec = recorded_symbol(
-        name, digits if metal else max(digits, 3 if name.endswith("JPY") else 5), METALS if metal else FX
-    )
-    beside = path.with_name(_SHAPE_FILE)
+def is_recording(source: str) -> bool:
+    """Tell whether a source names a recording: a parquet file or a folder, whether it is there or not."""
+    return source.endswith((".parquet", "/")) or Path(source).is_dir()
+
+
+def recorded_files(path: Path) -> list[Path]:
+    """Return the files of a recording: itself, or those of a folder of one symbol's days, in the order of their names.
+
+    Raises: ValueError for a folder without files, or of several symbols.
+    """
+    if not path.is_dir():
+        return [path]
+    folder = path
+    files = sorted(folder.glob("*.parquet"))
+    if files:
+        return files
+    folders = sorted(path for path in folder.iterdir() if path.is_dir() and any(path.glob("*.parquet")))
+    if not folders:
+        raise ValueError(f"{folder} holds no .parquet files")
+    if len(folders) > 1:
+        raise ValueError(f"{folder} holds several symbols; name one: {', '.join(map(str, folders))}")
+    return recorded_files(folders[0])
+
+
+def _described(path: Path) -> tuple[str, DayFile | None]:
+    """Return the symbol of a file of quotes, and what its metadata says."""
+    schema = open_parquet(path).schema_arrow
+    if not set(schema.names) >= _TICKS:
+        raise ValueError(f"{path} is not in the layout fx_* ({', '.join(sorted(_TICKS))}), as the others beside it")
+    day = day_file_of(schema.metadata)
+    name = day.symbol if day is not None else symbol_in(path.name)
+    if name is None:
+        expected = "fx_fxcm_EURUSD_2014-05.parquet or EURUSD_2026-01-05.parquet"
+        raise ValueError(f"cannot tell the symbol of {path.name}: expected a name like {expected}")
+    return name, day
+
+
+def _group_of(name: str) -> int:
+    for spec in (*default_symbols(), *extra_symbols()):
+        if spec.name == name and spec.leverage_id is not None:
+            return spec.leverage_id
+    if name.startswith(("XAU", "XAG")):
+        return METALS
+    return FX if re.fullmatch("[A-Z]{6}", name) else INDICES
+
+
+def _quotes(paths: Sequence[Path]) -> Recording:
+    """Return files of quotes of one symbol, one after the other, as one recording."""
+    (name, day), *others = [_described(path) for path in paths]
+    for path, (other, _) in zip(paths[1:], others, strict=True):
+        if other != name:
+            raise ValueError(f"{path} is of {other}, and {paths[0].name} beside it of {name}: name one symbol's folder")
+    first = next(columns_in_order(paths), None)
+    if first is None:
+        raise ValueError(f"{paths[0] if len(paths) == 1 else paths[0].parent} holds no rows")
+    group = _group_of(name)
+    digits = None if day is None else day.digits
+    if digits is None:
+        digits = _digits(np.concatenate([first["bid"], first["ask"]]))
+        digits = max(digits, 3 if name.endswith("JPY") else 5) if group == FX else digits
+    spec = recorded_symbol(name, digits, group)
+    beside = paths[0].with_name(SHAPE_FILE)
 
     def shapes() -> Iterator[shape.Shape]:
         if beside.is_file():
@@ -154,15 +227,25 @@ def _ticks(path: Path, columns: set[str], first: Columns) -> Recording:
 
     return Recording(
         spec,
-        "recorded quotes, semi-synthetic depth",
+        f"recorded quotes{'' if len(paths) == 1 else f' of {len(paths)} days'}, semi-synthetic depth",
         lambda start_ns, speed: shape.ticks(
-            column_batches(path, columns),
-            spec,
-            shapes(),
-            1_000_000 if metal else 100_000_000,
-            playback.Clock(start_ns, speed),
+            columns_in_order(paths), spec, shapes(), BEST_SIZE_CENTS[group], playback.Clock(start_ns, speed)
         ),
     )
+
+
+def columns_in_order(paths: Sequence[Path]) -> Iterator[Columns]:
+    """Yield the rows of one file after the other; they are opened when their turn comes.
+
+    Raises: ValueError for a file that begins before the end of the one before it.
+    """
+    last_us: int | None = None
+    for path in paths:
+        for number, batch in enumerate(column_batches(path, _TICKS)):
+            if number == 0 and last_us is not None and batch["ts_us"][0] < last_us:
+                raise ValueError(f"{path} begins before the file before it ends: its name is not in order of time")
+            yield batch
+            last_us = int(batch["ts_us"][-1])
 
 
 def _best_quotes(path: Path, columns: set[str], first: Columns) -> Recording:

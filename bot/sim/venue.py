@@ -9,6 +9,7 @@ Nothing here reads a clock, a file or a socket, so a test or a backtest drives i
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from itertools import chain
 from typing import Any
 
 from bot.ctrader.framing import frame
@@ -33,6 +34,7 @@ from bot.sim.margin_calls import MarginCalls
 from bot.sim.market import Market
 from bot.sim.mishaps import Mishaps
 from bot.sim.owner import Owner
+from bot.sim.past import Past, tick_page
 from bot.sim.protocol import Link
 from bot.sim.rate_limits import RateLimits
 from bot.sim.rates import Rates
@@ -44,6 +46,8 @@ class Venue(Hands):
 
     `tier_leverage_in_cents` serves dynamic leverage as 50000 for 1:500; the real venue's unit is not confirmed.
     `enforce_hours` closes symbols by their schedules and holidays; those changed later are kept in any case.
+    `past` has the ticks from before the start; None: there are none. A page of them has `ticks_per_page` at most, with
+    prices as differences to the one before them, or (`absolute_tick_prices`) as they are: neither is documented.
     `host_kind` "demo" or "live" routes accounts of its kind only, as the two hosts of the real venue do.
 
     Raises: ValueError when an account's deposit currency cannot be converted to by the market's symbols, or a schedule
@@ -70,6 +74,9 @@ class Venue(Hands):
         faults: FaultScript | None = None,
         seed: int = 0,
         rate_limits: RateLimits | None = None,
+        past: Past | None = None,
+        ticks_per_page: int = 4_000,
+        absolute_tick_prices: bool = False,
     ) -> None:
         if host_kind not in ("any", "demo", "live"):
             raise ValueError(f"the host kind is any, demo or live, not {host_kind!r}")
@@ -83,6 +90,7 @@ class Venue(Hands):
         self.books = {symbol_id: self.new_book(symbol_id) for symbol_id in self.specs}
         self.hidden_depth: Counter[int] = Counter()
         self.history = {symbol_id: PriceHistory() for symbol_id in self.specs}
+        self._past, self._ticks_per_page, self._absolute_tick_prices = past, ticks_per_page, absolute_tick_prices
         self.rates = Rates(market.specs, self.books)
         self.floor = Floor(self.specs)
         self.tape = Tape(self.specs, self.books, self.floor, self._publish, self.wake)
@@ -216,6 +224,15 @@ class Venue(Hands):
                 if spot_moved and account.positions:
                     for event in self.margin_calls[account_id].check(account.margin_level(), change.time_ns):
                         self.broadcast(account_id, event)
+
+    def tick_page(self, spec: SymbolSpec, side: str, from_ms: int, to_ms: int) -> tuple[list[Any], bool]:
+        """Return a side's newest ticks within the bounds, as many as a page has, and whether there are more."""
+        history = self.history[spec.symbol_id]
+        reference_e5 = history.first_price_e5()
+        ticks = history.newest_first(side, from_ms, to_ms)
+        if self._past is not None and reference_e5 is not None:
+            ticks = chain(ticks, self._past.newest_first(spec, reference_e5, side, from_ms, to_ms))
+        return tick_page(ticks, self._ticks_per_page, differences=not self._absolute_tick_prices)
 
     def _spot_frame(self, link: Link, account_id: int, change: Change) -> bytes:
         symbol_id = change.symbol_id

@@ -333,7 +333,7 @@ def test_the_embedded_venue_s_habits_are_measured_as_they_are() -> None:
     assert visit.seen("depth.EURUSD.ids_after_resubscription").value == "kept"
     assert visit.seen("duplicate_subscription").value == "ALREADY_SUBSCRIBED"
     assert visit.seen("spot_timestamp_unit").value == "ms"
-    assert visit.seen("tick_data.prices").value == "absolute"
+    assert visit.seen("tick_data.prices").value == "differences"
     assert visit.seen("tick_data.times").value == "differences, newest first"
     assert visit.seen("answers_in_order").value is True
     assert visit.seen("server_heartbeat_s").value is None

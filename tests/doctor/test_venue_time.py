@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.doctor.habits import price_form
+from bot.ctrader.tick_pages import price_form
 from bot.doctor.venue_time import UNITS, read_clock, unit_of
 
 CENTURY_NS = st.integers(1_000_000_000 * 10**9, 4_102_444_800 * 10**9)

@@ -11,7 +11,7 @@ from private_reactor import ACCOUNT, SECRETS, Bench, bench
 from bot.config import ClientSecrets, Config, ConfigError, load_config
 from bot.ctrader.enquiry import Listen
 from bot.ctrader.schema import message
-from bot.net.enquirer import EnquiryFailed, enquire
+from bot.net.enquirer import EnquiryFailed, enquire, enquire_again
 
 __all__ = ["bench"]  # a fixture
 
@@ -125,3 +125,85 @@ def test_a_defect_of_the_script_keeps_its_traceback(bench: Bench) -> None:
 
     with pytest.raises(KeyError, match="ours"):
         enquire(loaded(bench), CLIENT, script(), reactor=bench.reactor)
+
+
+# -- again and again -------------------------------------------------------------------------------------------------
+
+
+def test_a_lost_link_is_made_again_after_the_pause_until_a_script_ends(bench: Bench) -> None:
+    server, said = bench.serve(), []
+    links: list[int] = []
+
+    def script() -> Any:
+        links.append(len(server._clients))
+        if len(links) < 3:
+            server._clients[0].transport.abortConnection()
+        return (yield from accounts())
+
+    def pause_s(failed: EnquiryFailed) -> float | None:
+        said.append(failed.text)
+        return 0.01
+
+    assert enquire_again(loaded(bench), CLIENT, script, pause_s, reactor=bench.reactor) == [ACCOUNT]
+    assert links == [1, 1, 1]
+    assert [text.startswith("connection lost") for text in said] == [True, True]
+
+
+def test_only_a_drop_is_tried_again_and_no_pause_is_the_end(bench: Bench) -> None:
+    server = bench.serve()
+    said: list[str] = []
+
+    def script() -> Any:
+        server._clients[0].transport.abortConnection()
+        yield message("ProtoOATraderReq")(ctidTraderAccountId=ACCOUNT)
+
+    def pause_s(failed: EnquiryFailed) -> float | None:
+        said.append(failed.text)
+        return None
+
+    with pytest.raises(EnquiryFailed, match="connection lost") as failed:
+        enquire_again(loaded(bench), CLIENT, script, pause_s, reactor=bench.reactor)
+    assert (failed.value.exit_code, len(said)) == (4, 1)
+
+
+def test_what_is_no_drop_is_not_tried_again(bench: Bench) -> None:
+    bench.serve()
+    wrong = ClientSecrets(SECRETS["client_id"], "wrong")
+    with pytest.raises(EnquiryFailed) as failed:
+        enquire_again(loaded(bench), wrong, accounts, lambda failed: 0.0, reactor=bench.reactor)
+    assert failed.value.exit_code == 3
+
+
+def test_an_interrupt_during_the_pause_is_exit_130(bench: Bench) -> None:
+    server = bench.serve()
+
+    def script() -> Any:
+        server._clients[0].transport.abortConnection()
+        yield message("ProtoOATraderReq")(ctidTraderAccountId=ACCOUNT)
+
+    def pause_s(_: EnquiryFailed) -> float | None:
+        bench.reactor.callLater(0.1, os.kill, os.getpid(), signal.SIGINT)
+        return 600.0
+
+    with pytest.raises(EnquiryFailed) as failed:
+        enquire_again(loaded(bench), CLIENT, script, pause_s, reactor=bench.reactor)
+    assert failed.value.exit_code == 130
+
+
+def test_an_interrupt_during_a_conversation_is_not_followed_by_another(bench: Bench) -> None:
+    bench.serve()
+
+    def script() -> Any:
+        os.kill(os.getpid(), signal.SIGINT)
+        yield Listen(60)
+
+    with pytest.raises(EnquiryFailed) as failed:
+        enquire_again(loaded(bench), CLIENT, script, lambda failed: 0.0, reactor=bench.reactor)
+    assert failed.value.exit_code == 130
+
+
+def test_a_root_file_that_cannot_be_used_is_a_config_error_here_too(bench: Bench) -> None:
+    bench.serve()
+    config = loaded(bench, venue={"ca_file": "/nowhere.pem"})
+    with pytest.raises(ConfigError, match=r"venue\.ca_file"):
+        enquire_again(config, CLIENT, accounts, lambda failed: 0.0, reactor=bench.reactor)

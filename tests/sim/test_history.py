@@ -38,17 +38,19 @@ def test_a_period_without_ticks_has_no_bar_and_bounds_are_kept() -> None:
     assert [bar.utcTimestampInMinutes for bar in bars] == [2, 9]
 
 
-def test_ticks_come_newest_first_with_differences_of_time() -> None:
+def test_ticks_come_newest_first_within_the_bounds() -> None:
     history = PriceHistory()
+    assert history.first_price_e5() is None
     for time_ms, ask in ((1_000, 5), (1_250, 6), (1_260, 7), (9_000, 8)):
         history.note(time_ms * 1_000_000, None, ask)
-    assert [(t.timestamp, t.tick) for t in history.ticks("ASK", 0, 2_000)] == [(1_260, 7), (-10, 6), (-250, 5)]
-    assert list(history.ticks("BID", 0, 2_000)) == []
+    assert list(history.newest_first("ASK", 0, 2_000)) == [(1_260, 7), (1_250, 6), (1_000, 5)]
+    assert list(history.newest_first("BID", 0, 2_000)) == []
+    assert history.first_price_e5() == 5
 
 
 def test_memory_is_bounded() -> None:
     history = PriceHistory()
     for time_ms in range(MAX_TICKS + 10):
         history.note(time_ms * 1_000_000, 1, None)
-    ticks = list(history.ticks("BID", 0, 10**9))
-    assert (len(ticks), ticks[0].timestamp) == (MAX_TICKS, MAX_TICKS + 9)
+    ticks = list(history.newest_first("BID", 0, 10**9))
+    assert (len(ticks), ticks[0][0]) == (MAX_TICKS, MAX_TICKS + 9)

@@ -10,14 +10,17 @@ from venue_client import SECOND, START_NS
 
 from bot.sim.book import VenueBook
 from bot.sim.change import Change, Quote
+from bot.sim.day_files import DayFile
 from bot.sim.market import open_market
+from bot.sim.recording import open_recording
 
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
 
 
-def _write(path: Path, **columns: list[Any]) -> str:
-    pq.write_table(pa.table(columns), path)
+def _write(path: Path, metadata: dict[bytes, bytes] | None = None, **columns: list[Any]) -> str:
+    path.parent.mkdir(exist_ok=True)
+    pq.write_table(pa.table(columns).replace_schema_metadata(metadata), path)
     return str(path)
 
 
@@ -248,3 +251,93 @@ def test_a_recording_without_rows_and_one_without_a_symbol_in_its_name_are_refus
     nameless = _write(tmp_path / "quotes.parquet", **TICKS)
     with pytest.raises(ValueError, match="cannot tell the symbol"):
         open_market(nameless, seed=1, start_ns=START_NS, speed=1.0)
+
+
+# -- folders of days -------------------------------------------------------------------------------------------------
+
+
+def _day(folder: Path, number: int, bid: float, symbol: str = "EURUSD", rows: int = 2, **told: Any) -> str:
+    """Write a day of quotes a second apart; it is named in order of `number`."""
+    file = DayFile(**({"symbol": symbol, "digits": 5, "account_kind": "demo", "from_ms": 0, "to_ms": 1,
+                       "row_count": rows, "bid_count": 0, "ask_count": 0} | told))  # fmt: skip
+    path = folder / f"{symbol}_2026-01-{number:02}.parquet"
+    times_us = [number * 3_000_000 + k * 1_000_000 for k in range(rows)]
+    return _write(path, file.metadata(), ts_us=times_us, bid=[bid] * rows, ask=[bid + 0.0001 * k for k in range(rows)])
+
+
+def test_a_folder_of_days_is_one_market_in_order_and_days_without_ticks_are_passed(tmp_path: Path) -> None:
+    for number, bid, rows in ((3, 1.3, 2), (1, 1.1, 2), (2, 1.2, 0)):
+        _day(tmp_path / "EURUSD", number, bid, rows=rows)
+    changes = _changes(str(tmp_path / "EURUSD"), "EURUSD", seconds=60)
+    assert [(change.time_ns - START_NS, change.bid_e5) for change in changes] == [
+        (0, 110_000), (SECOND, None), (6 * SECOND, 130_000), (7 * SECOND, None)
+    ]  # fmt: skip
+    market = open_market(str(tmp_path / "EURUSD"), seed=1, start_ns=START_NS, speed=1.0)
+    assert market.descriptions["EURUSD"] == "recorded quotes of 3 days, semi-synthetic depth"
+    assert _changes(str(tmp_path), "EURUSD", seconds=60) == changes, "a folder of that one folder is the same"
+
+
+def test_the_metadata_say_symbol_and_digits_before_name_and_prices_do(tmp_path: Path) -> None:
+    path = Path(_day(tmp_path, 1, 1.5, symbol="USDJPY", digits=3)).rename(tmp_path / "fx_x_EURUSD_y.parquet")
+    spec = open_recording(str(path)).spec
+    assert (spec.name, spec.digits) == ("USDJPY", 3)
+    renamed = Path(_day(tmp_path, 1, 1.5, symbol="US30Cash", digits=1)).rename(tmp_path / "a.parquet")
+    spec = open_recording(str(renamed)).spec
+    assert (spec.name, spec.digits, spec.quote_asset) == ("US30Cash", 1, "USD")
+
+
+def test_a_day_without_metadata_has_its_symbol_from_its_name(tmp_path: Path) -> None:
+    path = _write(tmp_path / "GBPUSD_2026-01-05.parquet", **TICKS)
+    assert open_recording(path).spec.name == "GBPUSD"
+
+
+@pytest.mark.parametrize("symbol", ["BTCUSD", "XAGUSD", "EURSEK", "US500"])
+def test_sizes_of_made_up_depth_are_of_the_symbol_s_class(symbol: str, tmp_path: Path) -> None:
+    (change, *_) = _changes(_day(tmp_path, 1, 50.0, symbol=symbol, digits=2), symbol)
+    best = next(quote for quote in change.new if quote.is_bid)
+    mean = {"BTCUSD": 1_000, "XAGUSD": 1_000_000, "EURSEK": 100_000_000, "US500": 10_000}[symbol]
+    assert 0.5 * mean < best.size_cents < 2 * mean
+
+
+@pytest.mark.parametrize(
+    ("days", "words"),
+    [
+        ([], "holds no .parquet files"),
+        ([("EURUSD", 1, 0)], "holds no rows"),
+        ([("EURUSD", 1, 2), ("GBPUSD", 2, 2)], "GBPUSD_2026-01-02.parquet is of GBPUSD, and EURUSD_2026-01-01"),
+    ],
+)
+def test_a_folder_that_is_no_market_is_one_line(days: list[tuple[str, int, int]], words: str, tmp_path: Path) -> None:
+    for symbol, number, rows in days:
+        _day(tmp_path, number, 1.1, symbol=symbol, rows=rows)
+    with pytest.raises(ValueError, match=words) as error:
+        open_market(str(tmp_path), seed=1, start_ns=START_NS, speed=1.0)
+    assert "\n" not in str(error.value)
+
+
+def test_a_folder_of_several_symbols_asks_for_one_and_a_foreign_file_in_it_is_named(tmp_path: Path) -> None:
+    for symbol in ("EURUSD", "GBPUSD"):
+        _day(tmp_path / symbol, 1, 1.1, symbol=symbol)
+    with pytest.raises(ValueError, match=r"several symbols; name one: .*EURUSD, .*GBPUSD"):
+        open_recording(str(tmp_path))
+    _write(tmp_path / "EURUSD" / "z.parquet", a=[1])
+    with pytest.raises(ValueError, match=r"z.parquet is not in the layout fx_\*"):
+        open_recording(str(tmp_path / "EURUSD"))
+
+
+def test_days_out_of_order_and_days_that_rot_stop_their_market_and_are_named(tmp_path: Path) -> None:
+    late = Path(_day(tmp_path, 5, 1.2)).rename(tmp_path / "EURUSD_2026-01-01.parquet")
+    _day(tmp_path, 3, 1.1)
+    market = open_market(str(tmp_path), seed=1, start_ns=START_NS, speed=1.0)
+    market.advance(START_NS + 60 * SECOND)
+    assert "EURUSD_2026-01-03.parquet begins before the file before it ends" in market.broken[0]
+    late.unlink()
+    path = tmp_path / "EURUSD_2026-01-04.parquet"
+    columns = {"ts_us": range(12_000_000, 12_020_000), "bid": [1.1] * 20_000, "ask": [1.2] * 20_000}
+    pq.write_table(pa.table(columns), path, write_page_checksum=True, compression="none", use_dictionary=False)
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    market = open_market(str(tmp_path), seed=1, start_ns=START_NS, speed=1.0)
+    market.advance(START_NS + 60 * SECOND)
+    assert "EURUSD_2026-01-04.parquet is corrupt" in market.broken[0]

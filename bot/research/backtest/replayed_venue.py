@@ -42,7 +42,7 @@ class _ClosingTape(Tape):
 class ReplayedVenue(Venue):
     """A venue for a backtest.
 
-    Args: `specs` in the order of the symbols of `books`; `key` the word that a client logs in with, whatever it is asked for.
+    Args: `specs` in the order of the symbols of `books`; `key` is all the words that a client logs in with.
     Raises: ValueError as `Venue`.
     """
 
