@@ -18,6 +18,7 @@ from bot.cli.control import flatten, halt, resume, status
 from bot.cli.demo import demo
 from bot.cli.doctor import doctor
 from bot.cli.explain import explain
+from bot.cli.export import export
 from bot.cli.options import DayMayStandAlone
 from bot.cli.record import record
 from bot.cli.replay import replay
@@ -38,7 +39,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (
-    demo, run, status, halt, resume, flatten, explain, report, check, sim, record, replay, schema, symbols, doctor,
+    demo, run, status, halt, resume, flatten, explain, report, check, sim, record, replay, export, schema, symbols,
+    doctor,
 ):  # fmt: skip
     app.command(cls=DayMayStandAlone if command is status else None)(command)
 app.add_typer(auth, name="auth")

@@ -1,5 +1,7 @@
 """What others may look at of an engine: what it knows, holds and last decided. Nothing here changes anything."""
 
+import numpy as np
+
 from bot.account.account import AccountState
 from bot.account.portfolio import Portfolio, Valuation
 from bot.account.trading import Cause
@@ -44,6 +46,11 @@ class ObservedEngine:
     def features(self) -> Features | None:
         """The market as of the last batch; None before the symbols are known."""
         return self._evaluator.features if self._evaluator else None
+
+    @property
+    def table(self) -> np.ndarray | None:
+        """The same as one array, (S,) of `bot.market.feature_table.FEATURES`; read-only, and used again."""
+        return self._evaluator.table if self._evaluator else None
 
     @property
     def books(self) -> BookArrays | None:
