@@ -120,7 +120,7 @@ _DEALS = (
     Column("commission", MONEY, "deposit currency", "of the deal, negative: a cost"),
     Column("gross_profit", MONEY, "deposit currency", "of what it closed, before costs; null: it closed nothing"),
     Column("swap", MONEY, "deposit currency", "of what it closed"),
-    Column("close_commission", MONEY, "deposit currency", "of what it closed, both ways"),
+    Column("close_commission", MONEY, "deposit currency", "of what it closed"),
     Column("balance", MONEY, "deposit currency", "afterwards; null: it closed nothing"),
     Column("decision_mid", _FLOAT, "price", "mid at which its order was decided; null: not known"),
     Column("predicted_slippage_bps", _FLOAT, "bps", "cost against that mid that was expected"),

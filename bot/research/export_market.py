@@ -12,7 +12,8 @@ import pyarrow as pa
 from bot.engine import events as ev
 from bot.market import book
 from bot.market.book import ASK, BID
-from bot.market.delta import END_DEPTH, END_SPOT
+from bot.market.delta import CLEAR_BOOK, END_DEPTH, END_SPOT
+from bot.market.message import apply_message
 from bot.market.symbols import SymbolSpec
 from bot.research.export_columns import LEVELS
 
@@ -45,7 +46,7 @@ class BookRows:
     """Ladders that wait to be written. Args: `most` how many at once."""
 
     def __init__(self, most: int) -> None:
-        self._levels = np.empty((4, LEVELS, most))  # bid prices, bid sizes, ask prices, ask sizes
+        self._levels = np.empty((most, 4, LEVELS))  # bid prices, bid sizes, ask prices, ask sizes
         self._recv_ns = np.empty(most, np.int64)
         self._symbols: list[str] = []
         self._written = 0
@@ -58,7 +59,7 @@ class BookRows:
     ) -> None:
         """Take a ladder. Shapes: prices and sizes (L,) each, best first. Units: 1/100000 and 0.01 base unit."""
         row = len(self._symbols)
-        ladder = self._levels[:, :, row]
+        ladder = self._levels[row]
         ladder[:] = np.nan
         for first, (prices, sizes) in ((0, bids), (2, asks)):
             count = min(LEVELS, len(prices))
@@ -78,7 +79,7 @@ class BookRows:
         }
         for side, name in enumerate(("bp", "bq", "ap", "aq")):
             for level in range(LEVELS):
-                columns[f"{name}{level}"] = self._levels[side, level, :count].copy()
+                columns[f"{name}{level}"] = self._levels[:count, side, level].copy()
         taken = pa.RecordBatch.from_pydict({name: columns[name] for name in schema.names}, schema=schema)
         self._written += count
         self._symbols = []
@@ -133,22 +134,21 @@ class MarketRows:
         self._specs = specs
 
     def _apply(self, rows: np.ndarray, recv_ns: int) -> None:
-        for kind, s, quote_id, price_e5, size_cents in rows.tolist():
+        if rows.flags.writeable:
+            rows = rows.view()
+            rows.flags.writeable = False  # one array type, so the loop is compiled once
+        kinds, symbols = rows["kind"], rows["symbol"]
+        start = 0
+        for last in np.flatnonzero((kinds == END_SPOT) | (kinds == END_DEPTH) | (kinds == CLEAR_BOOK)).tolist():
+            self._books = apply_message(self._books, rows, start, last + 1, recv_ns)
+            start, s, kind = last + 1, int(symbols[last]), kinds[last]
             if self.only is not None and self._specs[s].name != self.only:
                 continue
             if kind == END_SPOT:
                 self._spot_ended(s, recv_ns)
-            elif kind == END_DEPTH:
-                if self._ladders is not None:
-                    bids, asks = (book.levels(self._books, side, s) for side in (BID, ASK))
-                    self._ladders.add(recv_ns, self._specs[s].name, bids, asks)
-            else:
-                self._change(s, kind, quote_id, price_e5, size_cents, recv_ns)
-
-    def _change(self, s: int, kind: int, quote_id: int, price_e5: int, size_cents: int, recv_ns: int) -> None:
-        row: tuple[Any, ...] = (s, kind, np.uint64(quote_id), price_e5, size_cents, recv_ns)
-        while book.apply_row(*self._books, *row) < 0:
-            self._books = book.grown(self._books)
+            elif kind == END_DEPTH and self._ladders is not None:
+                bids, asks = (book.levels(self._books, side, s) for side in (BID, ASK))
+                self._ladders.add(recv_ns, self._specs[s].name, bids, asks)
 
     def _spot_ended(self, s: int, recv_ns: int) -> None:
         head = self._books.heads[s]

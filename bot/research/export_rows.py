@@ -38,15 +38,37 @@ def _chosen(decision: Decision, engine: ObservedEngine, only: str | None) -> tup
     return rows[[name == only for name in names]], [name for name in names if name == only]
 
 
+class _Records:
+    """Structured rows that collect in one array: putting thousands of small ones together is slow."""
+
+    def __init__(self, kind: np.dtype) -> None:
+        self._array, self._count = np.empty(1024, kind), 0
+
+    def add(self, rows: np.ndarray) -> None:
+        end = self._count + len(rows)
+        while end > len(self._array):
+            self._array = np.resize(self._array, 2 * len(self._array))
+        self._array[self._count : end] = rows
+        self._count = end
+
+    def take(self) -> np.ndarray:
+        """Return what has collected, good until the next `add`, and begin anew."""
+        count, self._count = self._count, 0
+        return self._array[:count]
+
+
 class FeatureRows:
     """The feature table of the symbols that changed. Args: `only` the symbol that is wanted, None for all."""
 
     def __init__(self, only: str | None) -> None:
         self._only = only
+        self._features = _Records(FEATURES)
+        self._clear()
+
+    def _clear(self) -> None:
         self._symbols: list[str] = []
         self._numbers: list[int] = []
         self._times: list[int] = []
-        self._features: list[np.ndarray] = []
 
     def __len__(self) -> int:
         return len(self._symbols)
@@ -56,17 +78,17 @@ class FeatureRows:
         rows, names = _chosen(decision, engine, self._only)
         if names:
             assert engine.table is not None
-            self._features.append(engine.table[rows["symbol"]])  # a copy: the table is used again
+            self._features.add(engine.table[rows["symbol"]])
             self._symbols += names
             self._numbers += [number] * len(names)
             self._times += [decision.now_ns] * len(names)
 
     def batch(self, schema: pa.Schema) -> pa.RecordBatch:
         """Return what waits, and wait for more."""
-        features = np.concatenate(self._features) if self._features else np.empty(0, FEATURES)
+        features = self._features.take()
         columns: list[Any] = [self._numbers, self._times, self._symbols]
         columns += [np.ascontiguousarray(features[name]) for name in FEATURES.names or ()]
-        self.__init__(self._only)  # type: ignore[misc]
+        self._clear()
         return _batch(columns, schema)
 
 
@@ -80,10 +102,10 @@ class DecisionRows:
     def __init__(self, factor_count: int, only: str | None) -> None:
         self._factor_count, self._only = factor_count, only
         self._states: list[EngineState | None] = [None]
+        self._rows = _Records(DECISION_ROW)
         self._clear()
 
     def _clear(self) -> None:
-        self._rows: list[np.ndarray] = []
         self._caps: list[tuple[float, int]] = []
         self._symbols: list[str | None] = []
         self._numbers: list[int] = []
@@ -109,10 +131,11 @@ class DecisionRows:
             extra = [None]
         if names:
             assert engine.targets is not None
-            self._rows.append(rows)
+            self._rows.add(rows)
             aims = engine.targets.rows[rows["symbol"]]
             self._caps += zip(aims["cap"].tolist(), aims["cap_bound"].tolist(), strict=True)
-        self._rows += [_NO_FIGURES] * len(extra)
+        for _ in extra:
+            self._rows.add(_NO_FIGURES)
         self._caps += [(math.nan, 0)] * len(extra)
         told += extra
         self._symbols += told
@@ -123,7 +146,7 @@ class DecisionRows:
 
     def batch(self, schema: pa.Schema) -> pa.RecordBatch:
         """Return what waits, and wait for more."""
-        rows = np.concatenate(self._rows) if self._rows else np.empty(0, DECISION_ROW)
+        rows = self._rows.take()
         caps = np.array(self._caps).reshape(-1, 2)
         level = rows["crisis_level"]
         crisis = pa.array(np.nan_to_num(level).astype(np.int8), mask=np.isnan(level))
