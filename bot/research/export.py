@@ -172,11 +172,13 @@ class Export:
             raise ExportError(f"the run had no symbol {self._symbol}; {had}")
         if self._market is not None:
             self._open_market()
+        account = None if self._engine is None else self._engine.account
+        told = {**facts, "deposit_currency": "" if account is None else account.deposit_asset}
         files = []
         for table in self._tables.values():
             table.flush()
             assert table.file is not None
-            table.file.close(facts)
+            table.file.close(told)
             files.append(table.file)
         for file in files:
             file.publish()
