@@ -50,7 +50,7 @@ class _Table:
         self.name, self.path, self._rows, self._most, self._force = name, path, rows, most, force
         self.file: TableFile | None = None
 
-    def open(self, schema: pa.Schema) -> None:
+    def begin(self, schema: pa.Schema) -> None:
         self.file = TableFile(self.path, schema, force=self._force)
 
     def __len__(self) -> int:
@@ -128,7 +128,7 @@ class Export:
             table = _Table(name, path, rows[name], most=self._most[name], force=self._force)
             self._tables[name] = table
             if name not in (QUOTES, BOOK):  # their columns go by how many symbols there are
-                table.open(schema_of(columns_of(name, factor_names=factor_names), self._facts | {"table": name}))
+                table.begin(schema_of(columns_of(name, factor_names=factor_names), self._facts | {"table": name}))
         if self.wants_events:
             self._market = MarketRows(self._tables.get(QUOTES), self._tables.get(BOOK), self._symbol)
 
@@ -215,4 +215,4 @@ class Export:
             facts |= {"symbol": only, "digits": str(self._names.get(only, 5))}
         for name in (QUOTES, BOOK):
             if name in self._tables:
-                self._tables[name].open(schema_of(columns_of(name, with_symbol=only is None), facts | {"table": name}))
+                self._tables[name].begin(schema_of(columns_of(name, with_symbol=only is None), facts | {"table": name}))
