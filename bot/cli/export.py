@@ -7,7 +7,7 @@ import typer
 
 if TYPE_CHECKING:
     from bot.assembly import Run
-    from bot.journal.replay import HowFar, ReplayResult
+    from bot.journal.replay import ReplayResult
 
 EXIT_USAGE = 2
 EXIT_DIFFERENT = 1
@@ -41,6 +41,7 @@ def export(
     """
     from bot import __version__
     from bot.app import replay_journal
+    from bot.cli.byte_progress import ByteProgress
     from bot.ctrader.pipeline import Pipeline
     from bot.journal.format import JournalError
 
@@ -69,8 +70,13 @@ def export(
     try:
         facts = {"journal": journal.name, "version": __version__}
         made = Export(_places(out, table, every=every), symbol=symbol, force=force, facts=facts)
-        with _Progress() as progress:
-            result = replay_journal(journal, watch=watch, on_progress=progress, to_the_end=True)
+        with ByteProgress() as progress:
+            result = replay_journal(
+                journal,
+                watch=watch,
+                on_progress=lambda far: progress(far.bytes_read, far.bytes_total),
+                to_the_end=True,
+            )
         made.finish(_outcome(result))
     except (JournalError, ExportError) as error:
         typer.echo(str(error), err=True)
@@ -115,26 +121,3 @@ def _told(journal: Path, result: "ReplayResult", *, verify: bool) -> int:
         err=True,
     )
     return EXIT_DIFFERENT if verify else 0
-
-
-class _Progress:
-    """Bytes read, rate and time left, on a terminal only."""
-
-    def __init__(self) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
-
-        console = Console(stderr=True)
-        columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-        self._shown = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
-        self._task = self._shown.add_task("", total=None)
-
-    def __enter__(self) -> "_Progress":
-        self._shown.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._shown.stop()
-
-    def __call__(self, how_far: "HowFar") -> None:
-        self._shown.update(self._task, completed=how_far.bytes_read, total=how_far.bytes_total)

@@ -19,6 +19,7 @@ from bot.cli.demo import demo
 from bot.cli.doctor import doctor
 from bot.cli.explain import explain
 from bot.cli.export import export
+from bot.cli.import_ticks import import_ticks
 from bot.cli.options import DayMayStandAlone
 from bot.cli.record import record
 from bot.cli.replay import replay
@@ -43,6 +44,7 @@ for command in (
     doctor,
 ):  # fmt: skip
     app.command(cls=DayMayStandAlone if command is status else None)(command)
+app.command("import")(import_ticks)
 app.add_typer(auth, name="auth")
 
 
