@@ -40,7 +40,7 @@ from bot.engine.rehearsal import rehearse
 from bot.engine.settings import EngineSettings
 from bot.journal.format import JournalError
 from bot.journal.reader import JournalReader
-from bot.journal.replay import ReplayResult, replay
+from bot.journal.replay import HowFar, ReplayResult, replay
 from bot.market.evaluator import Evaluator, EvaluatorSettings
 
 
@@ -361,9 +361,10 @@ def replay_journal(
     path: Path,
     *,
     watch: Callable[[Run], Sequence[Callable[[Decision], None]]] = lambda run: (),
-    on_progress: Callable[[int], None] = lambda records: None,
+    on_progress: Callable[[HowFar], None] = lambda how_far: None,
+    to_the_end: bool = False,
 ) -> ReplayResult:
-    """Decide a recorded run again, and compare.
+    """Decide a recorded run again, and compare, as `bot.journal.replay.replay` does.
 
     Raises: JournalError for a file that is no journal, is corrupt, or comes from a version that decided otherwise.
     """
@@ -392,4 +393,4 @@ def replay_journal(
             for see in watchers:
                 see(decision)
 
-        return replay(reader, run.pipeline, on_decision, on_progress)
+        return replay(reader, run.pipeline, on_decision, on_progress, to_the_end=to_the_end)

@@ -150,7 +150,7 @@ def _of_a_journal(path: Path, until_ns: int | None, *, json: bool) -> int:
         return kept
 
     try:
-        result = replay_journal(path, watch=watch, on_progress=lambda records: progress(f"{records} records"))
+        result = replay_journal(path, watch=watch, on_progress=lambda far: progress(f"{far.records} records"))
     except JournalError as error:
         progress.clear()
         typer.echo(str(error), err=True)

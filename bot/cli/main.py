@@ -19,6 +19,8 @@ from bot.cli.demo import demo
 from bot.cli.doctor import doctor
 from bot.cli.download import download
 from bot.cli.explain import explain
+from bot.cli.export import export
+from bot.cli.import_ticks import import_ticks
 from bot.cli.options import DayMayStandAlone
 from bot.cli.record import record
 from bot.cli.replay import replay
@@ -39,10 +41,11 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (
-    demo, run, status, halt, resume, flatten, explain, report, check, sim, record, replay, schema, symbols, doctor,
-    download,
+    demo, run, status, halt, resume, flatten, explain, report, check, sim, record, replay, export, schema, symbols,
+    doctor, download,
 ):  # fmt: skip
     app.command(cls=DayMayStandAlone if command is status else None)(command)
+app.command("import")(import_ticks)
 app.add_typer(auth, name="auth")
 
 

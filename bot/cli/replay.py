@@ -10,6 +10,7 @@ import typer
 if TYPE_CHECKING:
     from bot.assembly import Run
     from bot.engine.decision import Decision
+    from bot.journal.replay import HowFar
 
 
 def replay(
@@ -82,7 +83,7 @@ class _Progress:
     def __init__(self, out: TextIO) -> None:
         self._out = out if out.isatty() else None
 
-    def __call__(self, records: int) -> None:
+    def __call__(self, how_far: "HowFar") -> None:
         if self._out is not None:
-            self._out.write(f"\r{records} records")
+            self._out.write(f"\r{how_far.records} records")
             self._out.flush()

@@ -48,8 +48,8 @@ class ObservedEngine:
         return self._evaluator.features if self._evaluator else None
 
     @property
-    def feature_table(self) -> np.ndarray | None:
-        """The same as one array, (S,) of `FEATURES`; treat as read-only."""
+    def table(self) -> np.ndarray | None:
+        """The same as one array, (S,) of `bot.market.feature_table.FEATURES`; read-only, and used again."""
         return self._evaluator.table if self._evaluator else None
 
     @property

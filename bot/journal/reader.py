@@ -7,6 +7,7 @@ byte (otherwise its length is what is damaged), and a tail of zeros, which a pow
 allocated and never written, counts as not written.
 """
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -77,6 +78,16 @@ class JournalReader:
     def truncated_at(self) -> int | None:
         """Offset in bytes of a torn last record; None when there is none (or it has not been reached yet)."""
         return self._truncated_at
+
+    @property
+    def bytes_read(self) -> int:
+        """How far reading has come."""
+        return self._offset
+
+    @property
+    def bytes_total(self) -> int:
+        """How much there is to read now; a run that goes on writes more."""
+        return os.fstat(self._file.fileno()).st_size
 
     @property
     def ended_cleanly(self) -> bool:

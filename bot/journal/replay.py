@@ -3,7 +3,7 @@
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from bot.ctrader.pipeline import Pipeline
 from bot.engine.decision import Decision, describe
@@ -24,6 +24,14 @@ class Difference:
     what: str
 
 
+class HowFar(NamedTuple):
+    """How far a replay has come. Units: `bytes_read` and `bytes_total` of the journal."""
+
+    records: int
+    bytes_read: int
+    bytes_total: int
+
+
 @dataclass(frozen=True, slots=True)
 class ReplayResult:
     """What a replay found. `truncated_at` is the byte where a torn last record begins, None for a whole file."""
@@ -40,12 +48,14 @@ def replay(
     reader: JournalReader,
     pipeline: Pipeline[Decision],
     on_decision: Callable[[Decision], None] = lambda decision: None,
-    on_progress: Callable[[int], None] = lambda records: None,
+    on_progress: Callable[[HowFar], None] = lambda how_far: None,
+    *,
+    to_the_end: bool = False,
 ) -> ReplayResult:
     """Feed a journal's inputs through a pipeline and compare what it decides with what was decided.
 
     Args: `pipeline` built from the journal's own header; `on_decision` sees each Decision; `on_progress` is called now
-        and then with the number of records read.
+        and then; `to_the_end` decides on behind a difference, for those who want the market and not the comparison.
     Raises: JournalError for a journal that is corrupt or out of order.
     """
     waiting: Decision | None = None
@@ -55,7 +65,7 @@ def replay(
     for record in kept:
         records += 1
         if records % 1000 == 0:
-            on_progress(records)
+            on_progress(HowFar(records, reader.bytes_read, reader.bytes_total))
         if record.kind is RecordKind.DECISION:
             if waiting is None:
                 raise JournalError(
@@ -63,15 +73,17 @@ def replay(
                 )
             decisions += 1
             encoded = waiting.encode()
-            if encoded != record.payload:
+            if encoded != record.payload and difference is None:
                 difference = Difference(record.ns, decisions, _difference(record.payload, encoded))
-                break
+                if not to_the_end:
+                    break
             waiting = None
             continue
         if waiting is not None and record.kind in _AFTER_A_DECISION:
             what = f"the recording has no decision for the input before its {record.kind.name} record"
-            difference = Difference(record.ns, decisions + 1, what)
-            break
+            difference = difference or Difference(record.ns, decisions + 1, what)
+            if not to_the_end:
+                break
         match record.kind:
             case RecordKind.LINK:
                 link = decode_json(record.payload)

@@ -4,17 +4,17 @@ The one place in `sim` that reads files. pyarrow is imported only here and only 
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from bot.market.symbols import SymbolSpec
 from bot.sim import playback, shape
 from bot.sim.change import Change
-from bot.sim.day_files import DayFile, day_file_of, symbol_in
+from bot.sim.day_files import day_file_of, symbol_in
 from bot.sim.listing import CRYPTO, EQUITIES, FX, INDICES, METALS, default_symbols, extra_symbols, recorded_symbol
 
 Columns = dict[str, np.ndarray]
@@ -119,22 +119,42 @@ def open_recording(source: str) -> Recording:
     path = Path(source)
     if path.is_dir():
         return _quotes(recorded_files(path))
-    names = set(open_parquet(path).schema_arrow.names)
+    schema = open_parquet(path).schema_arrow
+    names = set(schema.names)
+    if "symbol" in names:
+        raise ValueError(f"{path} has a column for symbols, and a recording is of one: export it with --symbol")
     if names >= _TICKS:
         return _quotes([path])
+    told = _told_symbol(schema.metadata)
     for columns, opened in ((_EVENTS, _events), (_BOOK20, _book20), (_BEST_QUOTES, _best_quotes)):
         if columns <= names:
             first = next(column_batches(path, columns), None)
             if first is None:
                 raise ValueError(f"{path} holds no rows")
-            return opened(path, columns, first)
+            return opened(path, columns, first, told)
     raise ValueError(
         f"{path} is no known recording: expected the columns of l2_*_events ({', '.join(sorted(_EVENTS))}), "
         f"l2_*_book20 (bp0..aq19), fx_* (ts_us, bid, ask) or l1_*_quotes (ts_us, side, px, size, …)"
     )
 
 
-def _events(path: Path, columns: set[str], first: Columns) -> Recording:
+class _Told(NamedTuple):
+    """The symbol that a file of ours names, and its digits; None of others, whose names tell."""
+
+    name: str | None
+    digits: int | None
+
+
+def _told_symbol(metadata: Mapping[bytes, bytes] | None) -> _Told:
+    """Return what the metadata of a parquet schema say of its symbol."""
+    metadata = metadata or {}
+    if metadata.get(b"software") != b"microlev" or b"symbol" not in metadata:
+        return _Told(None, None)
+    digits = metadata.get(b"digits", b"")
+    return _Told(metadata[b"symbol"].decode(), int(digits) if digits.isdigit() else None)
+
+
+def _events(path: Path, columns: set[str], first: Columns, told: _Told) -> Recording:
     spec = recorded_symbol("BTCUSD", _digits(first["price"]), CRYPTO)
     return Recording(
         spec,
@@ -145,9 +165,10 @@ def _events(path: Path, columns: set[str], first: Columns) -> Recording:
     )
 
 
-def _book20(path: Path, columns: set[str], first: Columns) -> Recording:
+def _book20(path: Path, columns: set[str], first: Columns, told: _Told) -> Recording:
     prices = np.concatenate([first[f"{side}p{level}"] for side in "ba" for level in range(20)])
-    spec = recorded_symbol("BTCUSD", _digits(prices), CRYPTO)
+    name = told.name or "BTCUSD"
+    spec = recorded_symbol(name, max(_digits(prices), told.digits or 0), _group_of(name))
     return Recording(
         spec,
         "recorded depth (20 levels)",
@@ -181,17 +202,18 @@ def recorded_files(path: Path) -> list[Path]:
     return recorded_files(folders[0])
 
 
-def _described(path: Path) -> tuple[str, DayFile | None]:
-    """Return the symbol of a file of quotes, and what its metadata says."""
+def _described(path: Path) -> tuple[str, int | None]:
+    """Return the symbol of a file of quotes, and its digits where the metadata say them."""
     schema = open_parquet(path).schema_arrow
     if not set(schema.names) >= _TICKS:
         raise ValueError(f"{path} is not in the layout fx_* ({', '.join(sorted(_TICKS))}), as the others beside it")
     day = day_file_of(schema.metadata)
-    name = day.symbol if day is not None else symbol_in(path.name)
+    told = _told_symbol(schema.metadata)
+    name = day.symbol if day is not None else told.name or symbol_in(path.name)
     if name is None:
         expected = "fx_fxcm_EURUSD_2014-05.parquet or EURUSD_2026-01-05.parquet"
         raise ValueError(f"cannot tell the symbol of {path.name}: expected a name like {expected}")
-    return name, day
+    return name, told.digits if day is None else day.digits
 
 
 def _group_of(name: str) -> int:
@@ -200,12 +222,14 @@ def _group_of(name: str) -> int:
             return spec.leverage_id
     if name.startswith(("XAU", "XAG")):
         return METALS
+    if name.startswith(("BTC", "ETH")):
+        return CRYPTO
     return FX if re.fullmatch("[A-Z]{6}", name) else INDICES
 
 
 def _quotes(paths: Sequence[Path]) -> Recording:
     """Return files of quotes of one symbol, one after the other, as one recording."""
-    (name, day), *others = [_described(path) for path in paths]
+    (name, digits), *others = [_described(path) for path in paths]
     for path, (other, _) in zip(paths[1:], others, strict=True):
         if other != name:
             raise ValueError(f"{path} is of {other}, and {paths[0].name} beside it of {name}: name one symbol's folder")
@@ -213,7 +237,6 @@ def _quotes(paths: Sequence[Path]) -> Recording:
     if first is None:
         raise ValueError(f"{paths[0] if len(paths) == 1 else paths[0].parent} holds no rows")
     group = _group_of(name)
-    digits = None if day is None else day.digits
     if digits is None:
         digits = _digits(np.concatenate([first["bid"], first["ask"]]))
         digits = max(digits, 3 if name.endswith("JPY") else 5) if group == FX else digits
@@ -248,8 +271,8 @@ def columns_in_order(paths: Sequence[Path]) -> Iterator[Columns]:
             last_us = int(batch["ts_us"][-1])
 
 
-def _best_quotes(path: Path, columns: set[str], first: Columns) -> Recording:
-    name = _named(path, r"_([A-Z.]{1,6})_", "l1_usequity_BAC_2013-10_quotes.parquet")
+def _best_quotes(path: Path, columns: set[str], first: Columns, told: _Told) -> Recording:
+    name = told.name or _named(path, r"_([A-Z.]{1,6})_", "l1_usequity_BAC_2013-10_quotes.parquet")
     spec = recorded_symbol(name, max(2, _digits(first["px"])), EQUITIES)
     return Recording(
         spec,

@@ -19,7 +19,7 @@ from bot.execution.orders import OrderSnapshot
 from bot.journal.format import JournalError, RecordKind, encode_preamble, encode_record
 from bot.journal.inputs import decode_inputs, encode_inputs
 from bot.journal.reader import JournalReader
-from bot.journal.replay import ReplayResult, replay
+from bot.journal.replay import HowFar, ReplayResult, replay
 
 # -- inputs ----------------------------------------------------------------------------------------------------------
 
@@ -174,3 +174,16 @@ def test_the_journal_alone_is_enough_to_decide_again(bot: WiredBot) -> None:
     result = replay_journal(bot.journal_path)
     assert replace(result, difference=None) == result
     assert result.decisions == len(bot.decisions)
+
+
+def test_a_replay_tells_how_far_it_has_come(bot: WiredBot, tmp_path: Path) -> None:
+    told: list[HowFar] = []
+    marker, path = ClientSecrets("***", "***"), tmp_path / "many.journal"
+    notes = [(RecordKind.NOTE, 1, b"{}")] * 2500
+    header = encode_record(RecordKind.HEADER, 0, b"{}")
+    path.write_bytes(encode_preamble() + header + b"".join(encode_record(*note) for note in notes))
+    with JournalReader(path) as reader:
+        replay(reader, assemble(bot.config, marker, Token("***"), "run").pipeline, on_progress=told.append)
+    size = len(encode_record(*notes[0]))
+    begin = path.stat().st_size - len(notes) * size
+    assert told == [HowFar(n, begin + n * size, path.stat().st_size) for n in (1000, 2000)]

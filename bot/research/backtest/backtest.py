@@ -212,7 +212,7 @@ class Backtest:
     def _is_busy(self) -> bool:
         if not self._session.ready or self._engine.open_orders:
             return True
-        table = self._engine.feature_table
+        table = self._engine.table
         return table is not None and not self.is_asleep and bool(_is_tense(table))
 
     def _do(self, due_ns: int) -> None:

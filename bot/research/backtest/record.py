@@ -149,7 +149,7 @@ class Recorder:
 
     def _write(self, now_ns: int) -> None:
         engine = self._engine
-        table, targets, factors = engine.feature_table, engine.targets, engine.factors
+        table, targets, factors = engine.table, engine.targets, engine.factors
         if table is None or targets is None or factors is None:
             return
         day = now_ns // _DAY_NS
