@@ -1,9 +1,9 @@
 """How far prices may go before somebody at the venue has to look: orders that rest, stops, targets, margin.
 
 How it works: a band is asked for whenever something of the account has changed or a band was left. Orders and
-protections give the prices themselves. For margin the account's equity may fall by half of what keeps it from the next
-threshold (a margin call, the stop-out): as long as every symbol stays within the same fraction of its price, it cannot
-have fallen further, because the loss is at most that fraction of everything held.
+protections give the prices themselves. For margin the account's equity may fall by half of what keeps it from the first
+notice of the broker: as long as every symbol stays within the same fraction of its price, it cannot have fallen
+further, because the loss is at most that fraction of everything held.
 """
 
 import math
@@ -65,8 +65,8 @@ def _of_protection(position: SimPosition, books: dict[int, VenueBook]) -> Band:
 def _slack_frac(account: Account) -> float:
     """Return by what fraction every price may move; 0 where that is not known, or nothing is left."""
     used, equity = account.used_margin(), account.equity()
-    thresholds = [t * used for t in (account.settings.stop_out_frac, *_CALLS) if t * used <= equity]
-    if equity <= 0 or not thresholds:
+    threshold = max(account.settings.stop_out_frac, *_CALLS) * used
+    if equity <= threshold:  # notices are due, or the stop-out: look at every change
         return 0.0
     gross = 0.0
     for position in account.positions.values():
@@ -75,7 +75,7 @@ def _slack_frac(account: Account) -> float:
         except OrderRefused:  # no price to value it at: look at every change
             return 0.0
         gross += position.volume_cents / 100 * rate
-    slack = float(equity - max(thresholds)) / 10**account.money_digits
+    slack = float(equity - threshold) / 10**account.money_digits
     # A move of the price and one of the rate to deposit currency: together at most twice the fraction, and a bit.
     return min(_MOST, slack / (2.5 * gross) / 2) if gross > 0 else _MOST
 

@@ -34,7 +34,7 @@ def _market(seed: int, count: int = 400) -> list[Change]:
     mid, changes = 110_000, []
     standing: list[int] = []
     for i in range(count):
-        mid += chance.choice((-60, -25, -8, -3, 0, 3, 8, 25, 60))
+        mid += chance.choice((-60, -8, -3, -2, -1, 0, 1, 2, 3, 8, 60))
         half = chance.choice((1, 2, 5))
         new = tuple(
             Quote(10 * i + 2 * level + side, not side, mid + (half + 4 * level) * (1 if side else -1), size)
@@ -53,10 +53,10 @@ class _Hands:
         self._chance = random.Random(f"hands {seed}")
 
     def act(self, venue: Venue) -> None:
-        kind = self._chance.choice(("trade", "trade", "rest", "protect", "close", "nothing"))
+        kind = self._chance.choice(("trade", "trade", "rest", "protect", "protect", "protect", "close"))
         side = self._chance.choice(("buy", "sell"))
         volume = 1_000_000 * self._chance.randint(1, 12)
-        off = self._chance.randint(5, 120)
+        off = self._chance.randint(2, 25)
         book, account = venue.books[SYMBOL], venue.desks[ACCOUNT].account
         bid, ask = book.bid_e5, book.ask_e5
         assert bid is not None
@@ -72,14 +72,14 @@ class _Hands:
                 name = "limitPrice" if order_type == "limit" else "stopPrice"
                 venue.rest_by_hand(ACCOUNT, SYMBOL, order_type, side, volume, **{name: round(price, 5)})
             elif kind == "protect" and held:
-                position = held[0]
+                position = self._chance.choice(held)
                 sign = 1 if position.is_buy else -1
                 base = bid if position.is_buy else ask
                 fields: dict[str, float | bool] = {
                     "stopLoss": (base - sign * off) / 100_000,
                     "takeProfit": (base + sign * 2 * off) / 100_000,
                 }
-                if self._chance.random() < 0.5:
+                if self._chance.random() < 0.8:
                     fields["trailingStopLoss"] = True
                 venue.protect_by_hand(ACCOUNT, position.position_id, **fields)
             elif kind == "close" and held:
@@ -90,7 +90,7 @@ class _Hands:
 
 def _conditions(balance: int) -> Conditions:
     return Conditions(
-        balance=Decimal(balance), leverage=100, commission_per_million=Decimal(30), resilience_half_life_s=0
+        balance=Decimal(balance), leverage=500, commission_per_million=Decimal(30), resilience_half_life_s=0
     )
 
 
@@ -103,7 +103,7 @@ def _plain(changes: list[Change], balance: int) -> Venue:
     return _Embedded(
         Market({EURUSD: iter(changes)}),
         accounts=[
-            AccountSettings(ACCOUNT, balance=Decimal(balance), leverage=100, commission_per_million=Decimal(30))
+            AccountSettings(ACCOUNT, balance=Decimal(balance), leverage=500, commission_per_million=Decimal(30))
         ],
         client_id="c", client_secret="c", access_token="c", refresh_token="c", start_ns=START,
     )  # fmt: skip
@@ -135,7 +135,7 @@ def _deals(venue: Venue) -> Iterator[tuple[object, ...]]:
         yield deal.is_buy, deal.filled_cents, deal.price, deal.executed_ns, deal.commission
 
 
-@pytest.mark.parametrize("balance", [300, 3_000, 1_000_000])
+@pytest.mark.parametrize("balance", [60, 200, 3_000])
 @pytest.mark.parametrize("seed", range(12))
 def test_it_does_what_the_embedded_venue_does_though_it_looks_at_few_changes(seed: int, balance: int) -> None:
     changes = _market(seed)
@@ -157,6 +157,22 @@ def test_it_does_what_the_embedded_venue_does_though_it_looks_at_few_changes(see
     ours, theirs = replay.venue.account, plain.desks[ACCOUNT].account
     assert (ours.balance, ours.equity(), ours.used_margin()) == (theirs.balance, theirs.equity(), theirs.used_margin())
     assert len(ours.orders) == len(theirs.orders)
+    calls = [venue.margin_calls[ACCOUNT]._told_ns for venue in (replay.venue, plain)]
+    assert calls[0] == calls[1]  # when each notice was given, at most once in ten minutes
+
+
+def test_the_hands_meet_every_kind_of_trigger() -> None:
+    """Or the test above would compare nothing."""
+    kinds: set[str] = set()
+    for seed in range(12):
+        plain, hands = _plain(_market(seed), 60 if seed % 2 else 200), _Hands(seed)
+        for at in range(0, 400, 9):
+            plain.advance(START + at * SECOND)
+            hands.act(plain)
+        for order in plain.desks[ACCOUNT].account.order_history.values():
+            if order.executed_cents:
+                kinds.add("stop out" if order.is_stop_out else order.order_type)
+    assert kinds >= {"stop out", "STOP_LOSS_TAKE_PROFIT", "LIMIT", "STOP", "MARKET"}
 
 
 def test_a_quiet_position_wakes_nobody() -> None:
@@ -164,7 +180,7 @@ def test_a_quiet_position_wakes_nobody() -> None:
     changes = _market(3)
     replay = _Replay(changes, _conditions(1_000_000))
     replay.play(1)
-    replay.venue.trade_by_hand(ACCOUNT, SYMBOL, "buy", 1_000_000)
+    replay.venue.trade_by_hand(ACCOUNT, SYMBOL, "buy", 100_000)
     replay.venue.look_again()
     replay.play(len(changes))
     assert replay.wakes == 0
