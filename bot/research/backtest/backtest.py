@@ -147,7 +147,7 @@ class Backtest:
             if self._clock_ns == 0:
                 last = first + 1
             else:
-                # A decision is due at the end of a clock: what comes at that very moment belongs to the next one.
+                # As far as the end of the clock, or what is due before it; what comes at that very moment is next.
                 end_ns = (next_ns // self._clock_ns + 1) * self._clock_ns
                 last = int(np.searchsorted(times_ns, min(end_ns, due_ns + 1), side="left"))
             first = self._take(piece, first, last)

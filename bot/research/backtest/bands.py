@@ -85,8 +85,8 @@ def _around(book: VenueBook, frac: float) -> Band:
     if bid_e5 is None or ask_e5 is None:
         return _ALWAYS
     return (
-        math.floor(bid_e5 * (1 - frac)), math.ceil(bid_e5 * (1 + frac)),
-        math.floor(ask_e5 * (1 - frac)), math.ceil(ask_e5 * (1 + frac)),
+        math.ceil(bid_e5 * (1 - frac)), math.floor(bid_e5 * (1 + frac)),
+        math.ceil(ask_e5 * (1 - frac)), math.floor(ask_e5 * (1 + frac)),
         NEVER_HIGH, NEVER_LOW,
     )  # fmt: skip
 

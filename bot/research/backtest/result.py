@@ -74,7 +74,7 @@ class Result:
     def load(cls, path: Path) -> Self:
         """Return the run in a file. Raises: ValueError, one line, when it is not one, or damaged."""
         try:
-            with np.load(path, allow_pickle=False) as stored:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
                 rest = json.loads(str(stored["rest"]))
                 if rest.pop("format") != FORMAT:
                     raise ValueError("another format")

@@ -165,8 +165,8 @@ def test_the_hands_meet_every_kind_of_trigger() -> None:
     """Or the test above would compare nothing."""
     kinds: set[str] = set()
     for seed in range(12):
-        plain, hands = _plain(_market(seed), 60 if seed % 2 else 200), _Hands(seed)
-        for at in range(0, 400, 9):
+        plain, hands = _plain(_market(seed), 60 if seed % 3 else 200), _Hands(seed)
+        for at in range(0, 400, 13):
             plain.advance(START + at * SECOND)
             hands.act(plain)
         for order in plain.desks[ACCOUNT].account.order_history.values():
