@@ -6,6 +6,7 @@ from typing import Any
 from bot.config import Config
 from bot.market.symbols import SymbolSpec
 from bot.research.backtest.messages import Messages, collected
+from bot.research.backtest.venue_books import VenueBooks
 from bot.research.sources import Source
 from bot.research.streams import change_batches
 from bot.sim.change import Change, Quote
@@ -58,3 +59,16 @@ def config(**sections: Any) -> Config:
         "backtest": {"latency": "0", "commission_per_million": 0, "resilience_half_life_s": 0},
     }
     return Config.model_validate(content | sections)
+
+
+BookLevels = list[tuple[int, int]]
+
+
+def filled_books(bids: BookLevels, asks: BookLevels, spot: tuple[int, int]) -> VenueBooks:
+    """Return compiled books of one symbol with these levels (price in 1/100000, units), best first."""
+    books = VenueBooks(1)
+    new = [Quote(i + 1, True, p, units * 100) for i, (p, units) in enumerate(bids)]
+    new += [Quote(i + 101, False, p, units * 100) for i, (p, units) in enumerate(asks)]
+    (piece,) = collected(change_batches([Change(START, 1, *spot, tuple(new))], 0))
+    books.take(piece, 0, 1)
+    return books
