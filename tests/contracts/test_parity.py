@@ -22,6 +22,7 @@ from bot.journal.format import Record, RecordKind, decode_batch, decode_json
 from bot.journal.reader import JournalReader
 from bot.journal.replay import replay
 from bot.net.driver import Driver
+from bot.research.backtest.own_fills import OwnFills, prediction_error, walk
 from bot.research.backtest.recorded_run import RecordedRun
 
 QUICK = {"warm_up_s": 2, "persistence_s": 1, "max_increase_frac_per_min": 1, "band": 0.05, "time_of_day": False}
@@ -32,7 +33,7 @@ class PlayedClient:
 
     records: tuple[Record, ...] = ()
 
-    def __init__(self, clock: Clock, listener: Driver, venue: None, now_ns: Callable[[], int]) -> None:  # noqa: ARG002
+    def __init__(self, clock: Clock, listener: Driver, venue: None, now_ns: Callable[[], int]) -> None:
         self._clock, self._listener, self._now_ns = clock, listener, now_ns
         self._waiting = deque(r for r in self.records if r.kind in (RecordKind.LINK, RecordKind.BATCH))
 
@@ -102,3 +103,26 @@ def test_a_backtest_of_the_recorded_market_and_fills_decides_the_same(recorded: 
     played.run(_records(recorded))
     assert decided == recorded.encoded
     assert played.poured > 300  # nearly all batches are market data alone
+
+
+def test_the_recorded_market_predicts_the_fills_of_the_session(recorded: WiredBot) -> None:
+    """The embedded venue fills by the book that it shows, at once: walking the recorded book must give its prices."""
+    if recorded.config.mode != "trade":
+        pytest.skip("a dry run has no fills of the venue")
+    run = assemble(recorded.config, CLIENT, TOKEN, RUN_ID)
+    own = OwnFills()
+    with JournalReader(recorded.journal_path) as reader:
+        replay(reader, run.pipeline, own.see)
+    fills = own.fills()
+    with JournalReader(recorded.journal_path) as reader:
+        walk(fills, reader, Session(run.session.plan))
+    assert [fill.walked_bps for fill in fills] == pytest.approx([fill.realised_bps for fill in fills])
+    assert len(fills) == sum(len(decision.intended) for decision in recorded.decisions)
+    found = prediction_error([fill.walked_bps for fill in fills], [fill.realised_bps for fill in fills])
+    assert (found.fills, found.p95_absolute_bps) == (len(fills), pytest.approx(0.0, abs=1e-9))
+
+
+def test_the_error_of_a_prediction_is_counted_where_both_are_known() -> None:
+    found = prediction_error([1.0, 2.0, float("nan"), 4.0], [0.0, 3.0, 1.0, 4.0])
+    assert (found.fills, found.mean_bps, found.median_absolute_bps) == (3, 0.0, 1.0)
+    assert prediction_error([], []).fills == 0
