@@ -105,10 +105,9 @@ def test_a_backtest_of_the_recorded_market_and_fills_decides_the_same(recorded: 
     assert played.poured > 300  # nearly all batches are market data alone
 
 
+@pytest.mark.parametrize("recorded", [True], ids=["trade"], indirect=True)
 def test_the_recorded_market_predicts_the_fills_of_the_session(recorded: WiredBot) -> None:
     """The embedded venue fills by the book that it shows, at once: walking the recorded book must give its prices."""
-    if recorded.config.mode != "trade":
-        pytest.skip("a dry run has no fills of the venue")
     run = assemble(recorded.config, CLIENT, TOKEN, RUN_ID)
     own = OwnFills()
     with JournalReader(recorded.journal_path) as reader:
