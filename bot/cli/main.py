@@ -20,6 +20,7 @@ from bot.cli.doctor import doctor
 from bot.cli.explain import explain
 from bot.cli.options import DayMayStandAlone
 from bot.cli.record import record
+from bot.cli.recordings import recordings
 from bot.cli.replay import replay
 from bot.cli.report import report
 from bot.cli.run import run
@@ -38,7 +39,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (
-    demo, run, status, halt, resume, flatten, explain, report, check, sim, record, replay, schema, symbols, doctor,
+    demo, run, status, halt, resume, flatten, explain, report, check, sim, record, recordings, replay, schema, symbols,
+    doctor,
 ):  # fmt: skip
     app.command(cls=DayMayStandAlone if command is status else None)(command)
 app.add_typer(auth, name="auth")

@@ -7,6 +7,7 @@ byte (otherwise its length is what is damaged), and a tail of zeros, which a pow
 allocated and never written, counts as not written.
 """
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,6 +29,8 @@ from bot.journal.format import (
     decode_json,
     record_is_intact,
 )
+from bot.journal.packing import PackedFile
+from bot.journal.segments import PACKED
 
 _CHUNK_BYTES = 1024 * 1024
 _KINDS = {kind.value: kind for kind in RecordKind}
@@ -36,8 +39,9 @@ _CANDIDATE = re.compile(rb"(?=[\x00-\x04][\x01-\x08])")
 
 
 class JournalReader:
-    """A journal, read once from front to back: `for record in reader` gives every record after the header.
+    """A journal file, read once from front to back: `for record in reader` gives every record after the header.
 
+    It may be compressed, if it is called so (`.journal.zst`). A run of several files: `run_reader.open_run`.
     Use it as a context manager. After the loop `truncated_at` and `ended_cleanly` say how the run stopped.
     """
 
@@ -54,7 +58,7 @@ class JournalReader:
         self._truncated_at: int | None = None
         self._ended_cleanly = False
         try:
-            self._file: BinaryIO = self._path.open("rb")
+            self._file: BinaryIO | PackedFile = self._open()
         except OSError as error:
             raise JournalError(f"cannot read the journal {self._path}: {error.strerror}") from error
         try:
@@ -72,6 +76,13 @@ class JournalReader:
     def header(self) -> dict[str, Any]:
         """What the run is: the object that was given to the writer."""
         return self._header
+
+    @property
+    def length(self) -> int:
+        """Size of the journal in bytes, as it is when it is not compressed; of one that grows, at this moment."""
+        if isinstance(self._file, PackedFile):
+            return self._file.length
+        return os.fstat(self._file.fileno()).st_size
 
     @property
     def truncated_at(self) -> int | None:
@@ -104,6 +115,9 @@ class JournalReader:
             if record.kind is RecordKind.END:
                 self._ended_cleanly = True
             yield record
+
+    def _open(self) -> BinaryIO | PackedFile:
+        return PackedFile(self._path) if self._path.name.endswith(PACKED) else self._path.open("rb")
 
     def _read_header(self) -> dict[str, Any]:
         self._fill(PREAMBLE.size)

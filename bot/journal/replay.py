@@ -10,6 +10,7 @@ from bot.engine.decision import Decision, describe
 from bot.journal.format import JournalError, RecordKind, decode_batch, decode_json
 from bot.journal.inputs import decode_inputs
 from bot.journal.reader import JournalReader
+from bot.journal.run_reader import RunReader
 
 # Each input is followed by its decision: none of these may come in between. A run that died may lack the last one.
 _AFTER_A_DECISION = (RecordKind.LINK, RecordKind.BATCH, RecordKind.TIMER, RecordKind.INPUT, RecordKind.END)
@@ -37,7 +38,7 @@ class ReplayResult:
 
 
 def replay(
-    reader: JournalReader,
+    reader: JournalReader | RunReader,
     pipeline: Pipeline[Decision],
     on_decision: Callable[[Decision], None] = lambda decision: None,
     on_progress: Callable[[int], None] = lambda records: None,

@@ -11,7 +11,7 @@ because a record behind a torn one would make the file corrupt instead of short.
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +56,7 @@ class JournalWriter:
         self._pending: list[bytes] = []
         self._pending_bytes = 0
         self._oldest_ns = 0
+        self._size_bytes = 0
         self._failure: JournalError | None = None
         self._fd: int | None = None
         payload = encode_json(header)
@@ -63,9 +64,10 @@ class JournalWriter:
         first = encode_preamble() + encode_record(RecordKind.HEADER, 0, payload)
         self._fd = _create(self._path)
         self._pending.append(first)
+        self._size_bytes = len(first)
         try:
             self.sync()
-            _sync_directory(self._path)
+            sync_directory(self._path)
         except JournalError:
             self._release()
             raise
@@ -83,6 +85,11 @@ class JournalWriter:
     def failure(self) -> JournalError | None:
         """The error that ended the writing; None while all is well. Records after it are dropped."""
         return self._failure
+
+    @property
+    def size_bytes(self) -> int:
+        """Size of the file with everything that waits to be written."""
+        return self._size_bytes
 
     def link(self, ns: int, up: bool, reason: str) -> None:
         """Record that the connection came up or went down."""
@@ -140,6 +147,32 @@ class JournalWriter:
         except OSError as error:
             self._fail("sync", error)
 
+    def begin_sync(self) -> Callable[[], str | None]:
+        """Return a job that forces to disk what has been flushed, for another thread; it says what went wrong."""
+        fd = os.dup(self._open_fd())
+
+        def sync() -> str | None:
+            try:
+                os.fsync(fd)
+            except OSError as error:
+                return f"cannot sync the journal {self._path}: {error.strerror}"
+            finally:
+                os.close(fd)
+            return None
+
+        return sync
+
+    def leave(self) -> None:
+        """Sync and close the file without an END: the run goes on elsewhere, or did not stop cleanly.
+
+        Raises: JournalError when it could not be written; the file is closed all the same.
+        """
+        if self._fd is not None:
+            try:
+                self.sync()
+            finally:
+                self._release()
+
     def close(self, ns: int, summary: Mapping[str, Any]) -> None:
         """Record a clean stop, sync and close the file. A second call does nothing.
 
@@ -165,6 +198,7 @@ class JournalWriter:
             self._oldest_ns = ns
         self._pending.append(record)
         self._pending_bytes += len(record)
+        self._size_bytes += len(record)
         if (
             len(self._pending) >= self._flush_records
             or ns - self._oldest_ns >= self._flush_ns
@@ -223,8 +257,12 @@ def _create(path: Path) -> int:
         raise JournalError(f"cannot create the journal {path}: {error.strerror}") from error
 
 
-def _sync_directory(path: Path) -> None:
-    # Without this a power cut may lose the name of a file whose content is safe. Windows cannot open a directory.
+def sync_directory(path: Path) -> None:
+    """Force the name of a file to disk: without this a power cut may lose it although the content is safe.
+
+    Raises: JournalError.
+    """
+    # Windows cannot open a directory.
     if os.name != "posix":
         return
     try:
