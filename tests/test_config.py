@@ -46,7 +46,7 @@ risk:         {max_leverage: 10, max_symbol_leverage: 8, max_margin_use_frac: 0.
 execution:    {order_type: market_range, max_slippage_bps: 2.0, stop_loss_bps: null, take_profit_bps: null,
                slicing: almgren-chriss, min_interval_s: 1.0,
                order_timeout_s: 10, settle_s: 3}
-recording:    {directory: null}
+recording:    {directory: null, segment_mb: 64, segment_minutes: 60, max_disk_gb: null}
 state:        {directory: null}
 """
 
@@ -285,7 +285,8 @@ def test_a_dry_run_copy_keeps_everything_else() -> None:
 def test_a_copy_without_recording_keeps_everything_else() -> None:
     config = parsed(LIVE + "recording: {directory: journals}")
     assert config.without_recording().recording.directory is None
-    assert config.without_recording().model_dump() == {**config.model_dump(), "recording": {"directory": None}}
+    recording = config.recording.model_dump() | {"directory": None}
+    assert config.without_recording().model_dump() == {**config.model_dump(), "recording": recording}
 
 
 class _Anything(dict[str, str]):

@@ -54,7 +54,8 @@ def in_words(run: dict[str, Any]) -> str:
     span = "nothing" if run["from"] is None else f"{run['from']} to {run['to']}"
     return (
         f"recorded  run {run['run_id']}: {run['segments']} segment(s), {run['records']} records, "
-        f"{run['frames']} frames, {span}, {megabytes(run['journal_bytes'])} -> {megabytes(run['bytes'])} MB, gaps: {gaps_in_words(run)}"
+        f"{run['frames']} frames, {span}, {megabytes(run['journal_bytes'])} -> {megabytes(run['bytes'])} MB, "
+        f"gaps: {gaps_in_words(run)}"
     )
 
 

@@ -31,8 +31,11 @@ def keep_within(folder: Path, budget: DiskBudget, own_run: str | None, own: Line
     Raises: JournalError, OSError when the folder cannot be read or changed.
     """
     runs = runs_in(folder)
-    sizes = {segment.path: _size(segment.path) for run in runs.values() for segment in run if not segment.is_whole}
-    over = sum(sizes.values()) - (budget.max_bytes - budget.reserve_bytes)
+    taken = sum(line.file_bytes for line in own.values() if line.state == "kept")
+    for run_id, segments in runs.items():
+        if run_id != own_run:
+            taken += sum(_size(segment.path) for segment in segments if not segment.is_whole)
+    over = taken - (budget.max_bytes - budget.reserve_bytes)
     told: list[str] = []
     for run_id in _oldest_first(folder, runs):
         if over <= 0:
@@ -70,9 +73,9 @@ def _remove(folder: Path, lines: Lines, numbers: list[int], over: int, told: lis
     for number in numbers:
         if freed >= over:
             break
-        if number not in lines:
+        line = lines.get(number)
+        if line is None or line.records == 0:
             continue  # what is no journal is not ours to remove
-        line = lines[number]
         (folder / line.file).unlink(missing_ok=True)
         freed += line.file_bytes
         lines[number] = replace(line, state="removed")
@@ -82,7 +85,7 @@ def _remove(folder: Path, lines: Lines, numbers: list[int], over: int, told: lis
 
 def _in_words(line: SegmentLine) -> str:
     return (
-        f"removed {line.file}, {line.file_bytes / 1e6:.1f} MB with {line.records} records: "
+        f"removed {line.file}, {line.file_bytes:,} bytes with {line.records} records: "
         "the recordings are over recording.max_disk_gb"
     )
 

@@ -24,6 +24,7 @@ from bot.journal.format import (
     RECORD_TAIL,
     JournalCorrupt,
     JournalError,
+    NothingRecorded,
     Record,
     RecordKind,
     decode_json,
@@ -123,11 +124,11 @@ class JournalReader:
         self._fill(PREAMBLE.size)
         start = self._buffer[: PREAMBLE.size]
         if not start:
-            raise JournalError(f"not a microlev journal: {self._path} (it is empty)")
+            raise NothingRecorded(f"not a microlev journal: {self._path} (it is empty)")
         if start[: len(MAGIC)] != MAGIC[: len(start)]:
             raise JournalError(f"not a microlev journal: {self._path} (starts with {start!r})")
         if len(start) < PREAMBLE.size:
-            raise JournalError(f"{self._path} ends inside its header: nothing was recorded")
+            raise NothingRecorded(f"{self._path} ends inside its header: nothing was recorded")
         version: int = PREAMBLE.unpack(start)[1]
         if version > FORMAT_VERSION:
             raise JournalError(
@@ -139,7 +140,7 @@ class JournalReader:
         offset = self._offset
         record = self._next()
         if record is None:
-            raise JournalError(f"{self._path} ends inside its header: nothing was recorded")
+            raise NothingRecorded(f"{self._path} ends inside its header: nothing was recorded")
         if record.kind is not RecordKind.HEADER:
             raise JournalCorrupt(self._path, offset, f"the first record is a {record.kind.name}, not the HEADER")
         try:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from bot.journal.format import JournalError
 from bot.journal.run_lock import RunLock, is_recorded_now
-from bot.journal.segment_figures import NO_RUN, Gap, SegmentLine, decode_line, scan
+from bot.journal.segment_figures import NO_RUN, Gap, SegmentLine, decode_line, scan, unreadable
 from bot.journal.segments import Segment, runs_in
 
 SUFFIX = ".index.jsonl"
@@ -56,7 +56,7 @@ def compared(folder: Path, known: Lines, segments: Iterable[Segment], *, is_live
     """Return the lines of a run as its files are: known ones that fit, others from the files.
 
     Args: `is_live`: somebody records the run, so that its last segment has no line yet.
-    A file that is no journal is passed over: it has no line.
+    The line of a file that cannot be opened, or is no journal, has nothing but its damage.
     """
     lines: Lines = {}
     segments = list(segments)
@@ -67,11 +67,14 @@ def compared(folder: Path, known: Lines, segments: Iterable[Segment], *, is_live
                 line = scan(segment, is_live=is_live and segment is segments[-1])
                 if line.segment == 1:
                     line = with_gap_before(folder, line)
-        except (OSError, JournalError):
-            continue
+        except JournalError as error:
+            line = unreadable(segment, str(error))
+        except OSError:
+            continue  # it has just been compressed or removed
         lines[segment.number] = line
     gone = {number: line for number, line in known.items() if number not in lines}
-    return lines | {n: line if line.state == "removed" else replace(line, state="missing") for n, line in gone.items()}
+    lines |= {n: line if line.state == "removed" else replace(line, state="missing") for n, line in gone.items()}
+    return dict(sorted(lines.items()))
 
 
 def _fits(line: SegmentLine, segment: Segment) -> bool:

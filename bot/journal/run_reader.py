@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from bot.journal.format import JournalError, Record, RecordKind, decode_json
+from bot.journal.format import JournalError, NothingRecorded, Record, RecordKind, decode_json
 from bot.journal.reader import JournalReader
 from bot.journal.segments import Segment, packed_path, segments_for
 
@@ -112,7 +112,12 @@ class RunReader:
         for index, segment in enumerate(self._segments):
             if index:
                 self._reader.close()
-                self._reader = open_segment(segment)
+                try:
+                    self._reader = open_segment(segment)
+                except NothingRecorded:
+                    if segment is not self._segments[-1]:
+                        raise
+                    return  # killed as it began: the run ends with the segment before
             is_closed = False
             for record in self._reader:
                 if is_edge(record):

@@ -10,7 +10,7 @@ Whoever calls these holds the run's lock; `seal_left` takes it, and leaves alone
 from dataclasses import replace
 from pathlib import Path
 
-from bot.journal.format import JournalError
+from bot.journal.format import JournalError, NothingRecorded
 from bot.journal.packing import holds_the_same, pack
 from bot.journal.recording_index import Lines, compared, index_path, read_index, write_index
 from bot.journal.run_lock import RunInUse, RunLock
@@ -46,6 +46,9 @@ def seal_run(folder: Path, run_id: str) -> tuple[Lines, list[str]]:
             continue
         try:
             line, more = _sealed(folder, segment)
+        except NothingRecorded:
+            segment.path.unlink(missing_ok=True)  # killed as it began
+            continue
         except (OSError, JournalError) as error:
             told.append(f"{error}; the file stays as it is")
             continue

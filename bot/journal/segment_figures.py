@@ -169,6 +169,13 @@ def scan(segment: Segment, *, is_live: bool = False) -> SegmentLine:
     return replace(line, torn_bytes=torn, damage=damage)
 
 
+def unreadable(segment: Segment, damage: str) -> SegmentLine:
+    """Return the line of a file that is no journal, or none that can be opened. Raises: OSError when it is gone."""
+    size, header = segment.path.stat().st_size, {"run_id": segment.run_id, "segment": segment.number}
+    line = SegmentFigures().line(header, segment.path.name, size, 0, "killed")
+    return replace(line, damage=damage)
+
+
 def _take(figures: SegmentFigures, record: Record) -> bool:
     """Count a record; tell whether it says that its segment is closed."""
     if is_edge(record):
