@@ -74,26 +74,25 @@ def _print_table(runs: list[dict[str, Any]]) -> None:
     from rich.table import Table
 
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
-    table.add_column("run", no_wrap=True)
-    table.add_column("from", no_wrap=True)
+    for name in ("run", "from"):
+        table.add_column(name, no_wrap=True)
     table.add_column("hours", justify="right")
     table.add_column("symbols")
-    for name in ("seg-\nments", "records", "MB", "on disk"):
+    for name in ("seg-\nments", "MB on\ndisk"):
         table.add_column(name, justify="right")
     table.add_column("end")
-    table.add_column("gaps")
+    table.add_column("gaps", justify="right")
     for run in runs:
+        symbols = run["symbols"]
         table.add_row(
             run["run_id"],
             "-" if run["from"] is None else run["from"][:16].replace("T", " "),
             "-" if run["seconds"] is None else f"{run['seconds'] / 3600:.2f}",
-            ", ".join(run["symbols"]),
+            "".join(symbols[:1]) + (f"+{len(symbols) - 1}" if len(symbols) > 1 else ""),
             str(run["segments"]),
-            str(run["records"]),
-            megabytes(run["journal_bytes"]),
             megabytes(run["bytes"]),
             run["end"],
-            gaps_in_words(run),
+            str(run["breaks"]),
         )
     console = Console()
     console.print(table)

@@ -125,6 +125,8 @@ class JournalReader:
         start = self._buffer[: PREAMBLE.size]
         if not start:
             raise NothingRecorded(f"not a microlev journal: {self._path} (it is empty)")
+        if len(start) == PREAMBLE.size and self._is_zero_to_the_end(0):
+            raise NothingRecorded(f"not a microlev journal: {self._path} (it holds nothing but zeros)")
         if start[: len(MAGIC)] != MAGIC[: len(start)]:
             raise JournalError(f"not a microlev journal: {self._path} (starts with {start!r})")
         if len(start) < PREAMBLE.size:

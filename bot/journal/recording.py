@@ -163,7 +163,9 @@ class Recording:
         header = self._header | {"segment": number}
         if number > 1:
             header |= {"of_run": self.run_id, "previous": segment_path(self.folder, self.run_id, number - 1).name}
-        return JournalWriter(segment_path(self.folder, self.run_id, number), header, secrets=self._secrets)
+        path = segment_path(self.folder, self.run_id, number)
+        # A later one is synced beside the run, with all else there is to do at its beginning.
+        return JournalWriter(path, header, secrets=self._secrets, is_synced=number == 1)
 
     def _is_due(self, ns: int) -> bool:
         limits, from_ns = self._limits, self._figures.from_ns
@@ -200,7 +202,9 @@ class Recording:
             raise JournalError(str(error)) from error
         standing = {OPENED: self._number, "why_not": figures.why_not, **self._standing()}
         self._writer.note(ns, standing | {"ready": figures.why_not is None})
-        self._beside(lambda: self._put_away(line), self._pass_on)
+        self._writer.flush()
+        sync = self._writer.begin_sync(its_name=True)
+        self._beside(lambda: self._begin_next(sync, line), self._pass_on)
 
     def _line(self, end: End) -> SegmentLine:
         path = self._writer.path
@@ -208,6 +212,12 @@ class Recording:
         return self._figures.line(self._header | {"segment": self._number}, path.name, size, size, end)
 
     # -- jobs ---------------------------------------------------------------------------------------------------
+
+    def _begin_next(self, sync: Callable[[], str | None], line: SegmentLine) -> None:
+        """Sync the segment that has just begun, and put the one before away. A job: it raises nothing."""
+        if (failure := sync()) is not None:
+            self._waiting.append(failure)
+        self._put_away(line)
 
     def _put_away(self, line: SegmentLine) -> None:
         """Compress a closed segment, tell the index, keep to the disk budget. A job: it raises nothing."""

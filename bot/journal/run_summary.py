@@ -12,7 +12,8 @@ def run_summary(lines: Mapping[int, SegmentLine]) -> dict[str, Any]:
     """Return what a run has recorded, as one JSON object.
 
     `records`, `frames` and bytes are those of the segments that are there, and so are the times. `end` is how its last
-    segment ended: clean, killed, rotated (the next one is missing), or recording, while it goes on. `gaps` are all spans without a READY session; `breaks` counts them without the start of the run.
+    segment ended: clean, killed, rotated (the next one is missing), or recording, while it goes on. `gaps` are all
+    spans without a READY session; `breaks` counts them without the start of the run.
     Args: `lines` of one run, at least one.
     """
     ordered = [lines[number] for number in sorted(lines)]

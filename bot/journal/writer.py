@@ -40,12 +40,14 @@ class JournalWriter:
         secrets: Sequence[bytes] = (),
         flush_records: int = 64,
         flush_ns: int = 200_000_000,
+        is_synced: bool = True,
     ) -> None:
         """Create the file, mode 0600, and put its header on disk.
 
         Args: `header` says what the run is (software version, run id, redacted config, mode, symbols, clock base).
             `secrets` must never be written; those under `MIN_SECRET_BYTES` are ignored, because so few bytes turn up
-            in market data by chance and a good record would be refused.
+            in market data by chance and a good record would be refused. Without `is_synced` the header is handed to the
+            operating system, and `begin_sync` is left to the caller.
         Units: `flush_ns` nanoseconds of the clock that the records carry.
         Raises: FileExistsError when there is a file already; SecretInJournal (then no file is made); JournalError.
         """
@@ -66,8 +68,10 @@ class JournalWriter:
         self._pending.append(first)
         self._size_bytes = len(first)
         try:
-            self.sync()
-            sync_directory(self._path)
+            self.flush()
+            if is_synced:
+                self.sync()
+                sync_directory(self._path)
         except JournalError:
             self._release()
             raise
@@ -147,15 +151,22 @@ class JournalWriter:
         except OSError as error:
             self._fail("sync", error)
 
-    def begin_sync(self) -> Callable[[], str | None]:
-        """Return a job that forces to disk what has been flushed, for another thread; it says what went wrong."""
+    def begin_sync(self, *, its_name: bool = False) -> Callable[[], str | None]:
+        """Return a job that forces to disk what has been flushed, for another thread; it says what went wrong.
+
+        Args: `its_name`: force the file's name to disk as well, once after it was made.
+        """
         fd = os.dup(self._open_fd())
 
         def sync() -> str | None:
             try:
                 os.fsync(fd)
+                if its_name:
+                    sync_directory(self._path)
             except OSError as error:
                 return f"cannot sync the journal {self._path}: {error.strerror}"
+            except JournalError as error:
+                return str(error)
             finally:
                 os.close(fd)
             return None

@@ -70,7 +70,7 @@ def test_a_chain_replays_bit_for_bit_over_its_edges(runs: Any) -> None:
 
 
 def test_each_segment_begins_with_the_market_as_it_stood(runs: Any) -> None:
-    _, many, books, lines = runs
+    _, many, books, _ = runs
     decided, with_quotes = 0, 0
     for segment in runs_in(many.run.journal.folder)["run1"]:
         with JournalReader(segment.path) as reader:
@@ -113,9 +113,7 @@ def test_a_replay_without_the_beginning_is_refused_in_one_line(runs: Any, tmp_pa
     _, many, _, _ = runs
     for segment in runs_in(many.run.journal.folder)["run1"][2:]:
         (tmp_path / segment.path.name).write_bytes(segment.path.read_bytes())
-    with pytest.raises(
-        JournalError, match=r"begins with segment 3, earlier ones were removed; a replay needs the first$"
-    ):
+    with pytest.raises(JournalError, match=r"begins with segment 3, earlier ones were removed; a replay needs"):
         replay_journal(tmp_path)
 
 

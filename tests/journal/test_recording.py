@@ -28,7 +28,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 pytestmark = pytest.mark.usefixtures("quick")
 
 
-# -- where it is cut ----------------------------------------------------------------------------------------------------
+# -- where it is cut -------------------------------------------------------------------------------------------------
 
 
 def test_a_segment_ends_behind_a_decision_when_it_is_large_enough(tmp_path: Path) -> None:
@@ -100,7 +100,7 @@ def _full(*_: Any) -> None:
     raise OSError(28, "No space left on device")
 
 
-# -- kills --------------------------------------------------------------------------------------------------------------
+# -- kills -----------------------------------------------------------------------------------------------------------
 
 
 class Killed(BaseException):
@@ -215,7 +215,7 @@ def test_a_run_is_locked_while_it_is_recorded(tmp_path: Path, monkeypatch: pytes
         recording.timer(1)
 
 
-# -- the index ----------------------------------------------------------------------------------------------------------
+# -- the index -------------------------------------------------------------------------------------------------------
 
 
 def test_an_index_is_made_anew_from_the_files_as_it_was(tmp_path: Path) -> None:
@@ -263,7 +263,7 @@ def test_a_damaged_plain_segment_is_left_as_it_is(tmp_path: Path) -> None:
     assert line.damage is not None and 0 < line.records < 62
 
 
-# -- the disk budget ----------------------------------------------------------------------------------------------------
+# -- the disk budget -------------------------------------------------------------------------------------------------
 
 
 def test_over_budget_the_oldest_segments_of_finished_runs_go_first_then_our_own(tmp_path: Path) -> None:
