@@ -134,7 +134,7 @@ class Recording:
         """Record what the engine decided; the next segment begins behind it when it is time."""
         self._writer.decision(ns, payload)
         self._figures.decided(ns, payload)
-        if self._sync is not None or self._is_due(ns):
+        if self._is_due(ns):
             self._turn(ns)
 
     def note(self, ns: int, content: Mapping[str, Any]) -> None:

@@ -78,11 +78,11 @@ def compared(folder: Path, known: Lines, segments: Iterable[Segment], *, is_live
 
 
 def _fits(line: SegmentLine, segment: Segment) -> bool:
-    return (
-        (line.file, line.run_id, line.state) == (segment.path.name, segment.run_id, "kept")
-        and line.file_bytes == segment.path.stat().st_size
-        and line.end != "recording"
-    )
+    return (line.file, line.run_id, line.state) == (
+        segment.path.name,
+        segment.run_id,
+        "kept",
+    ) and line.file_bytes == segment.path.stat().st_size
 
 
 def with_gap_before(folder: Path, line: SegmentLine) -> SegmentLine:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from journal_bytes import journal_bytes
 from recorded_stream import HEADER, LIMITS, SECOND, names, plain, play, read, recorded, steps
 
 from bot.journal.format import JournalError, NothingRecorded, RecordKind
@@ -193,6 +194,8 @@ def test_a_run_that_was_killed_is_sealed_up_to_its_torn_record_and_the_gap_is_in
     assert told.startswith(f"{path.name}.zst is what a run that was killed has left: ")
     assert "cut off at byte" in told
     assert len(read(tmp_path)) == 62
+    with RunReader([runs_in(tmp_path)["run1"][-1]]) as reader:
+        assert [*reader] and reader.truncated_at is None
     recorded(tmp_path, seed=2, count=30).put_away()
     runs = recorded_runs(tmp_path)
     last, first = [*runs["run1"].values()][-1], runs["run2"][1]
@@ -236,6 +239,17 @@ def test_an_index_is_made_anew_from_the_files_as_it_was(tmp_path: Path) -> None:
         assert path.read_text() == written
 
 
+def test_a_gap_between_runs_is_found_again_whatever_came_later(tmp_path: Path) -> None:
+    for seed in (1, 2, 3):
+        recorded(tmp_path, seed, 20).put_away()
+    path = index_path(tmp_path, "run2")
+    written = path.read_text()
+    assert '"reason":"no run"' in written
+    path.unlink()
+    recorded_runs(tmp_path)
+    assert path.read_text() == written
+
+
 def test_what_is_gone_is_missing_and_what_is_foreign_is_told(tmp_path: Path) -> None:
     recorded(tmp_path).put_away()
     (tmp_path / "run1.0003.journal.zst").unlink()
@@ -245,6 +259,19 @@ def test_what_is_gone_is_missing_and_what_is_foreign_is_told(tmp_path: Path) -> 
     assert [line.segment for line in runs["run1"].values() if line.state == "missing"] == [3]
     words = runs["words"][1]
     assert words.records == 0 and str(words.damage).startswith(f"{tmp_path}/words.0001.journal.zst is no compressed")
+
+
+@pytest.mark.parametrize("kind", ["the same", "cut", "another"])
+def test_a_plain_segment_beside_a_compressed_one_goes_only_when_the_two_are_the_same(kind: str, tmp_path: Path) -> None:
+    recorded(tmp_path, count=60).put_away()
+    packed = [segment.path for segment in runs_in(tmp_path)["run1"]]
+    content, expected = packed[1].read_bytes(), read(tmp_path)
+    packed[1].with_suffix("").write_bytes(journal_bytes(packed[1]))
+    if kind != "the same":
+        packed[1].write_bytes(content[:-300] if kind == "cut" else packed[2].read_bytes())
+    assert seal_left(tmp_path) == []
+    assert packed[1].read_bytes() == content and not packed[1].with_suffix("").exists()
+    assert read(tmp_path) == expected
 
 
 def test_a_damaged_plain_segment_is_left_as_it_is(tmp_path: Path) -> None:
@@ -297,8 +324,9 @@ def test_over_budget_the_oldest_segments_of_finished_runs_go_first_then_our_own(
     assert lines == runs["run4"]
 
 
-def test_what_another_process_records_is_not_removed(tmp_path: Path) -> None:
+def test_what_another_process_records_and_what_is_no_journal_are_not_removed(tmp_path: Path) -> None:
     other = recorded(tmp_path, 1, 60)
+    (tmp_path / "foreign.0001.journal.zst").write_bytes(bytes(5_000))
     before = names(tmp_path)
     recording = Recording(tmp_path, "run2", HEADER, limits=RecordingLimits(2_000, LIMITS.segment_ns, 4_000))
     play(recording, steps(2, 60), close=False)

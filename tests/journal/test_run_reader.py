@@ -88,7 +88,7 @@ def test_a_cut_anywhere_is_a_shorter_run_in_the_last_file_and_an_error_by_name_i
 def test_a_compressed_segment_that_is_cut_or_damaged_is_told_by_name(seed: int, folder: Path) -> None:
     chance = random.Random(seed)
     files = sorted(folder.glob("*.zst"))
-    path = chance.choice(files)
+    path = files[-1] if seed == 0 else chance.choice(files)
     content = path.read_bytes()
     for cut in {0, 3, len(content) - 5, *(chance.randrange(len(content) - 4) for _ in range(20))}:
         path.write_bytes(content[:cut])
