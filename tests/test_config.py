@@ -146,6 +146,11 @@ def test_credentials_default_to_their_variables_and_are_missed_only_when_needed(
         (MINIMAL + "strategy: {name: constnat}", "3: strategy.name: unknown strategy 'constnat', did you mean 'const"),
         (MINIMAL + "strategy: {name: ./mine.py}", "3: strategy.name: no strategy file at './mine.py'"),
         (MINIMAL + "recording: {directory: 5}", "3: recording.directory: is 5; should be text: put it in quotes"),
+        (
+            MINIMAL + "recording: {max_disk_gb: 0.1}",
+            "3: recording.max_disk_gb: 0.1 GB is no room for two segments of 64 MB (recording.segment_mb)",
+        ),
+        (MINIMAL + "recording: {segment_mb: 0}", "3: recording.segment_mb: is 0; should be greater than 0"),
         ("account: {id: 1}", "1: symbols: is missing; name at least one symbol"),
         ("account: {id: 1}\nsymbols: {}", "2: symbols: is empty; name at least one symbol"),
         ("symbols: {EURUSD: {}}", "1: account.id: is missing; it is required for demo"),

@@ -262,8 +262,11 @@ class Recording:
                     self._writer.leave()
                 except JournalError as error:
                     self._waiting.append(str(error))
-                self._lines, told = seal_run(self.folder, self.run_id)
-                self._waiting += told
+                try:
+                    self._lines, told = seal_run(self.folder, self.run_id)
+                    self._waiting += told
+                except (OSError, JournalError) as error:
+                    self._waiting.append(f"recording {self.run_id} in {self.folder}: {error}")
             self._pass_on(None)
             self._lock.release(is_done=True)
             self._lock = None

@@ -47,11 +47,11 @@ class RunInUse(JournalError):
 
 
 def is_recorded_now(folder: Path, run_id: str) -> bool:
-    """Tell whether somebody records a run at this moment. Nothing is left behind by asking."""
+    """Tell whether somebody records a run at this moment. A lock that a dead recorder has left goes."""
     if not (folder / f"{run_id}.lock").exists():
         return False
     try:
-        RunLock(folder, run_id).release(is_done=False)
+        RunLock(folder, run_id).release(is_done=True)
     except RunInUse:
         return True
     except JournalError:

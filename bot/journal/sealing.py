@@ -7,6 +7,7 @@ content is removed. A torn last record is left out of the compressed file. A dam
 Whoever calls these holds the run's lock; `seal_left` takes it, and leaves alone what another process records.
 """
 
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from bot.journal.packing import holds_the_same, pack
 from bot.journal.recording_index import Lines, compared, index_path, read_index, write_index
 from bot.journal.run_lock import RunInUse, RunLock
 from bot.journal.segment_figures import SegmentLine, scan
-from bot.journal.segments import PARTIAL, Segment, named, packed_path, runs_in
+from bot.journal.segments import PARTIAL, Segment, named, packed_path, partial_path, runs_in
 from bot.journal.writer import sync_directory
 
 
@@ -28,6 +29,8 @@ def put_away(folder: Path, line: SegmentLine) -> tuple[SegmentLine, list[str]]:
         plain.unlink()
         sync_directory(packed)
     except (OSError, JournalError) as error:
+        with suppress(OSError):
+            partial_path(packed).unlink(missing_ok=True)  # a full disk has better use for it
         said = getattr(error, "strerror", None) or error
         return line, [f"{plain} could not be compressed and stays as it is: {said}"]
     return _packed(line, packed, size), []

@@ -1,6 +1,7 @@
 """A run is recorded in segments: cut where they should be, put away, killed at any step and sealed by the next."""
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -90,6 +91,7 @@ def test_a_segment_that_cannot_be_compressed_stays_and_is_told(tmp_path: Path, m
     recorded(tmp_path, tell=told.append).put_away()
     monkeypatch.undo()
     assert "could not be compressed and stays as it is: No space left on device" in told[0]
+    assert not [name for name in names(tmp_path) if name.endswith(".part")]
     assert len(read(tmp_path)) == 303
     told = seal_left(tmp_path)
     assert told == []  # it is not what a kill has left
@@ -99,6 +101,18 @@ def test_a_segment_that_cannot_be_compressed_stays_and_is_told(tmp_path: Path, m
 
 def _full(*_: Any) -> None:
     raise OSError(28, "No space left on device")
+
+
+def test_a_folder_that_is_gone_is_told_and_no_error(tmp_path: Path) -> None:
+    told: list[str] = []
+    for close in (True, False):
+        folder = tmp_path / str(close)
+        folder.mkdir()
+        recording = Recording(folder, "run1", HEADER, limits=RecordingLimits(), tell=told.append)
+        play(recording, steps(1, 3), close=close)
+        shutil.rmtree(folder)
+        assert recording.put_away() in ({}, recording._lines)
+    assert len(told) >= 2 and all("\n" not in text for text in told)
 
 
 # -- kills -----------------------------------------------------------------------------------------------------------

@@ -102,6 +102,13 @@ def test_a_compressed_segment_that_is_cut_or_damaged_is_told_by_name(seed: int, 
     assert path.name in error_of(folder)
 
 
+def test_a_last_file_of_zeros_is_one_that_was_never_begun(folder: Path, whole: list[tuple[int, int, bytes]]) -> None:
+    path = unpack(sorted(folder.glob("*.zst"))[-1])
+    path.write_bytes(bytes(5_000))
+    found = read(folder)
+    assert found == whole[: len(found)] and len(found) > 200
+
+
 def test_every_record_edge_of_an_earlier_segment_is_too_early_an_end(folder: Path) -> None:
     path = unpack(sorted(folder.glob("*.zst"))[1])
     content = path.read_bytes()
