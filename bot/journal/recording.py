@@ -137,11 +137,6 @@ class Recording:
         if self._is_due(ns):
             self._turn(ns)
 
-    def note(self, ns: int, content: Mapping[str, Any]) -> None:
-        """Record something for people; replay passes over it."""
-        self._writer.note(ns, content)
-        self._figures.count(ns)
-
     def flush(self) -> None:
         """Hand all pending records to the operating system. Raises: JournalError, as `JournalWriter.flush`."""
         self._writer.flush()

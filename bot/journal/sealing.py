@@ -13,7 +13,7 @@ from pathlib import Path
 
 from bot.journal.format import JournalError, NothingRecorded
 from bot.journal.packing import holds_the_same, pack
-from bot.journal.recording_index import Lines, compared, index_path, read_index, write_index
+from bot.journal.recording_index import Lines, compared, index_path, read_index, with_gap_before, write_index
 from bot.journal.run_lock import RunInUse, RunLock
 from bot.journal.segment_figures import SegmentLine, scan
 from bot.journal.segments import PARTIAL, Segment, named, packed_path, partial_path, runs_in
@@ -55,7 +55,7 @@ def seal_run(folder: Path, run_id: str) -> tuple[Lines, list[str]]:
         except (OSError, JournalError) as error:
             told.append(f"{error}; the file stays as it is")
             continue
-        lines[line.segment] = line
+        lines[line.segment] = with_gap_before(folder, line) if line.segment == 1 else line
         told += more
     lines = compared(folder, lines, runs_in(folder).get(run_id, []))
     try:

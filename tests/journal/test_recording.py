@@ -10,7 +10,7 @@ import pytest
 from journal_bytes import journal_bytes
 from recorded_stream import HEADER, LIMITS, SECOND, names, plain, play, read, recorded, steps
 
-from bot.journal.format import JournalError, NothingRecorded, RecordKind
+from bot.journal.format import JournalError, NothingRecorded, RecordKind, SecretInJournal
 from bot.journal.recording import Recording, RecordingLimits
 from bot.journal.recording_index import compared, index_path, read_index, recorded_runs
 from bot.journal.run_lock import RunInUse, is_recorded_now
@@ -215,6 +215,48 @@ def test_a_run_that_was_killed_is_sealed_up_to_its_torn_record_and_the_gap_is_in
     last, first = [*runs["run1"].values()][-1], runs["run2"][1]
     assert (last.end, last.torn_bytes, [*runs["run2"].values()][-1].end) == ("killed", 18, "clean")
     assert [(gap.reason, gap.from_ns, gap.to_ns) for gap in first.gaps][:1] == [("no run", last.to_ns, first.from_ns)]
+
+
+def test_the_gap_before_a_run_that_was_killed_early_is_in_the_index(tmp_path: Path) -> None:
+    recorded(tmp_path, 1, 10).put_away()
+    dead = Recording(tmp_path, "run2", HEADER, limits=LIMITS)
+    play(dead, steps(2, 3), close=False)
+    dead.flush()
+    assert dead._lock is not None
+    dead._lock._lock.release(force=True)
+    seal_left(tmp_path)
+    gap = read_index(index_path(tmp_path, "run2"))[1].gaps[0]
+    assert (gap.reason, gap.from_ns) == ("no run", read_index(index_path(tmp_path, "run1"))[1].to_ns)
+
+
+def test_secrets_are_refused_in_every_segment_and_later_ones_too(tmp_path: Path) -> None:
+    recording = Recording(tmp_path, "run1", HEADER, limits=LIMITS, secrets=[b"the-first-secret"])
+    recording.add_secrets([b"the-second-secret"])
+    play(recording, steps(1, 60), close=False)
+    assert len(runs_in(tmp_path)["run1"]) > 1
+    for secret in (b"the-first-secret", b"the-second-secret"):
+        with pytest.raises(SecretInJournal):
+            recording.input(1, b"[" + secret + b"]")
+    recording.sync()
+    recording.put_away()
+
+
+def test_a_file_in_the_way_of_the_first_segment_is_an_error_and_the_lock_is_given_up(tmp_path: Path) -> None:
+    (tmp_path / "run1.0001.journal").write_text("mine")
+    with pytest.raises(FileExistsError, match="is never overwritten"):
+        Recording(tmp_path, "run1", HEADER, limits=LIMITS)
+    assert names(tmp_path) == ["run1.0001.journal"]
+
+
+def test_what_cannot_be_written_beside_the_run_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    monkeypatch.setattr("bot.journal.recording.write_index", _full)
+    monkeypatch.setattr("bot.journal.sealing.write_index", _full)
+    dead = recorded(tmp_path, 1, 30, tell=told.append)
+    dead._end = "killed"
+    dead.put_away()
+    assert told and all("No space left on device" in text and "\n" not in text for text in told)
+    assert len(read(tmp_path)) == 63
 
 
 def test_a_run_is_locked_while_it_is_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
