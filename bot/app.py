@@ -5,7 +5,6 @@ demo     embedded venue on loopback TLS <-> run
 replay   journal -> session + engine -> the same Decisions, compared
 """
 
-import json
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
@@ -16,19 +15,18 @@ from typing import Any
 import numpy as np
 
 import strategies
-from bot import __version__
 from bot.agreement import agreement_at
 from bot.assembly import (
     Run,
     assemble,
     engine_settings,
-    journalled_token,
     keep_usual,
     new_run_id,
     open_journal,
     open_ledger,
     restored,
     user_state_folder,
+    write_steering_config,
 )
 from bot.config import Config, check_live, check_together, client_secrets, load_token
 from bot.config.loading import OF_THE_PLACE
@@ -39,9 +37,11 @@ from bot.engine.decision import Decision
 from bot.engine.rehearsal import rehearse
 from bot.engine.settings import EngineSettings
 from bot.journal.format import JournalError
-from bot.journal.reader import JournalReader
+from bot.journal.recording_index import Lines
 from bot.journal.replay import HowFar, ReplayResult, replay
+from bot.journal.run_reader import open_run
 from bot.market.evaluator import Evaluator, EvaluatorSettings
+from bot.recorded import recorded_run
 
 
 def warm_up(*settings: EngineSettings) -> None:
@@ -75,6 +75,7 @@ def run_live(
     watch: Callable[[Run], Sequence[Callable[[Decision], None]]],
     summarise: Callable[[Run, Any], dict[str, Any]],
     ended: Callable[[Run, str], None] = lambda run, text: None,
+    recorded: Callable[[Lines], None] = lambda lines: None,
     journal_directory: Path | None = None,
     steerable: bool = True,
     reactor: Any = None,
@@ -85,7 +86,8 @@ def run_live(
 
     Args: `others` are run beside the first, each with its own account, engine and ledger, on the same connection;
         `watch` is asked once a run for the functions that see every Decision; `summarise` is called at its end, and
-        `ended` with its line, empty when all is well, which may be long before the others end;
+        `ended` with its line, empty when all is well, which may be long before the others end; `recorded` is told of
+        a recording that is put away;
         one that is not `steerable` has no control socket and heeds no stop file: it only looks;
         `reactor` is a running-to-be Twisted reactor, None takes the process's own.
     Raises: ConfigError for what cannot start.
@@ -105,6 +107,7 @@ def run_live(
 
     from bot.engine.paper_fills import paper_venue
     from bot.net.address import venue_address
+    from bot.net.background import Background
     from bot.net.client import LinkListener, VenueClient
     from bot.net.clock import run_clock
     from bot.net.driver import Driver
@@ -128,7 +131,10 @@ def run_live(
         return VenueClient(reactor, host, port, venue.ca_file, listener, jitter=secrets.SystemRandom().random)
 
     shared = SharedLink(reactor, connect) if others else None
-    clock, log = run_clock(), Logger("bot.app")
+    clock, log, beside = run_clock(), Logger("bot.app"), Background(reactor)
+
+    def tell(text: str) -> None:
+        log.warn("{text}", text=text)
 
     def drive(run: Run) -> Driver:
         if run.config.mode == "trade":
@@ -137,9 +143,9 @@ def run_live(
             run.paper = paper_venue(run.engine)
         directory = journal_directory or run.config.recording.directory
         if directory is not None:
-            open_journal(run, directory, client, token)
+            open_journal(run, directory, client, token, beside=beside, tell=tell)
 
-        told_first, keeper = keep_usual(run, lambda text: log.warn("{text}", text=text))
+        told_first, keeper = keep_usual(run, tell)
 
         def summarise_and_keep(finished: Driver) -> dict[str, Any]:
             if keeper is not None:
@@ -179,20 +185,25 @@ def run_live(
         ended(run, outcome.text)
         return outcome
 
-    drivers = [drive(run) for run in runs]
-
     def stop_all() -> None:
         for driver in drivers:
             driver.stop(Outcome(EXIT_INTERRUPTED, "interrupted"))
 
-    ends: list[tuple[bool, Any]] = run_task(
-        reactor,
-        lambda: DeferredList(
-            [driver.start().addCallback(told, run) for driver, run in zip(drivers, runs, strict=True)],
-            consumeErrors=True,
-        ),
-        stop_all,
-    )
+    try:
+        drivers = [drive(run) for run in runs]
+        ends: list[tuple[bool, Any]] = run_task(
+            reactor,
+            lambda: DeferredList(
+                [driver.start().addCallback(told, run) for driver, run in zip(drivers, runs, strict=True)],
+                consumeErrors=True,
+            ),
+            stop_all,
+        )
+    finally:
+        beside.close()
+        for run in runs:
+            if run.journal is not None:
+                recorded(run.journal.put_away())
     for is_outcome, end in ends:
         if not is_outcome:
             end.raiseException()  # a Failure: an error of ours, and its traceback is what helps
@@ -326,7 +337,7 @@ def run_demo(
         else:
             config = preset_config(preset, trade=trade, venue=where, state=Path(state))
         write_token_file(config.credentials.token_file, token)
-        steer_by(_write_steering_config(config, Path(state)))
+        steer_by(write_steering_config(config, Path(state)))
         try:
             code, text = run_live(
                 config,
@@ -344,19 +355,6 @@ def run_demo(
             server.stop()
 
 
-def _write_steering_config(config: Config, folder: Path) -> Path:
-    """Write what finds a demo that runs; JSON is YAML. Returns: the file."""
-    where: dict[str, Any] = {
-        "venue": {"environment": config.venue.environment},
-        "account": {"id": config.account.id},
-        "state": {"directory": str(folder)},
-        "symbols": {name: {} for name in config.symbols},
-    }
-    path = folder / "demo.yaml"
-    path.write_text(json.dumps(where) + "\n", encoding="utf-8")
-    return path
-
-
 def replay_journal(
     path: Path,
     *,
@@ -364,28 +362,16 @@ def replay_journal(
     on_progress: Callable[[HowFar], None] = lambda how_far: None,
     to_the_end: bool = False,
 ) -> ReplayResult:
-    """Decide a recorded run again, and compare, as `bot.journal.replay.replay` does.
+    """Decide a recorded run again, and compare. Args: `path` any file of the run, or the folder it is alone in.
 
     Raises: JournalError for a file that is no journal, is corrupt, or comes from a version that decided otherwise.
     """
-    with JournalReader(path) as reader:
-        header = reader.header
-        if header.get("software") != "microlev" or not {"config", "run_id"} <= header.keys():
-            raise JournalError(f"{path} is a journal, but not of a microlev run")
-        try:
-            config = Config.model_validate(header["config"])
-        except ValueError as error:
-            first = str(error).splitlines()[0]
-            raise JournalError(f"{path}: its config does not fit version {__version__}: {first}") from None
-        token, renewable = journalled_token(header)
-        run = assemble(
-            config,
-            ClientSecrets("***", "***"),
-            token,
-            str(header["run_id"]),
-            renewable=renewable,
-            sharers=int(header.get("sharers", 1)),
-        )
+    with open_run(path) as reader:
+        if reader.first_segment > 1:
+            first = f"begins with segment {reader.first_segment}, earlier ones were removed"
+            raise JournalError(f"{path}: the recording {first}; a replay needs the first")
+        run = recorded_run(path, reader.header)
+        config = run.config
         warm_up(engine_settings(config, "rehearsal"))
         watchers = list(watch(run))
 

@@ -3,6 +3,7 @@
 Nothing here starts anything; `app.py` does.
 """
 
+import json
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -35,8 +36,9 @@ from bot.execution.plan import OrderStyle
 from bot.execution.protection import Protection
 from bot.journal.format import JournalError
 from bot.journal.ledger import Ledger, LedgerError
+from bot.journal.recording import Beside, Recording, RecordingLimits, at_once
+from bot.journal.sealing import seal_left
 from bot.journal.usual_file import UsualKeeper, path_to_read, read_usual, usual_path
-from bot.journal.writer import JournalWriter
 from bot.market.evaluator import Evaluator, EvaluatorSettings
 from bot.sizing.leverage import LeverageLimits, Pace
 from bot.sizing.strategy import Strategy, StrategyError, UnknownParameter
@@ -68,7 +70,7 @@ class Run:
     engine: Engine
     pipeline: Pipeline[Decision]
     run_id: str
-    journal: JournalWriter | None = None
+    journal: Recording | None = None
     ledger: Ledger | None = None
     paper: PaperVenue | None = None
 
@@ -251,21 +253,46 @@ def _replayable(config: Config) -> dict[str, Any]:
     return content
 
 
-def open_journal(run: Run, directory: Path, client: ClientSecrets, token: Token) -> None:
-    """Start the run's journal in a folder, which is made when it is missing.
+def open_journal(
+    run: Run,
+    directory: Path,
+    client: ClientSecrets,
+    token: Token,
+    *,
+    beside: Beside = at_once,
+    tell: Callable[[str], None] = lambda text: None,
+) -> None:
+    """Start the run's journal in a folder, which is made when it is missing; put away what dead runs have left there.
 
+    Args: `beside` does what is not to hold the run up; `tell` takes a line for a person.
     Raises: ConfigError when the folder cannot be written to.
     """
     try:
         directory.mkdir(parents=True, exist_ok=True)
+        for text in seal_left(directory):
+            tell(text)
         known = (client.client_secret, token.access_token, token.refresh_token)
-        run.journal = JournalWriter(
-            directory / f"{run.run_id}.journal",
+        run.journal = Recording(
+            directory,
+            run.run_id,
             journal_header(run.config, run.session.plan),
+            limits=_recording_limits(run.config),
             secrets=[secret.encode() for secret in known if secret],
+            standing=run.engine.standing_market,
+            beside=beside,
+            tell=tell,
         )
     except (OSError, JournalError) as error:
         raise ConfigError(f"{directory}: the journal cannot be written: {error}") from None
+
+
+def _recording_limits(config: Config) -> RecordingLimits:
+    given = config.recording
+    return RecordingLimits(
+        segment_bytes=round(given.segment_mb * 1e6),
+        segment_ns=round(given.segment_minutes * 60e9),
+        max_bytes=None if given.max_disk_gb is None else round(given.max_disk_gb * 1e9),
+    )
 
 
 def keep_usual(run: Run, tell: Callable[[str], None]) -> tuple[list[Event], UsualKeeper | None]:
@@ -348,3 +375,16 @@ def open_ledger(run: Run) -> None:
         run.ledger = Ledger(path)
     except (OSError, LedgerError) as error:
         raise ConfigError(f"{directory}: the ledger cannot be opened: {error}") from None
+
+
+def write_steering_config(config: Config, folder: Path) -> Path:
+    """Write what finds a demo that runs; JSON is YAML. Returns: the file."""
+    where: dict[str, Any] = {
+        "venue": {"environment": config.venue.environment},
+        "account": {"id": config.account.id},
+        "state": {"directory": str(folder)},
+        "symbols": {name: {} for name in config.symbols},
+    }
+    path = folder / "demo.yaml"
+    path.write_text(json.dumps(where) + "\n", encoding="utf-8")
+    return path

@@ -46,7 +46,7 @@ risk:         {max_leverage: 10, max_symbol_leverage: 8, max_margin_use_frac: 0.
 execution:    {order_type: market_range, max_slippage_bps: 2.0, stop_loss_bps: null, take_profit_bps: null,
                slicing: almgren-chriss, min_interval_s: 1.0,
                order_timeout_s: 10, settle_s: 3}
-recording:    {directory: null}
+recording:    {directory: null, segment_mb: 64, segment_minutes: 60, max_disk_gb: null}
 state:        {directory: null}
 """
 
@@ -146,6 +146,11 @@ def test_credentials_default_to_their_variables_and_are_missed_only_when_needed(
         (MINIMAL + "strategy: {name: constnat}", "3: strategy.name: unknown strategy 'constnat', did you mean 'const"),
         (MINIMAL + "strategy: {name: ./mine.py}", "3: strategy.name: no strategy file at './mine.py'"),
         (MINIMAL + "recording: {directory: 5}", "3: recording.directory: is 5; should be text: put it in quotes"),
+        (
+            MINIMAL + "recording: {max_disk_gb: 0.1}",
+            "3: recording.max_disk_gb: 0.1 GB is no room for two segments of 64 MB (recording.segment_mb)",
+        ),
+        (MINIMAL + "recording: {segment_mb: 0}", "3: recording.segment_mb: is 0; should be greater than 0"),
         ("account: {id: 1}", "1: symbols: is missing; name at least one symbol"),
         ("account: {id: 1}\nsymbols: {}", "2: symbols: is empty; name at least one symbol"),
         ("symbols: {EURUSD: {}}", "1: account.id: is missing; it is required for demo"),
@@ -285,7 +290,8 @@ def test_a_dry_run_copy_keeps_everything_else() -> None:
 def test_a_copy_without_recording_keeps_everything_else() -> None:
     config = parsed(LIVE + "recording: {directory: journals}")
     assert config.without_recording().recording.directory is None
-    assert config.without_recording().model_dump() == {**config.model_dump(), "recording": {"directory": None}}
+    recording = config.recording.model_dump() | {"directory": None}
+    assert config.without_recording().model_dump() == {**config.model_dump(), "recording": recording}
 
 
 class _Anything(dict[str, str]):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from journal_bytes import journal_bytes
 from private_reactor import SECRETS, VIEW_TOKEN, Bench, bench
 from rich.console import Console
 from twisted.python.failure import Failure
@@ -116,8 +117,8 @@ def test_no_output_and_no_file_of_the_command_shows_a_secret(flags: list[str], b
     assert bench.out
     assert shown(bench.out + bench.err, GIVEN) == []
     files = [path for path in tmp_path.rglob("*") if path.is_file() and path != config]
-    assert any(path.suffix == ".journal" for path in files)
-    assert [path.name for path in files if shown(path.read_bytes(), GIVEN)] == []
+    assert any(path.name.endswith(".journal.zst") for path in files)
+    assert [path.name for path in files if shown(journal_bytes(path), GIVEN)] == []
 
 
 def test_the_demo_makes_its_own_secrets_and_shows_none(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,8 +135,8 @@ def test_the_demo_makes_its_own_secrets_and_shows_none(bench: Bench, monkeypatch
     assert bench.microlev("demo", "--seconds", "0.3", "--json", "--record", bench.folder / "journals") == 0
     assert len(made) == 3
     assert shown(bench.out + bench.err, made) == []
-    (journal,) = (bench.folder / "journals").glob("*.journal")
-    assert shown(journal.read_bytes(), made) == []
+    (journal,) = (bench.folder / "journals").glob("*.journal.zst")
+    assert shown(journal_bytes(journal), made) == []
 
 
 def test_check_shows_no_secret(bench: Bench) -> None:

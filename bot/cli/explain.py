@@ -26,7 +26,7 @@ _EVERY_NS = 250_000_000
 
 
 def explain(
-    source: Annotated[Path, typer.Argument(metavar="CONFIG|JOURNAL", help="A config, or a .journal of a run.")],
+    source: Annotated[Path, typer.Argument(metavar="CONFIG|JOURNAL", help="A config, or a recorded run.")],
     seconds: Annotated[
         float | None,
         typer.Option(
@@ -45,7 +45,9 @@ def explain(
     With a config it connects, looks for some seconds, and leaves. It never sends an order, whatever the config says.
     With a journal it decides the recorded run again, offline, up to its end or to --at.
     """
-    if source.suffix == ".journal":
+    from bot.journal.segments import is_recording
+
+    if is_recording(source):
         if seconds is not None:
             raise typer.BadParameter("is for a config; a journal takes --at", param_hint="--seconds")
         return _of_a_journal(source, None if at is None else _moment_ns(at), json=json)

@@ -8,6 +8,7 @@ import typer
 from bot.assembly import Run
 from bot.config import Config
 from bot.engine.decision import Decision
+from bot.journal.recording_index import Lines
 
 
 def run_and_show(
@@ -17,12 +18,14 @@ def run_and_show(
     live: bool = False,
     exit_on_halt: bool = False,
     journal_directory: Path | None = None,
+    recorded: Callable[[Lines], None] = lambda lines: None,
 ) -> int:
     """Run a config, show it as JSON lines, a table or plain lines, and return the exit code.
 
     Several configs are run side by side; their lines then say which account they are about.
 
-    Args: `live` says that real money may be traded; `journal_directory` wins over the config's `recording.directory`.
+    Args: `live` says that real money may be traded; `journal_directory` wins over the config's `recording.directory`;
+        `recorded` is told of the recording when it is put away.
     """
     from bot.app import run_live
     from bot.cli.screen import Screen, log_to_stderr
@@ -50,6 +53,7 @@ def run_and_show(
             summarise=lambda run, driver: screens[run.run_id].summarise(run, driver),
             ended=ended,
             journal_directory=journal_directory,
+            recorded=recorded,
         )
     finally:
         for screen in screens.values():

@@ -23,6 +23,7 @@ from bot.cli.export import export
 from bot.cli.import_ticks import import_ticks
 from bot.cli.options import DayMayStandAlone
 from bot.cli.record import record
+from bot.cli.recordings import recordings
 from bot.cli.replay import replay
 from bot.cli.report import report
 from bot.cli.run import run
@@ -41,8 +42,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (
-    demo, run, status, halt, resume, flatten, explain, report, check, sim, record, replay, export, schema, symbols,
-    doctor, download,
+    demo, run, status, halt, resume, flatten, explain, report, check, sim, record, recordings, replay, export, schema,
+    symbols, doctor, download,
 ):  # fmt: skip
     app.command(cls=DayMayStandAlone if command is status else None)(command)
 app.command("import")(import_ticks)

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 
 def replay(
-    journal: Annotated[Path, typer.Argument(metavar="JOURNAL", help="A .journal file.")],
+    journal: Annotated[Path, typer.Argument(metavar="JOURNAL", help="Any file of a recorded run, or its folder.")],
     verify: Annotated[bool, typer.Option("--verify", help="Only compare; print one line.")] = False,
     json: Annotated[bool, typer.Option("--json", help="JSON lines on standard output.")] = False,
 ) -> int:
-    """Feed a journal through the same decoder, book and engine, and compare every Decision bit for bit.
+    """Feed a recorded run through the same decoder, book and engine, and compare every Decision bit for bit.
 
     Without --verify the decisions are printed as well. Exit code 1 when a Decision differs.
     """

@@ -68,7 +68,7 @@ def summarise(run: Run, driver: Any) -> dict[str, Any]:
             for p in engine.portfolio.positions()
         ],
         "agreement": None,  # of the ledger with the embedded venue's own account; only `demo --trade` has both
-        "journal": str(run.journal.path) if run.journal is not None else None,
+        "journal": str(run.journal.path_to_keep) if run.journal is not None else None,
     }
 
 

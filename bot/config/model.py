@@ -247,9 +247,16 @@ class ExecutionConfig(Section):
 
 
 class RecordingConfig(Section):
-    """Where market data and decisions are written."""
+    """Where market data and decisions are written, in which pieces, and how much of it is kept."""
 
     directory: UserPath | None = Field(None, description="Folder of the journals; null records nothing.")
+    segment_mb: Positive = Field(
+        64.0, description="Megabytes (uncompressed) after which a journal goes on in another file, the next segment."
+    )
+    segment_minutes: Positive = Field(60.0, description="Minutes after which it does, however small it is.")
+    max_disk_gb: Positive | None = Field(
+        None, description="Gigabytes that segments may take in the folder; the oldest are removed. null: no limit."
+    )
 
 
 class StateConfig(Section):

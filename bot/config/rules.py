@@ -53,6 +53,12 @@ def contradictions(config: Config) -> dict[Key, str]:
                 found["symbols", symbol, "direction"] = (
                     f"is 'signal', but the strategy {name!r} has no direction; use long, short or follow"
                 )
+    recording = config.recording
+    if recording.max_disk_gb is not None and recording.max_disk_gb * 1000 < 2 * recording.segment_mb:
+        found["recording", "max_disk_gb"] = (
+            f"{recording.max_disk_gb:g} GB is no room for two segments of {recording.segment_mb:g} MB "
+            "(recording.segment_mb)"
+        )
     return found | leverage_contradictions(config)
 
 

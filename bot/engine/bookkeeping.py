@@ -42,6 +42,7 @@ class Bookkeeping:
         self._portfolio = portfolio
         self._orders = orders
         self._guard = guard
+        self.loaded: ev.SymbolsLoaded | None = None
         self._loaded: dict[int, tuple[int, SymbolSpec]] = {}
         self._traded: dict[int, tuple[int, SymbolSpec]] = {}
         self._notices: list[Notice] = []
@@ -96,6 +97,7 @@ class Bookkeeping:
 
     def symbols_loaded(self, event: ev.SymbolsLoaded, index: Mapping[int, int]) -> None:
         """Take the symbols; `index` is the array index of each symbol id."""
+        self.loaded = event
         self._loaded = {spec.symbol_id: (i, spec) for i, spec in enumerate(event.symbols)}
         self._traded = {symbol_id: at for symbol_id, at in self._loaded.items() if at[0] < event.traded_count}
         self._names = {spec.symbol_id: spec.name for spec in event.symbols}

@@ -13,6 +13,7 @@ from bot.engine.order_flow import OrderFlow
 from bot.engine.prices import PriceBoard
 from bot.engine.readiness import Readiness
 from bot.engine.sizer import Sizer
+from bot.engine.standing_market import standing_market
 from bot.execution.fill_quality import FillQuality
 from bot.execution.in_flight import OwnOrder
 from bot.execution.orders import OrderSnapshot
@@ -61,6 +62,10 @@ class ObservedEngine:
     def specs(self) -> tuple[SymbolSpec, ...]:
         """Every loaded symbol, traded ones first."""
         return self._specs
+
+    def standing_market(self) -> dict[str, object]:
+        """Return the market as it stands, as plain JSON: see `bot.engine.standing_market`."""
+        return standing_market(self._bookkeeping.loaded, self.books, is_ready=self._readiness.session_ready)
 
     def left_order(self, order_id: int) -> OrderSnapshot | None:
         """What the venue says of an order of ours that an earlier run has left there; None for any other."""

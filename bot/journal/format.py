@@ -12,6 +12,7 @@ end of a file, is never a record. `docs/journal.md` is the same for readers in o
 Errors, all with a one-line message:
     JournalError          cannot create, write, read or encode
       JournalCorrupt      a record that was once written whole is damaged; `path`, `offset`, `what`
+      NothingRecorded     a file ends before its header does: its run was killed as it began
       SecretInJournal     a payload holds a credential; nothing of it was written
 """
 
@@ -47,6 +48,10 @@ class JournalCorrupt(JournalError):
         self.path = path
         self.offset = offset
         self.what = what
+
+
+class NothingRecorded(JournalError):
+    """A journal ends before its header does: whoever made it was killed before anything was recorded in it."""
 
 
 class SecretInJournal(JournalError):

@@ -24,11 +24,14 @@ from bot.journal.format import (
     RECORD_TAIL,
     JournalCorrupt,
     JournalError,
+    NothingRecorded,
     Record,
     RecordKind,
     decode_json,
     record_is_intact,
 )
+from bot.journal.packing import PackedFile
+from bot.journal.segments import PACKED
 
 _CHUNK_BYTES = 1024 * 1024
 _KINDS = {kind.value: kind for kind in RecordKind}
@@ -37,8 +40,9 @@ _CANDIDATE = re.compile(rb"(?=[\x00-\x04][\x01-\x08])")
 
 
 class JournalReader:
-    """A journal, read once from front to back: `for record in reader` gives every record after the header.
+    """A journal file, read once from front to back: `for record in reader` gives every record after the header.
 
+    It may be compressed, if it is called so (`.journal.zst`). A run of several files: `run_reader.open_run`.
     Use it as a context manager. After the loop `truncated_at` and `ended_cleanly` say how the run stopped.
     """
 
@@ -55,7 +59,7 @@ class JournalReader:
         self._truncated_at: int | None = None
         self._ended_cleanly = False
         try:
-            self._file: BinaryIO = self._path.open("rb")
+            self._file: BinaryIO | PackedFile = self._open()
         except OSError as error:
             raise JournalError(f"cannot read the journal {self._path}: {error.strerror}") from error
         try:
@@ -75,6 +79,13 @@ class JournalReader:
         return self._header
 
     @property
+    def length(self) -> int:
+        """Size of the journal in bytes, as it is when it is not compressed; of one that grows, at this moment."""
+        if isinstance(self._file, PackedFile):
+            return self._file.length
+        return os.fstat(self._file.fileno()).st_size
+
+    @property
     def truncated_at(self) -> int | None:
         """Offset in bytes of a torn last record; None when there is none (or it has not been reached yet)."""
         return self._truncated_at
@@ -87,7 +98,7 @@ class JournalReader:
     @property
     def bytes_total(self) -> int:
         """How much there is to read now; a run that goes on writes more."""
-        return os.fstat(self._file.fileno()).st_size
+        return self.length
 
     @property
     def ended_cleanly(self) -> bool:
@@ -116,15 +127,20 @@ class JournalReader:
                 self._ended_cleanly = True
             yield record
 
+    def _open(self) -> BinaryIO | PackedFile:
+        return PackedFile(self._path) if self._path.name.endswith(PACKED) else self._path.open("rb")
+
     def _read_header(self) -> dict[str, Any]:
         self._fill(PREAMBLE.size)
         start = self._buffer[: PREAMBLE.size]
         if not start:
-            raise JournalError(f"not a microlev journal: {self._path} (it is empty)")
+            raise NothingRecorded(f"not a microlev journal: {self._path} (it is empty)")
+        if len(start) == PREAMBLE.size and self._is_zero_to_the_end(0):
+            raise NothingRecorded(f"not a microlev journal: {self._path} (it holds nothing but zeros)")
         if start[: len(MAGIC)] != MAGIC[: len(start)]:
             raise JournalError(f"not a microlev journal: {self._path} (starts with {start!r})")
         if len(start) < PREAMBLE.size:
-            raise JournalError(f"{self._path} ends inside its header: nothing was recorded")
+            raise NothingRecorded(f"{self._path} ends inside its header: nothing was recorded")
         version: int = PREAMBLE.unpack(start)[1]
         if version > FORMAT_VERSION:
             raise JournalError(
@@ -136,7 +152,7 @@ class JournalReader:
         offset = self._offset
         record = self._next()
         if record is None:
-            raise JournalError(f"{self._path} ends inside its header: nothing was recorded")
+            raise NothingRecorded(f"{self._path} ends inside its header: nothing was recorded")
         if record.kind is not RecordKind.HEADER:
             raise JournalCorrupt(self._path, offset, f"the first record is a {record.kind.name}, not the HEADER")
         try:

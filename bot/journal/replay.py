@@ -10,6 +10,7 @@ from bot.engine.decision import Decision, describe
 from bot.journal.format import JournalError, RecordKind, decode_batch, decode_json
 from bot.journal.inputs import decode_inputs
 from bot.journal.reader import JournalReader
+from bot.journal.run_reader import RunReader
 
 # Each input is followed by its decision: none of these may come in between. A run that died may lack the last one.
 _AFTER_A_DECISION = (RecordKind.LINK, RecordKind.BATCH, RecordKind.TIMER, RecordKind.INPUT, RecordKind.END)
@@ -45,7 +46,7 @@ class ReplayResult:
 
 
 def replay(
-    reader: JournalReader,
+    reader: JournalReader | RunReader,
     pipeline: Pipeline[Decision],
     on_decision: Callable[[Decision], None] = lambda decision: None,
     on_progress: Callable[[HowFar], None] = lambda how_far: None,
@@ -61,11 +62,11 @@ def replay(
     waiting: Decision | None = None
     decisions = frames = inputs = records = 0
     difference: Difference | None = None
-    kept = iter(reader)
+    kept, total = iter(reader), reader.bytes_total
     for record in kept:
         records += 1
         if records % 1000 == 0:
-            on_progress(HowFar(records, reader.bytes_read, reader.bytes_total))
+            on_progress(HowFar(records, reader.bytes_read, total))
         if record.kind is RecordKind.DECISION:
             if waiting is None:
                 raise JournalError(

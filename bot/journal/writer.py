@@ -11,7 +11,7 @@ because a record behind a torn one would make the file corrupt instead of short.
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,12 +40,14 @@ class JournalWriter:
         secrets: Sequence[bytes] = (),
         flush_records: int = 64,
         flush_ns: int = 200_000_000,
+        is_synced: bool = True,
     ) -> None:
         """Create the file, mode 0600, and put its header on disk.
 
         Args: `header` says what the run is (software version, run id, redacted config, mode, symbols, clock base).
             `secrets` must never be written; those under `MIN_SECRET_BYTES` are ignored, because so few bytes turn up
-            in market data by chance and a good record would be refused.
+            in market data by chance and a good record would be refused. Without `is_synced` the header is handed to the
+            operating system, and `begin_sync` is left to the caller.
         Units: `flush_ns` nanoseconds of the clock that the records carry.
         Raises: FileExistsError when there is a file already; SecretInJournal (then no file is made); JournalError.
         """
@@ -56,6 +58,7 @@ class JournalWriter:
         self._pending: list[bytes] = []
         self._pending_bytes = 0
         self._oldest_ns = 0
+        self._size_bytes = 0
         self._failure: JournalError | None = None
         self._fd: int | None = None
         payload = encode_json(header)
@@ -63,9 +66,12 @@ class JournalWriter:
         first = encode_preamble() + encode_record(RecordKind.HEADER, 0, payload)
         self._fd = _create(self._path)
         self._pending.append(first)
+        self._size_bytes = len(first)
         try:
-            self.sync()
-            _sync_directory(self._path)
+            self.flush()
+            if is_synced:
+                self.sync()
+                sync_directory(self._path)
         except JournalError:
             self._release()
             raise
@@ -83,6 +89,11 @@ class JournalWriter:
     def failure(self) -> JournalError | None:
         """The error that ended the writing; None while all is well. Records after it are dropped."""
         return self._failure
+
+    @property
+    def size_bytes(self) -> int:
+        """Size of the file with everything that waits to be written."""
+        return self._size_bytes
 
     def link(self, ns: int, up: bool, reason: str) -> None:
         """Record that the connection came up or went down."""
@@ -140,6 +151,39 @@ class JournalWriter:
         except OSError as error:
             self._fail("sync", error)
 
+    def begin_sync(self, *, its_name: bool = False) -> Callable[[], str | None]:
+        """Return a job that forces to disk what has been flushed, for another thread; it says what went wrong.
+
+        Args: `its_name`: force the file's name to disk as well, once after it was made.
+        """
+        fd = os.dup(self._open_fd())
+
+        def sync() -> str | None:
+            try:
+                os.fsync(fd)
+                if its_name:
+                    sync_directory(self._path)
+            except OSError as error:
+                return f"cannot sync the journal {self._path}: {error.strerror}"
+            except JournalError as error:
+                return str(error)
+            finally:
+                os.close(fd)
+            return None
+
+        return sync
+
+    def leave(self) -> None:
+        """Sync and close the file without an END: the run goes on elsewhere, or did not stop cleanly.
+
+        Raises: JournalError when it could not be written; the file is closed all the same.
+        """
+        if self._fd is not None:
+            try:
+                self.sync()
+            finally:
+                self._release()
+
     def close(self, ns: int, summary: Mapping[str, Any]) -> None:
         """Record a clean stop, sync and close the file. A second call does nothing.
 
@@ -165,6 +209,7 @@ class JournalWriter:
             self._oldest_ns = ns
         self._pending.append(record)
         self._pending_bytes += len(record)
+        self._size_bytes += len(record)
         if (
             len(self._pending) >= self._flush_records
             or ns - self._oldest_ns >= self._flush_ns
@@ -223,8 +268,12 @@ def _create(path: Path) -> int:
         raise JournalError(f"cannot create the journal {path}: {error.strerror}") from error
 
 
-def _sync_directory(path: Path) -> None:
-    # Without this a power cut may lose the name of a file whose content is safe. Windows cannot open a directory.
+def sync_directory(path: Path) -> None:
+    """Force the name of a file to disk: without this a power cut may lose it although the content is safe.
+
+    Raises: JournalError.
+    """
+    # Windows cannot open a directory.
     if os.name != "posix":
         return
     try:

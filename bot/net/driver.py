@@ -33,7 +33,7 @@ from bot.execution.paper import PaperVenue
 from bot.journal.format import JournalError
 from bot.journal.inputs import encode_inputs
 from bot.journal.ledger import Ledger
-from bot.journal.writer import JournalWriter
+from bot.journal.recording import Recording
 from bot.net.client import Connection
 from bot.net.companion import Companion
 from bot.net.figures import RunFigures
@@ -68,7 +68,7 @@ class Driver:
         *,
         paper: PaperVenue | None = None,
         ledger: Ledger | None = None,
-        journal: JournalWriter | None = None,
+        journal: Recording | None = None,
         keep_token: Callable[["Driver"], TokenKeeper] | None = None,
         watchers: Sequence[Callable[[Decision], None]] = (),
         summarise: Callable[["Driver"], dict[str, Any]] = lambda driver: {},
@@ -336,7 +336,7 @@ class Driver:
 
     # -- the end ------------------------------------------------------------------------------------------------
 
-    def _record(self, write: Callable[[JournalWriter], None]) -> None:
+    def _record(self, write: Callable[[Recording], None]) -> None:
         if self._journal is None:
             return
         try:

@@ -60,7 +60,7 @@ def test_a_trading_bot_is_halted_resumed_and_flattened_and_its_journal_replays(s
     assert json.loads(out.splitlines()[-1])["type"] == "summary"
     assert not (tmp_path / "bot" / "control.sock").exists()
     assert "stop" in microlev("halt", path, folder=tmp_path, code=4)
-    (journal,) = (tmp_path / "journals").glob("*.journal")
+    (journal,) = (tmp_path / "journals").glob("*.journal.zst")
     assert microlev("replay", journal, "--verify", folder=tmp_path).startswith("equal: ")
 
 

@@ -46,7 +46,7 @@ def demo(bench: Bench, path: Path, *flags: object, seconds: float = 1.0) -> int:
 
 
 def journalled(bench: Bench) -> dict[str, Any]:
-    (path,) = (bench.folder / "journals").glob("*.journal")
+    (path,) = (bench.folder / "journals").glob("*.journal.zst")
     with JournalReader(path) as reader:
         config: dict[str, Any] = reader.header["config"]
     assert bench.microlev("replay", path, "--verify") == 0

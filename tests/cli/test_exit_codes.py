@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from journal_bytes import journal_bytes
 from private_reactor import SECRETS, VIEW_TOKEN, Bench, bench
 
 import bot.net.simulator
@@ -144,14 +145,18 @@ def test_record_writes_a_journal_that_replays_and_never_trades(bench: Bench, tmp
     folder = tmp_path / "recording"
     assert bench.microlev("record", bench.config(mode="trade"), "--out", folder, "--seconds", "1", "--json") == 0
     assert not any(desk.account.positions for desk in venue.desks.values())
-    (journal,) = folder.glob("*.journal")
+    told = bench.lines[-1]
+    (journal,) = folder.glob("*.journal.zst")
+    assert (told["type"], told["files"], told["end"], told["breaks"]) == ("recording", [journal.name], "clean", 0)
+    assert told["frames"] == bench.lines[-2]["frames"] and told["bytes"] == journal.stat().st_size
     assert bench.microlev("replay", journal, "--verify", "--json") == 0
     (line,) = bench.lines
     assert (line["equal"], line["clean_stop"], line["difference"]) == (True, True, None)
-    content = journal.read_bytes()
+    content = journal_bytes(journal)
     assert b'"kind":"DECISION"' not in content
-    journal.write_bytes(content[: len(content) // 2])
-    assert bench.microlev("replay", journal, "--verify") == 0
+    torn = journal.with_suffix("")
+    torn.write_bytes(content[: len(content) // 2])
+    assert bench.microlev("replay", torn, "--verify") == 0
     assert "did not stop cleanly" in bench.out
 
 

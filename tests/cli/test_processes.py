@@ -100,7 +100,7 @@ def test_an_output_that_is_closed_ends_the_bot_quietly_and_cleanly(
     assert process.wait(LIMIT_S) == 0
     assert [line for line in process.stderr.read().splitlines() if not line.startswith("warning: ")] == []
     process.stderr.close()
-    (journal,) = (tmp_path / "journals").glob("*.journal")
+    (journal,) = (tmp_path / "journals").glob("*.journal.zst")
     verify = start("replay", journal, "--verify", folder=tmp_path)
     assert end(verify)[0].startswith("equal: ") and verify.returncode == 0
 
@@ -179,7 +179,7 @@ def test_the_demo_runs_on_a_recording_and_replays_without_a_difference(name: str
     for line in decisions:
         if line["mid"] is not None:
             assert (round(line["mid"], 6), round(line["spread_bps"], 6)) in quotes
-    (journal,) = tmp_path.glob("*.journal")
+    (journal,) = tmp_path.glob("*.journal.zst")
     verify = start("replay", journal, "--verify", "--json", folder=tmp_path)
     result = json.loads(end(verify)[0])
     assert (result["equal"], result["clean_stop"], verify.returncode) == (True, True, 0)
