@@ -16,6 +16,7 @@ from bot.config.secrets import ClientSecrets, Token
 from bot.engine.decision import Decision
 from bot.engine.events import UsualRestored
 from bot.engine.settings import EngineSettings
+from bot.recorded import recorded_sources
 from bot.research.backtest.backtest import Backtest
 from bot.research.backtest.conditions import Conditions, Swap
 from bot.research.backtest.latency import Latency, latency
@@ -24,7 +25,8 @@ from bot.research.backtest.record import FILL, Day, Recorder, clock_dtype
 from bot.research.backtest.replayed_venue import ReplayedVenue
 from bot.research.backtest.result import Result
 from bot.research.backtest.venue_books import VenueBooks
-from bot.research.sources import Source
+from bot.research.sources import Source, open_sources
+from bot.sim.rates import Rates
 
 _ACCOUNT = 1_000_001
 _KEY = "backtest"
@@ -90,6 +92,22 @@ def conditions_of(config: Config, *, seed: int = 1, measured: Latency | None = N
         swaps={name: Swap(swap.long_bps, swap.short_bps) for name, swap in given.swaps.items()},
         seed=seed,
     )
+
+
+def open_trial_sources(config: Config, names: Sequence[str], seed: int = 1) -> list[Source]:
+    """Return the sources of a config's symbols, and of what converts their money; others are left out.
+
+    Args: `names` files, folders of days, journals, or synthetic markets.
+    Raises: ValueError, one line.
+    """
+    symbols, deposit = tuple(config.symbols), config.backtest.deposit_currency
+    sources = open_sources(names, symbols, seed, others=recorded_sources)
+    rates = Rates(tuple(source.spec for source in sources), {})
+    wanted = set(symbols)
+    for source in sources[: len(symbols)]:
+        for asset in (source.spec.base_asset, source.spec.quote_asset):
+            wanted |= {spec.name for spec, _ in rates.chain(asset, deposit) or ()}
+    return [source for source in sources if source.spec.name in wanted]
 
 
 def as_trial(config: Config) -> Config:

@@ -20,6 +20,7 @@ from bot.cli.doctor import doctor
 from bot.cli.download import download
 from bot.cli.explain import explain
 from bot.cli.export import export
+from bot.cli.fills import fills
 from bot.cli.import_ticks import import_ticks
 from bot.cli.options import DayMayStandAlone
 from bot.cli.record import record
@@ -43,7 +44,7 @@ app = typer.Typer(
 )
 for command in (
     demo, run, status, halt, resume, flatten, explain, report, check, sim, record, recordings, replay, export, schema,
-    symbols, doctor, download,
+    symbols, doctor, download, fills,
 ):  # fmt: skip
     app.command(cls=DayMayStandAlone if command is status else None)(command)
 app.command("import")(import_ticks)

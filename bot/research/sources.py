@@ -67,16 +67,22 @@ class Source:
         return "semi-synthetic" in self.label
 
 
-def open_sources(names: Sequence[str], symbols: Sequence[str], seed: int = 1) -> list[Source]:
+Opener = Callable[[str], Sequence[Source] | None]
+"""Opens what it knows; None for a name that it does not."""
+
+
+def open_sources(
+    names: Sequence[str], symbols: Sequence[str], seed: int = 1, others: Opener = lambda name: None
+) -> list[Source]:
     """Return the sources of symbols, in the order of `symbols`, then those that only convert money.
 
-    Args: `symbols` that are traded; a synthetic market has the default ones of the embedded venue.
+    Args: `symbols` that are traded; a synthetic market has the default ones of the embedded venue; `others` opens
+        what is neither that nor a recording of columns.
     Raises: ValueError, one line, for a source that cannot be read, one too many, or a symbol without any.
     """
     found: dict[str, Source] = {}
     for name in names:
-        opened = _synthetic(name, symbols, seed) if name.partition(":")[0] == "synthetic" else [_recorded(Path(name))]
-        for source in opened:
+        for source in others(name) or _opened(name, symbols, seed):
             other = found.setdefault(source.spec.name, source)
             if other is not source:
                 raise ValueError(f"{source.spec.name} is in two sources: {other.name} and {source.name}")
@@ -85,6 +91,10 @@ def open_sources(names: Sequence[str], symbols: Sequence[str], seed: int = 1) ->
         raise ValueError(f"no source has {missing[0]}; they have: {', '.join(found)}")
     ordered = [found[symbol] for symbol in symbols] + [s for s in found.values() if s.spec.name not in symbols]
     return [replace(source, spec=replace(source.spec, symbol_id=i + 1)) for i, source in enumerate(ordered)]
+
+
+def _opened(name: str, symbols: Sequence[str], seed: int) -> list[Source]:
+    return _synthetic(name, symbols, seed) if name.partition(":")[0] == "synthetic" else [_recorded(Path(name))]
 
 
 def _recorded(path: Path) -> Source:

@@ -16,6 +16,8 @@ from twisted.internet.task import Clock
 from wired_bot import CLIENT, RUN_ID, TOKEN, WiredBot, bot_config, virtual_venue
 
 from bot.assembly import assemble
+from bot.cli.main import main
+from bot.config.model import BacktestConfig
 from bot.ctrader.framing import frame
 from bot.ctrader.session import Session
 from bot.journal.format import Record, RecordKind, decode_batch, decode_json
@@ -24,6 +26,7 @@ from bot.journal.replay import replay
 from bot.net.driver import Driver
 from bot.research.backtest.own_fills import OwnFills, prediction_error, walk
 from bot.research.backtest.recorded_run import RecordedRun
+from bot.trials import Trial, conditions_of, open_trial_sources, run_trial
 
 QUICK = {"warm_up_s": 2, "persistence_s": 1, "max_increase_frac_per_min": 1, "band": 0.05, "time_of_day": False}
 
@@ -119,6 +122,34 @@ def test_the_recorded_market_predicts_the_fills_of_the_session(recorded: WiredBo
     assert len(fills) == sum(len(decision.intended) for decision in recorded.decisions)
     found = prediction_error([fill.walked_bps for fill in fills], [fill.realised_bps for fill in fills])
     assert (found.fills, found.p95_absolute_bps) == (len(fills), pytest.approx(0.0, abs=1e-9))
+
+
+@pytest.mark.parametrize("recorded", [True], ids=["trade"], indirect=True)
+def test_the_command_tells_the_error_of_every_prediction(
+    recorded: WiredBot, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert main(["fills", str(recorded.journal_path)]) == 0
+    *fills, by_book, by_engine = capsys.readouterr().out.splitlines()
+    assert len(fills) == sum(len(decision.intended) for decision in recorded.decisions)
+    assert by_book.startswith(f"predicted by the recorded book, less realised, over {len(fills)} fill(s): mean +0.000")
+    assert by_engine.startswith("predicted by the engine, less realised")
+    (tmp_path / "foreign").write_text("no journal")
+    assert main(["fills", str(tmp_path / "foreign")]) == 2
+    assert capsys.readouterr().err.startswith(f"not a microlev journal: {tmp_path / 'foreign'}")
+
+
+@pytest.mark.parametrize("recorded", [True], ids=["trade"], indirect=True)
+def test_a_recorded_run_is_a_market_to_backtest_on(recorded: WiredBot) -> None:
+    """Its quotes are the market, its trades are not: the backtest makes its own, at the prices that were there."""
+    config = recorded.config.model_copy(update={"backtest": BacktestConfig(latency="0", clock_s=0)})
+    sources = open_trial_sources(config, [str(recorded.journal_path)])
+    assert [source.spec.name for source in sources] == ["EURUSD", "USDJPY"]
+    result = run_trial(Trial("recorded", config, sources, conditions_of(config)))
+    assert len(result.fills) > 5
+    assert result.figures["engine_equity"] == pytest.approx(result.figures["venue_equity"], abs=0.01)
+    last = [d.rows for d in recorded.decisions if len(d.rows)][-1]
+    symbol = int(last["symbol"][-1])
+    assert result.clocks["mid"][-1, symbol] == pytest.approx(float(last["mid"][-1]), rel=1e-5)
 
 
 def test_the_error_of_a_prediction_is_counted_where_both_are_known() -> None:
