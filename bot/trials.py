@@ -142,7 +142,7 @@ def run_trial(
     venue = ReplayedVenue(specs, books, _ACCOUNT, conditions, start_ns, {s.spec.name: s.label for s in sources}, _KEY)
     days: list[Day] = []
     symbols = tuple(config.symbols)
-    recorder = Recorder(run.engine, books, len(symbols), round(trial.record_s * 1e9), on_day or days.append)
+    recorder = Recorder(run.engine, venue, len(symbols), round(trial.record_s * 1e9), on_day or days.append)
 
     def decided(decision: Decision, now_ns: int) -> None:
         recorder.decided(decision, now_ns, is_asleep=backtest.is_asleep)

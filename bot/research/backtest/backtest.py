@@ -81,6 +81,7 @@ class Backtest:
         self.events = 0
         self.message_count = 0
         self.connections = 0
+        self._dead_quotes = 0  # of connections before
 
     @property
     def now_ns(self) -> int:
@@ -95,7 +96,7 @@ class Backtest:
     @property
     def dead_quotes(self) -> int:
         """How many market orders were refused because their price had gone."""
-        return 0 if self._way is None else self._way.dead_quotes
+        return self._dead_quotes + (0 if self._way is None else self._way.dead_quotes)
 
     def run(
         self, pieces: Iterable[Messages], on_piece: Callable[[int, int], None] = lambda events, now_ns: None
@@ -133,6 +134,8 @@ class Backtest:
         """Do what a live run does when the connection has ended, or is to be given up: make another, a second later."""
         assert self._way is not None
         self._way.close()
+        self._dead_quotes += self._way.dead_quotes
+        self._way.dead_quotes = 0
         self._handle(self._pipeline.link_down(self._now_ns, reason))
         self._connect_ns = self._now_ns + _SECOND_NS
 

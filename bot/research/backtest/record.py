@@ -16,7 +16,7 @@ from numba import njit
 from bot.engine.decision import Decision
 from bot.engine.engine import Engine
 from bot.research.backtest.exit_cost import exit_costs_bps
-from bot.research.backtest.venue_books import VenueBooks
+from bot.research.backtest.replayed_venue import ReplayedVenue
 from bot.sizing.bound import Bound
 from bot.sizing.strategy import MAX_FACTORS
 
@@ -89,9 +89,9 @@ class Recorder:
     """
 
     def __init__(
-        self, engine: Engine, books: VenueBooks, symbol_count: int, clock_ns: int, on_day: Callable[[Day], None]
+        self, engine: Engine, venue: ReplayedVenue, symbol_count: int, clock_ns: int, on_day: Callable[[Day], None]
     ) -> None:
-        self._engine, self._books, self._on_day = engine, books, on_day
+        self._engine, self._venue, self._books, self._on_day = engine, venue, venue.replayed, on_day
         self._count, self._clock_ns = symbol_count, clock_ns
         self._dtype = clock_dtype(symbol_count)
         self._rows, self._used = np.zeros(4096, self._dtype), 0
@@ -137,13 +137,13 @@ class Recorder:
                 continue
             if counted.cause == "stop_out":
                 self.stop_outs_ns.append(deal.executed_ns)
-            mid, units = float(features.mid[place]), deal.volume_cents / 100
+            units, note = deal.volume_cents / 100, self._venue.take_fill_note(deal.symbol_id, deal.executed_ns)
             commission = -float(deal.commission)
             rate = engine.quote_rate(place)
             row = (
-                *(deal.executed_ns, place, units, deal.price, _number(counted.decision_mid), mid),
+                *(deal.executed_ns, place, units, deal.price, _number(counted.decision_mid), note.mid),
                 *(_number(counted.predicted_bps), commission, abs(units) * deal.price * rate, engine.valuation.equity),
-                *(math.nan, now_ns, int(features.crisis_level[place]), counted.cause == "ours"),
+                *(note.own_impact_bps, now_ns, int(features.crisis_level[place]), counted.cause == "ours"),
             )
             self._fills.append(row)
 

@@ -5,7 +5,9 @@ price is missing there, and comes back with a half-life: the resilience of the b
 our own impact is in what our next orders get, and not in the quotes that the engine sees.
 """
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from bot.market.book import standing_quotes
 from bot.research.backtest.venue_books import VenueBooks
@@ -15,16 +17,29 @@ from bot.sim.change import Change, Quote
 _NEGLIGIBLE = 30  # half-lives, after which nothing is left of what was taken
 
 
+class FillNote(NamedTuple):
+    """The market of a fill. Units: `mid` in quote currency; `own_impact_bps` what our earlier fills have added."""
+
+    mid: float
+    own_impact_bps: float
+
+
 class ReplayedBook(VenueBook):
     """Spot prices and quotes of symbol `s` of compiled tables.
 
-    Args: `now_ns` the venue's clock; `resilience_half_life_s` 0 refills at once, so that there is no own impact.
+    Args: `now_ns` the venue's clock; `resilience_half_life_s` 0 refills at once, so that there is no own impact;
+        `note` hears of the market of every fill.
     """
 
     def __init__(  # it has no state of the plain book: what that keeps is read from the tables
-        self, books: VenueBooks, s: int, now_ns: Callable[[], int], resilience_half_life_s: float
+        self,
+        books: VenueBooks,
+        s: int,
+        now_ns: Callable[[], int],
+        resilience_half_life_s: float,
+        note: Callable[[FillNote], None] = lambda note: None,
     ) -> None:
-        self._books, self._s, self._now_ns = books, s, now_ns
+        self._books, self._s, self._now_ns, self._note = books, s, now_ns, note
         self._half_life_ns = resilience_half_life_s * 1e9
         self._taken: dict[tuple[bool, int], tuple[float, int]] = {}  # (is_bid, price) -> cents missing, when
 
@@ -58,10 +73,16 @@ class ReplayedBook(VenueBook):
 
     def taken(self, *, buy: bool, volume_cents: int) -> None:
         """Take what an order has filled from the levels that it has walked."""
+        levels, mid = self.levels(is_bid=not buy), self.mid
+        added_e5 = _average_e5(levels, volume_cents) - _average_e5(
+            self._books.levels(self._s, 1 if buy else 0), volume_cents
+        )
+        mid_price = math.nan if mid is None else float(mid)
+        self._note(FillNote(mid_price, (1 if buy else -1) * added_e5 / 1e5 / mid_price * 1e4))
         if self._half_life_ns <= 0:
             return
         now_ns, left = self._now_ns(), volume_cents
-        for price_e5, size in self.levels(is_bid=not buy):
+        for price_e5, size in levels:
             part = min(left, size)
             self._taken[not buy, price_e5] = (self._missing(not buy, price_e5) + part, now_ns)
             left -= part
@@ -76,3 +97,14 @@ class ReplayedBook(VenueBook):
     def _missing(self, is_bid: bool, price_e5: int) -> int:
         cents, at_ns = self._taken.get((is_bid, price_e5), (0.0, 0))
         return round(cents * 2.0 ** (-(self._now_ns() - at_ns) / self._half_life_ns)) if cents else 0
+
+
+def _average_e5(levels: Sequence[tuple[int, int]], volume_cents: int) -> float:
+    """Return the average price of taking a volume from a side, 1/100000; NaN when it has not so much."""
+    left, cost = volume_cents, 0
+    for price_e5, size in levels:
+        part = min(left, size)
+        cost, left = cost + part * price_e5, left - part
+        if not left:
+            return cost / volume_cents
+    return math.nan

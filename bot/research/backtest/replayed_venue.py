@@ -4,6 +4,7 @@ What differs from `Venue`: its books are compiled tables that a recording moves 
 changes (the backtest hands them to the engine), and the accounts are woken only when a price leaves its band.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 
@@ -11,7 +12,7 @@ from bot.market.symbols import SymbolSpec
 from bot.research.backtest.bands import bands
 from bot.research.backtest.conditions import Conditions
 from bot.research.backtest.financing import next_turn_ns, swaps_due
-from bot.research.backtest.replayed_book import ReplayedBook
+from bot.research.backtest.replayed_book import FillNote, ReplayedBook
 from bot.research.backtest.venue_books import VenueBooks
 from bot.sim.book import VenueBook
 from bot.sim.change import Change
@@ -21,6 +22,8 @@ from bot.sim.hours import OPEN
 from bot.sim.market import Market
 from bot.sim.tape import Tape
 from bot.sim.venue import Venue
+
+_UNKNOWN = FillNote(math.nan, math.nan)
 
 
 class _ClosingTape(Tape):
@@ -60,6 +63,7 @@ class ReplayedVenue(Venue):
         self._places = {spec.symbol_id: i for i, spec in enumerate(specs)}
         self._half_life_s = conditions.resilience_half_life_s
         self.now_ns = start_ns
+        self._fill_notes: dict[tuple[int, int], FillNote] = {}
         settings = AccountSettings(
             account_id,
             conditions.account_type,
@@ -92,7 +96,17 @@ class ReplayedVenue(Venue):
 
     def new_book(self, symbol_id: int) -> VenueBook:
         """Return a book that reads the compiled tables."""
-        return ReplayedBook(self.replayed, self._places[symbol_id], lambda: self.now_ns, self._half_life_s)
+        return ReplayedBook(
+            self.replayed,
+            self._places[symbol_id],
+            lambda: self.now_ns,
+            self._half_life_s,
+            lambda note: self._fill_notes.__setitem__((symbol_id, self.now_ns // 1_000_000), note),
+        )
+
+    def take_fill_note(self, symbol_id: int, executed_ns: int) -> FillNote:
+        """Return, once, the market of a deal by the time that it states, which is in whole milliseconds."""
+        return self._fill_notes.pop((symbol_id, executed_ns // 1_000_000), _UNKNOWN)
 
     def assets_needed(self) -> list[str]:
         """Return the assets that the recorded symbols name, and no others."""

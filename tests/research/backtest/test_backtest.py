@@ -58,6 +58,7 @@ def test_an_order_meets_the_book_of_when_it_arrives() -> None:
     assert taken.fills["price"][0] == pytest.approx(price, abs=1e-8)
     assert taken.fills["mid_at_decision"][0] == pytest.approx(1.1)
     assert taken.fills["time_ns"][0] == START + round(filled_s * SECOND)
+    assert taken.fills["mid_at_fill"][0] == pytest.approx(1.10001)  # of when it was filled, not of when we were told
 
     refused = _run(changes, backtest=slow)
     assert refused.figures["dead_quotes"] == 1
@@ -85,6 +86,11 @@ def test_what_we_take_is_missing_and_comes_back_with_its_half_life() -> None:
     assert shown.levels(is_bid=False)[:2] == [(110_001, 5_000_000), (110_003, 11_000_000)]
     venue.trade_by_hand(7, symbol_id, "buy", 5_000_000)
     assert shown.levels(is_bid=False)[0] == (110_003, 11_000_000)
+    # 50,000 of the first level were there and 50,000 still missing: nothing was dearer for it.
+    assert venue.take_fill_note(symbol_id, venue.now_ns).own_impact_bps == 0.0
+    venue.trade_by_hand(7, symbol_id, "buy", 5_000_000)
+    # Without us the first level would have had all of it at 1.10001; now it is bought at 1.10003.
+    assert venue.take_fill_note(symbol_id, venue.now_ns).own_impact_bps == pytest.approx(2e-5 / 1.1 * 1e4)
     venue.advance(START + 400 * SECOND)
     assert shown.levels(is_bid=False)[:2] == [(110_001, 10_000_000), (110_003, 15_000_000)]
 
