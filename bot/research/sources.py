@@ -42,7 +42,10 @@ METAL_WEEK = Week(
 SYNTHETIC_START_NS = 1_767_571_200_000_000_000
 """When a synthetic market begins: Monday 2026-01-05 00:00 UTC."""
 SYNTHETIC_S = 8 * 3_600
-_SHAPES = 20_000
+_SHAPES, _AVERAGED = 64, 700
+"""So many shapes of another market are used in turn, each the mean of so many snapshots, ten seconds of that recording:
+its best level is nearly empty for a moment many times a minute, and ticks that come once a second would meet such
+moments as if they lasted."""
 _CONTRACT_USD = 100.0
 _BATCH_ROWS = 65_536
 
@@ -138,7 +141,9 @@ def _ticks(path: Path, files: Sequence[Path], spec: SymbolSpec, label: str) -> S
     def shapes() -> np.ndarray:
         if not beside.is_file():
             return shape_table(shape.built_in_shapes(), 1)
-        return shape_table(shape.recorded_shapes(lambda: column_batches(beside, column_names(beside))), _SHAPES)
+        return shape_table(
+            shape.recorded_shapes(lambda: column_batches(beside, column_names(beside))), _SHAPES, _AVERAGED
+        )
 
     def stream(place: int, from_ns: int) -> Iterator[Messages]:
         wanted = [file for file, (_, last_ns) in spans.items() if last_ns >= from_ns]

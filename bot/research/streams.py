@@ -84,9 +84,14 @@ def tick_messages(
         yield _in_ticks(times_ns, parts)
 
 
-def shape_table(shapes: Iterable[Shape], count: int) -> np.ndarray:
-    """Return `count` shapes of `bot.sim.shape` as one (count, 4, LEVELS) array, their fields in order."""
-    return np.array(list(itertools.islice(shapes, count)))
+def shape_table(shapes: Iterable[Shape], count: int, averaged: int = 1) -> np.ndarray:
+    """Return `count` shapes of `bot.sim.shape` as one (count, 4, LEVELS) array, their fields in order.
+
+    Args: `averaged` takes the mean of so many consecutive ones for each: a tick of a slow market lasts as long as many
+        changes of a fast one, and one of those alone is often a moment in which the best level is nearly empty.
+    """
+    taken = iter(shapes)
+    return np.array([np.mean(list(itertools.islice(taken, averaged)), axis=0) for _ in range(count)])
 
 
 def change_batches(changes: Iterable[Change], symbol: int) -> Iterator[Batch]:
