@@ -18,7 +18,7 @@ from bot.research.depth_messages import depth_messages
 from bot.research.recordings import EVENT_COLUMNS, TICK_COLUMNS
 from bot.research.streams import change_batches, shape_table, tick_messages
 from bot.sim import shape
-from bot.sim.listing import FX, FX_WEEK, METALS, Week, default_symbols, extra_symbols
+from bot.sim.listing import FX, FX_WEEK, METAL_WEEK, METALS, default_symbols, extra_symbols
 from bot.sim.recording import (
     BEST_SIZE_CENTS,
     SHAPE_FILE,
@@ -32,12 +32,6 @@ from bot.sim.recording import (
 )
 from bot.sim.scenario import SCENARIOS
 from bot.sim.synthetic import mid_paths, quote_stream
-
-METAL_WEEK = Week(
-    tuple((day * 86_400 + 18 * 3_600, (day + 1) * 86_400 + 17 * 3_600 + 14 * 60) for day in range(5)),
-    "America/New_York",
-)
-"""As FX, with a halt from 17:14 to 18:00 New York. Source: the gold recording itself."""
 
 SYNTHETIC_START_NS = 1_767_571_200_000_000_000
 """When a synthetic market begins: Monday 2026-01-05 00:00 UTC."""

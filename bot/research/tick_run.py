@@ -35,7 +35,7 @@ from bot.market.crisis import ENTRY, SIGNS, signs
 from bot.market.symbols import SymbolSpec
 from bot.research.fill_costs import FILL, FillTags, cost_bps
 from bot.research.streams import Batch, tick_batches
-from bot.sim.listing import FX_WEEK, Week
+from bot.sim.listing import FX_WEEK, METAL_WEEK
 from bot.sim.recording import open_recording
 
 RECORD = np.dtype(
@@ -59,12 +59,6 @@ RECORD = np.dtype(
 `signs` in the order of `bot.market.crisis.SIGNS`."""
 
 METALS = ("XAU", "XAG")
-METAL_WEEK = Week(
-    tuple((day * 86_400 + 18 * 3_600, (day + 1) * 86_400 + 17 * 3_600 + 14 * 60) for day in range(5)),
-    "America/New_York",
-)
-"""As FX, with a halt from 17:14 to 18:00 New York. Source: the gold recording itself."""
-
 _SECOND_NS = 1_000_000_000
 _CALM_NS, _SILENT_NS = _SECOND_NS, 10 * _SECOND_NS
 _STALE_NS, _ASLEEP_NS = 5 * _SECOND_NS, 60 * _SECOND_NS

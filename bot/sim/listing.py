@@ -23,6 +23,12 @@ class Week:
 FX_WEEK = Week(((17 * 3_600, 5 * 86_400 + 17 * 3_600),), "America/New_York")
 """Sunday 17:00 to Friday 17:00 in New York, as currencies and metals trade."""
 
+METAL_WEEK = Week(
+    tuple((day * 86_400 + 18 * 3_600, (day + 1) * 86_400 + 17 * 3_600 + 14 * 60) for day in range(5)),
+    "America/New_York",
+)
+"""As FX, with a halt from 17:14 to 18:00 New York. Source: the recording of gold ticks of May 2014."""
+
 TIERS: dict[int, tuple[tuple[int, int], ...]] = {
     FX: ((1_000_000, 500), (5_000_000, 200), (50_000_000, 100)),
     METALS: ((1_000_000, 200), (5_000_000, 100), (50_000_000, 50)),
