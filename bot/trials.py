@@ -4,9 +4,11 @@ A trial is the user's own config, in `mode: trade` against a replayed venue; wha
 is a change of the engine's settings, made here and nowhere else.
 """
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from pathlib import Path
 
 import numpy as np
 
@@ -18,6 +20,7 @@ from bot.engine.events import UsualRestored
 from bot.engine.settings import EngineSettings
 from bot.recorded import recorded_sources
 from bot.research.backtest.backtest import Backtest
+from bot.research.backtest.checkpoint import load_checkpoint, save_checkpoint
 from bot.research.backtest.conditions import Conditions, Swap
 from bot.research.backtest.latency import Latency, latency
 from bot.research.backtest.messages import EMPTY, Messages, merged
@@ -29,6 +32,7 @@ from bot.research.sources import Source, open_sources
 from bot.sim.rates import Rates
 
 _ACCOUNT = 1_000_001
+_DAY_NS = 86_400_000_000_000
 _KEY = "backtest"
 
 
@@ -121,19 +125,20 @@ def as_trial(config: Config) -> Config:
     )
 
 
-def run_trial(
-    trial: Trial,
-    *,
-    on_progress: Callable[[int, int], None] = lambda rows, now_ns: None,
-    on_day: Callable[[Day], None] | None = None,
-    watch: Callable[[Run, Decision], None] = lambda run, decision: None,
-) -> Result:
-    """Run a trial to its end and return its result.
+@dataclass(slots=True)
+class _World:
+    """Everything of a run that goes on after a checkpoint. `pieces` of the stream are played; `day` the last kept."""
 
-    Args: `on_progress` is told rows and time; `on_day` takes each day's rows, which are then not in the result;
-        `watch` sees every Decision.
-    Raises: ConfigError, ValueError or BacktestFailed, one line each.
-    """
+    run: Run
+    venue: ReplayedVenue
+    recorder: Recorder
+    backtest: Backtest
+    days: list[Day]
+    pieces: int = 0
+    day: int = -1
+
+
+def _new_world(trial: Trial) -> _World:
     config, sources, conditions = as_trial(trial.config), trial.sources, trial.conditions
     run = assemble(config, _CLIENT, _TOKEN, "backtest", change=trial.change)
     specs = [source.spec for source in sources]
@@ -141,24 +146,68 @@ def run_trial(
     start_ns = max(trial.from_ns, min(source.span_ns[0] for source in sources))
     venue = ReplayedVenue(specs, books, _ACCOUNT, conditions, start_ns, {s.spec.name: s.label for s in sources}, _KEY)
     days: list[Day] = []
-    symbols = tuple(config.symbols)
-    recorder = Recorder(run.engine, venue, len(symbols), round(trial.record_s * 1e9), on_day or days.append)
+    recorder = Recorder(run.engine, venue, len(config.symbols), round(trial.record_s * 1e9), days.append)
+    backtest = Backtest(run.session, run.engine, run.pipeline, venue, conditions, _nobody_sees, trial.on_now)
+    if trial.told_first:
+        run.engine.receive(UsualRestored(0, trial.told_first))
+    return _World(run, venue, recorder, backtest, days)
+
+
+def _nobody_sees(decision: Decision, now_ns: int) -> None: ...
+
+
+def run_trial(
+    trial: Trial,
+    *,
+    on_progress: Callable[[int, int], None] = lambda rows, now_ns: None,
+    on_day: Callable[[Day], None] | None = None,
+    watch: Callable[[Run, Decision], None] = lambda run, decision: None,
+    checkpoint: Path | None = None,
+    key: str = "",
+) -> Result:
+    """Run a trial to its end and return its result.
+
+    Args: `on_progress` is told rows and time; `on_day` takes each day's rows, which are then not in the result;
+        `watch` sees every Decision; `checkpoint` a file that keeps the whole state at the end of each day, from which
+        a run with the same `key` goes on: what inputs and version it is of. It is removed at the end.
+    Raises: ConfigError, ValueError or BacktestFailed, one line each.
+    """
+    world = None if checkpoint is None else load_checkpoint(checkpoint, key)
+    if world is None:
+        world = _new_world(trial)
+    run, backtest, recorder, venue = world.run, world.backtest, world.recorder, world.venue
 
     def decided(decision: Decision, now_ns: int) -> None:
         recorder.decided(decision, now_ns, is_asleep=backtest.is_asleep)
         watch(run, decision)
 
-    backtest = Backtest(run.session, run.engine, run.pipeline, venue, conditions, decided, trial.on_now)
-    if trial.told_first:
-        run.engine.receive(UsualRestored(0, trial.told_first))
-    pieces = merged([source.stream(place, trial.from_ns) for place, source in enumerate(sources)])
-    backtest.run(trial.alter(_within(pieces, trial.from_ns, trial.until_ns)), on_progress)
+    def keep(rows: int, now_ns: int) -> None:
+        world.pieces += 1
+        if checkpoint is not None and now_ns // _DAY_NS != world.day:
+            world.day = now_ns // _DAY_NS
+            backtest.moved(_nobody_sees)  # who looks on is not of the world
+            recorder.on_day = world.days.append
+            save_checkpoint(checkpoint, key, world)
+            attach()
+        on_progress(rows, now_ns)
+
+    def attach() -> None:
+        backtest.moved(decided)
+        recorder.on_day = on_day or world.days.append
+
+    attach()
+    pieces = merged([source.stream(place, trial.from_ns) for place, source in enumerate(trial.sources)])
+    told = trial.alter(_within(pieces, trial.from_ns, trial.until_ns))
+    backtest.run(itertools.islice(told, world.pieces, None), keep)
     recorder.finish()
+    if checkpoint is not None:
+        checkpoint.unlink(missing_ok=True)
+    config, symbols, days = as_trial(trial.config), tuple(trial.config.symbols), world.days
     clocks = np.concatenate([np.empty(0, clock_dtype(len(symbols))), *(day.clocks for day in days)])
     return Result(
         trial.name,
         symbols,
-        {source.spec.name: source.label for source in sources},
+        {source.spec.name: source.label for source in trial.sources},
         run.engine.strategy.factor_names,
         config.strategy.base_leverage,
         clocks,
@@ -177,7 +226,7 @@ def run_trial(
             "engine_equity": run.engine.valuation.equity,
             "venue_equity": float(venue.equity()),
         },
-        {"seed": conditions.seed, **config.backtest.model_dump(mode="json")},
+        {"seed": trial.conditions.seed, **config.backtest.model_dump(mode="json")},
     )
 
 

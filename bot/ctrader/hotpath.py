@@ -91,6 +91,11 @@ class HotPath:
         self._known = np.array([symbol_id for symbol_id, _ in known] + [i for _, i in known], np.int64)
         self._lane[0] = (address(self._known), len(self._known), address(self._buffer), 0, 0)
 
+    def moved(self) -> None:
+        """Find out anew where everything lies: a restored checkpoint has put it elsewhere."""
+        self.lane = address(self._lane)
+        self._lane[0]["known"], self._lane[0]["rows"] = address(self._known), address(self._buffer)
+
     def join(self, frames: Sequence[bytes]) -> tuple[bytes, np.ndarray]:
         """Return the frames of a batch as `read` takes them: in one piece, and their lengths.
 

@@ -167,6 +167,10 @@ class Session:
         """Take the frames of one batch, without their lengths: as `receive_frame` for each, but quicker."""
         self._intake.take(frames, recv_ns)
 
+    def moved(self) -> None:
+        """Hear that a checkpoint was restored: arrays that compiled loops know by address lie elsewhere."""
+        self._feed.hot_path.moved()
+
     def heard(self, recv_ns: int) -> None:
         """Hear that market data came by another road than as frames, as in a backtest: the link lives."""
         self._outbox.heard_ns = max(self._outbox.heard_ns, recv_ns)

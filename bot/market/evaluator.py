@@ -101,6 +101,14 @@ class Evaluator:
         self._books = books
         self._context[:] = new_context(books, self._state, self._table)
 
+    def moved(self) -> None:
+        """Find out anew where everything lies: a restored checkpoint has put it elsewhere."""
+        looked_ns = self.looked_ns
+        self._keep(self._books)
+        self._looked_ns[0] = looked_ns
+        self._context_at = address(self._context)
+        self.sink = DeltaSink.of(batch_function(), self._context, self.apply)
+
     def advance(self, now_ns: int) -> None:
         """Let time pass without news: what is due by the clock is done."""
         self.apply(self._nothing, now_ns)

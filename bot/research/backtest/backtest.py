@@ -83,6 +83,12 @@ class Backtest:
         self.connections = 0
         self._dead_quotes = 0  # of connections before
 
+    def moved(self, on_decision: Callable[[Decision, int], None]) -> None:
+        """Go on from a restored checkpoint: everything lies elsewhere, and somebody else sees the Decisions."""
+        self._on_decision = on_decision
+        self._engine.moved()
+        self._session.moved()
+
     @property
     def now_ns(self) -> int:
         """The virtual time."""

@@ -91,7 +91,7 @@ class Recorder:
     def __init__(
         self, engine: Engine, venue: ReplayedVenue, symbol_count: int, clock_ns: int, on_day: Callable[[Day], None]
     ) -> None:
-        self._engine, self._venue, self._books, self._on_day = engine, venue, venue.replayed, on_day
+        self._engine, self._venue, self._books, self.on_day = engine, venue, venue.replayed, on_day
         self._count, self._clock_ns = symbol_count, clock_ns
         self._dtype = clock_dtype(symbol_count)
         self._rows, self._used = np.zeros(4096, self._dtype), 0
@@ -168,7 +168,7 @@ class Recorder:
         self._used += 1
 
     def _end_day(self) -> None:
-        self._on_day(Day(self._rows[: self._used].copy(), np.array(self._fills, FILL)))
+        self.on_day(Day(self._rows[: self._used].copy(), np.array(self._fills, FILL)))
         self._used, self._fills = 0, []
 
 

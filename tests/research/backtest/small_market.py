@@ -40,11 +40,11 @@ def books(quotes: Sequence[tuple[float, Sequence[Level], Sequence[Level]]], spec
     return changes
 
 
-def source(changes: Sequence[Change], spec: SymbolSpec = EURUSD) -> Source:
-    """Return changes as a source."""
+def source(changes: Sequence[Change], spec: SymbolSpec = EURUSD, piece: int = 4_096) -> Source:
+    """Return changes as a source, told so many at a time."""
 
     def stream(place: int, from_ns: int) -> Iterator[Messages]:
-        return collected(c for c in change_batches(changes, place) if c[0] >= from_ns)
+        return collected((c for c in change_batches(changes, place) if c[0] >= from_ns), piece)
 
     return Source("by hand", spec, "by hand", (changes[0].time_ns, changes[-1].time_ns), stream)
 
