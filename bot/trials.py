@@ -5,7 +5,7 @@ is a change of the engine's settings, made here and nowhere else.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 import numpy as np
@@ -18,12 +18,15 @@ from bot.engine.events import UsualRestored
 from bot.engine.settings import EngineSettings
 from bot.research.backtest.backtest import Backtest
 from bot.research.backtest.conditions import Conditions, Swap
+from bot.research.backtest.drop import Drop
 from bot.research.backtest.latency import Latency, latency
 from bot.research.backtest.messages import EMPTY, Messages, merged
 from bot.research.backtest.record import FILL, Day, Recorder, clock_dtype
 from bot.research.backtest.replayed_venue import ReplayedVenue
 from bot.research.backtest.result import Result
 from bot.research.backtest.venue_books import VenueBooks
+from bot.research.shocks.altered import altered
+from bot.research.shocks.shock import Shock, checked, drops
 from bot.research.sources import Source
 
 _ACCOUNT = 1_000_001
@@ -44,7 +47,8 @@ class Trial:
 
     Args: `sources` in the order of the config's symbols; `from_ns`, `until_ns` bound the time; `record_s` the least
         time between two rows of the result; `change` alters the engine's settings; `alter` the messages on their way;
-        `told_first` what of usual values earlier days have taught; `on_now` is told the time before each decision.
+        `drops` when the connection is lost; `told_first` what of usual values earlier days have taught; `on_now` is
+        told the time before each decision.
     """
 
     name: str
@@ -56,8 +60,29 @@ class Trial:
     record_s: float = 1.0
     change: Callable[[EngineSettings], EngineSettings] = _same_settings
     alter: Callable[[Iterator[Messages]], Iterator[Messages]] = _same_messages
+    drops: Sequence[Drop] = ()
     told_first: dict[str, dict[str, object]] = field(default_factory=dict)
     on_now: Callable[[int], None] = lambda now_ns: None
+
+
+def span_ns(trial: Trial) -> tuple[int, int]:
+    """Return when a trial begins and ends, by what its sources have."""
+    begin_ns = min(source.span_ns[0] for source in trial.sources)
+    return max(trial.from_ns, begin_ns), min(trial.until_ns, max(source.span_ns[1] for source in trial.sources) + 1)
+
+
+def with_shocks(trial: Trial, shocks: Sequence[Shock]) -> Trial:
+    """Return a trial whose market has shocks, on top of whatever else alters its messages.
+
+    Raises: ValueError, one line, for a shock that the trial cannot play.
+    """
+    specs = [source.spec for source in trial.sources]
+    ordered = checked(shocks, [spec.name for spec in specs], *span_ns(trial))
+
+    def alter(pieces: Iterator[Messages]) -> Iterator[Messages]:
+        return altered(trial.alter(pieces), ordered, specs)
+
+    return replace(trial, alter=alter, drops=(*trial.drops, *drops(ordered)))
 
 
 def conditions_of(config: Config, *, seed: int = 1, measured: Latency | None = None) -> Conditions:
@@ -130,7 +155,7 @@ def run_trial(
         recorder.decided(decision, now_ns, is_asleep=backtest.is_asleep)
         watch(run, decision)
 
-    backtest = Backtest(run.session, run.engine, run.pipeline, venue, conditions, decided, trial.on_now)
+    backtest = Backtest(run.session, run.engine, run.pipeline, venue, conditions, decided, trial.on_now, trial.drops)
     if trial.told_first:
         run.engine.receive(UsualRestored(0, trial.told_first))
     pieces = merged([source.stream(place, trial.from_ns) for place, source in enumerate(sources)])
