@@ -19,6 +19,7 @@ from bot.cli.demo import demo
 from bot.cli.doctor import doctor
 from bot.cli.download import download
 from bot.cli.explain import explain
+from bot.cli.look_ahead import look_ahead
 from bot.cli.options import DayMayStandAlone
 from bot.cli.record import record
 from bot.cli.replay import replay
@@ -40,7 +41,7 @@ app = typer.Typer(
 )
 for command in (
     demo, run, status, halt, resume, flatten, explain, report, check, sim, record, replay, schema, symbols, doctor,
-    download,
+    download, look_ahead,
 ):  # fmt: skip
     app.command(cls=DayMayStandAlone if command is status else None)(command)
 app.add_typer(auth, name="auth")

@@ -89,7 +89,7 @@ KINDS = st.builds(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(shock=KINDS, seed=st.integers(0, 1_000), pieces=st.integers(1, 200))
 def test_outside_a_shock_the_book_is_the_true_one_and_the_stream_is_well_formed(
     shock: Shock, seed: int, pieces: int
