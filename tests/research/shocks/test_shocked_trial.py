@@ -11,6 +11,7 @@ from bot.assembly import Run
 from bot.engine.decision import Decision
 from bot.research.backtest.drop import Drop
 from bot.research.backtest.result import Result
+from bot.research.shocks.response import responses
 from bot.research.shocks.shock import Shock
 from bot.trials import run_trial, with_shocks
 
@@ -67,3 +68,19 @@ def test_drops_that_were_over_before_the_first_message_are_left_out() -> None:
 def test_a_shock_outside_of_the_trial_is_refused_before_anything_runs() -> None:
     with pytest.raises(ValueError, match="it is not within the data, 2014-04-29 08:00:00 to 2014-04-29 08:09:59 UTC"):
         with_shocks(tick_trial(), [Shock("stale", "EURUSD", BEGIN_NS + 700 * S, 30.0)])
+
+
+@pytest.mark.slow
+def test_a_response_tells_level_delay_and_what_was_held() -> None:
+    shocks = [
+        Shock("depth", "EURUSD", BEGIN_NS + 300 * S + S // 2, 20.0, 0.1),
+        Shock("spread", "EURUSD", AT_NS, 40.0, 10.0),
+    ]
+    result = run_trial(with_shocks(tick_trial([tick_source(ticks=500)]), shocks))
+    _, answer = responses(result, reversed(shocks))
+    rows = result.clocks[(result.clocks["time_ns"] >= AT_NS) & (result.clocks["time_ns"] < AT_NS + 100 * S)]
+    assert (answer.name, answer.at_ns, answer.highest_level) == ("shock spread", AT_NS, rows["crisis_level"].max())
+    first = rows["time_ns"][rows["crisis_level"][:, 0] > 0][0]
+    assert answer.delay_s in (0.0, (first - AT_NS) / S)  # 0 where the shock before still counts
+    assert answer.leverage_after == abs(rows["leverage"][-1, 0])
+    assert answer.fills == ((result.fills["time_ns"] >= AT_NS) & (result.fills["time_ns"] < AT_NS + 100 * S)).sum()
