@@ -46,8 +46,10 @@ def market(seed: int, pieces: int = 7) -> list[Messages]:
             rows.append((END_SPOT, symbol, 0, 0, 0))
             if random.random() < 0.05:
                 rows.append((CLEAR_BOOK, symbol, 0, 0, 0))
-            rows += [(DEPTH_DELETE, symbol, key, 0, 0) for key in standing[symbol]]
-            standing[symbol].clear()
+                standing[symbol].clear()
+            gone = [key for key in standing[symbol] if random.random() < 0.7]
+            rows += [(DEPTH_DELETE, symbol, key, 0, 0) for key in gone]
+            standing[symbol] = {key: kind for key, kind in standing[symbol].items() if key not in gone}
             for level in range(int(random.integers(1, 4))):
                 for kind, price in ((DEPTH_BID, bid - 3 * level), (DEPTH_ASK, ask + 3 * level)):
                     key = next(ids)
@@ -103,7 +105,9 @@ def test_outside_a_shock_the_book_is_the_true_one_and_the_stream_is_well_formed(
         bid, ask = as_of(true, AT, place).touch() or (0, 0)
         offset = round((bid + ask) / 2 * shock.move_bps / 1e4)
     # Where a shock ends at the time of a true message, its end is told first: the last word of a time counts.
-    for (time_ns, symbol), now in {(t, s): now for t, s, now in shown}.items():
+    moments = {(time_ns, symbol) for time_ns, symbol, _ in shown} | {(shock.end_ns, place)}
+    for time_ns, symbol in sorted(moments):
+        now = as_of(shown, time_ns, symbol)
         if symbol == place and shock.at_ns <= time_ns < shock.end_ns:
             continue
         by = offset if symbol == place and time_ns >= shock.end_ns else 0
