@@ -23,14 +23,14 @@ def known(number: float) -> float | None:
     return float(number) if math.isfinite(number) else None
 
 
-def _without_nan(content: Any) -> Any:
+def without_nan(content: Any) -> Any:
     """Return what JSON can hold of it: null for a number that is not finite, wherever it lies."""
     if isinstance(content, float):
         return known(content)
     if isinstance(content, dict):
-        return {key: _without_nan(value) for key, value in content.items()}
+        return {key: without_nan(value) for key, value in content.items()}
     if isinstance(content, list | tuple):
-        return [_without_nan(value) for value in content]
+        return [without_nan(value) for value in content]
     return content
 
 
@@ -109,7 +109,7 @@ class JsonLines:
     def _write(self, line: dict[str, Any]) -> None:
         if self._account is not None:
             line = line | {"account": self._account}
-        self._out.write(json.dumps(_without_nan(line), separators=(", ", ": "), allow_nan=False) + "\n")
+        self._out.write(json.dumps(without_nan(line), separators=(", ", ": "), allow_nan=False) + "\n")
         self._out.flush()
 
 

@@ -22,6 +22,7 @@ from bot.cli.explain import explain
 from bot.cli.export import export
 from bot.cli.fills import fills
 from bot.cli.import_ticks import import_ticks
+from bot.cli.look_ahead import look_ahead
 from bot.cli.options import DayMayStandAlone
 from bot.cli.record import record
 from bot.cli.recordings import recordings
@@ -44,7 +45,7 @@ app = typer.Typer(
 )
 for command in (
     demo, run, status, halt, resume, flatten, explain, report, check, sim, record, recordings, replay, export, schema,
-    symbols, doctor, download, fills,
+    symbols, doctor, download, fills, look_ahead,
 ):  # fmt: skip
     app.command(cls=DayMayStandAlone if command is status else None)(command)
 app.command("import")(import_ticks)

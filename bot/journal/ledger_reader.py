@@ -69,6 +69,27 @@ def read_everything(path: Path) -> LedgerSpan:
     return read_span(path, 0, 1 << 62)
 
 
+def round_trips_ns(path: Path, longest_ns: int) -> list[int]:
+    """Return how long each market order took from its intent to its first deal, by our own clock, in order of time.
+
+    The intent is written just before the order's bytes go out. The ledger keeps no time of acceptance; a market order's
+    first deal comes with it. Left out: what took longer than `longest_ns`, since such an order had become unknown and
+    its deal was found by asking; orders met at the venue; those that rest, are refused or never left.
+    Raises: LedgerError, as `read_span`.
+    """
+    question = """SELECT min(deals.recorded_ns) - intents.created_ns AS took FROM intents
+        JOIN deals ON deals.client_order_id = intents.client_order_id
+        WHERE intents.order_type IN ('market', 'market_range') GROUP BY intents.client_order_id
+        HAVING took > 0 AND took <= ? ORDER BY intents.created_ns, intents.client_order_id"""
+    connection = open_to_read(path)
+    try:
+        return [took for (took,) in connection.execute(question, (longest_ns,))]
+    except sqlite3.Error as error:
+        raise LedgerError(f"cannot read the ledger {path}: {error}") from error
+    finally:
+        connection.close()
+
+
 def _span(connection: sqlite3.Connection, from_ns: int, to_ns: int) -> LedgerSpan:
     span = from_ns, to_ns
 

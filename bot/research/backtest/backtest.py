@@ -13,7 +13,7 @@ Where nothing comes, the engine is asked as often as it wants while an order is 
 second in calm, and every ten seconds where quotes have been silent for so long that nothing could be traded on them.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 from numba import njit
@@ -24,6 +24,7 @@ from bot.engine.decision import Decision
 from bot.engine.engine import Engine
 from bot.market.crisis import ENTRY
 from bot.research.backtest.conditions import Conditions
+from bot.research.backtest.drop import Drop
 from bot.research.backtest.messages import EMPTY, Messages
 from bot.research.backtest.replayed_venue import ReplayedVenue
 from bot.research.backtest.venue_books import pour_messages
@@ -52,7 +53,7 @@ class Backtest:
     """One run of one bot over one recording.
 
     Args: `pipeline` of `session` and `engine`, with orders going to the venue; `on_decision` sees each Decision with
-        its time, before anything of it has reached the venue.
+        its time, before anything of it has reached the venue; `drops` in the order of time, none of which overlap.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class Backtest:
         conditions: Conditions,
         on_decision: Callable[[Decision, int], None],
         before_decision: Callable[[int], None] = lambda now_ns: None,
+        drops: Sequence[Drop] = (),
     ) -> None:
         self._session, self._engine, self._pipeline, self._venue = session, engine, pipeline, venue
         self._on_decision, self._before_decision = on_decision, before_decision
@@ -74,7 +76,8 @@ class Backtest:
         self._now_ns = self._quote_ns = 0
         self._decide_ns = _NEVER_NS
         self._venue_ns = 0
-        self._connect_ns = self._timer_ns = _NEVER_NS
+        self._connect_ns = self._timer_ns = self._drop_ns = _NEVER_NS
+        self._drops = list(drops)
         self._session_ns: int | None = None
         self._places: np.ndarray | None = None
         self._piece = self._placed_piece = EMPTY
@@ -128,6 +131,8 @@ class Backtest:
         """Connect as the first message comes, and log in on what it says."""
         self._now_ns = self._quote_ns = start_ns
         self._venue.replayed.take(piece, 0, 1)
+        self._drops = [drop for drop in self._drops if drop.at_ns > start_ns]
+        self._await_drop()
         self._connect()
 
     def _connect(self) -> None:
@@ -144,6 +149,20 @@ class Backtest:
         self._way.dead_quotes = 0
         self._handle(self._pipeline.link_down(self._now_ns, reason))
         self._connect_ns = self._now_ns + _SECOND_NS
+
+    def _await_drop(self) -> None:
+        # Ahead of the messages of that very time: they do not reach the engine any more.
+        self._drop_ns = self._drops[0].at_ns - 1 if self._drops else _NEVER_NS
+
+    def _drop(self) -> None:
+        """Lose the connection, if there is one, until the time that this was planned for."""
+        assert self._way is not None
+        drop = self._drops.pop(0)
+        self._await_drop()
+        if self._connect_ns == _NEVER_NS:
+            self._way.close()
+            self._handle(self._pipeline.link_down(self._now_ns, "a planned drop"))
+        self._connect_ns = drop.until_ns
 
     def _play(self, piece: Messages) -> None:
         times_ns, count, first = piece.times_ns, len(piece.times_ns), 0
@@ -201,7 +220,8 @@ class Backtest:
     def _due_ns(self) -> int:
         assert self._way is not None
         up_ns, down_ns = self._way.up_ns, self._way.down_ns
-        due_ns = min(self._venue_ns, self._venue.turn_ns, self._decide_ns, self._connect_ns, self._timer_ns)
+        own_ns = min(self._decide_ns, self._connect_ns, self._timer_ns, self._drop_ns)
+        due_ns = min(self._venue_ns, self._venue.turn_ns, own_ns)
         if up_ns is not None and up_ns < due_ns:
             due_ns = up_ns
         if down_ns is not None and down_ns < due_ns:
@@ -236,6 +256,8 @@ class Backtest:
         elif self._venue_ns <= due_ns:
             venue.advance(due_ns)
             self._venue_has_acted()
+        elif self._drop_ns <= due_ns:
+            self._drop()
         elif self._connect_ns <= due_ns:
             self._connect_ns = _NEVER_NS
             self._connect()
