@@ -1,0 +1,137 @@
+"""What a figure shows, without a word on how it is drawn: panels above each other on one horizontal axis.
+
+Two modules draw these, `plotly_drawing` for the page and `png_drawing` for the files beside it. Nothing else knows their
+libraries, so that a figure is described once and looks the same in both.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+PALETTE = ("#3b82f6", "#d97706", "#16a37a", "#c0569b", "#8b6fd8", "#5b9bd5", "#b8860b", "#dc4c4c")
+"""Of arms, each to be told from the others and readable on white and on black; from the ninth on they are dashed."""
+MUTED, SPREAD, DEPTH, CRISIS = -1, -2, -3, -4
+_OF_MARKET = {MUTED: "#808890", SPREAD: "#8a5cc2", DEPTH: "#0e9aa7", CRISIS: "#dc4c4c"}
+
+
+def colour_of(colour: int) -> str:
+    """Return the colour of an arm by its place, or of one of the market's series."""
+    return _OF_MARKET[colour] if colour < 0 else PALETTE[colour % len(PALETTE)]
+
+
+def is_dashed_arm(colour: int) -> bool:
+    """Tell whether an arm's line is dashed, because its colour is another's already."""
+    return colour >= len(PALETTE)
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """One axis. `is_time`: its numbers are UTC ns. `categories` name the places 0, 1, ... of it, first one on top."""
+
+    title: str
+    unit: str = ""
+    is_time: bool = False
+    is_log: bool = False
+    categories: tuple[str, ...] = ()
+    low: float | None = None
+    high: float | None = None
+
+    @property
+    def words(self) -> str:
+        """Title and unit."""
+        return f"{self.title} ({self.unit})" if self.unit else self.title
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Line:
+    """A line, steps, or points. Shapes: `x`, `y` (N,). Missing: NaN in `y` is a gap. `colour` as of `colour_of`."""
+
+    name: str
+    x: np.ndarray
+    y: np.ndarray
+    colour: int = 0
+    is_step: bool = False
+    is_points: bool = False
+    is_filled: bool = False
+    is_dashed: bool = False
+    is_strong: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Bars:
+    """One part of stacked bars along the categories of a panel. Shapes: `lengths` (C,), negative ones to the left."""
+
+    name: str
+    lengths: np.ndarray
+    colour: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Intervals:
+    """Estimates with intervals, one a category. Shapes: all (C,). Missing: NaN.
+
+    `is_telling` marks those that deserve to be seen: intervals that leave out 0.
+    """
+
+    name: str
+    estimate: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    is_telling: np.ndarray
+    colour: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HeatMap:
+    """A grid of colours. Shapes: `x` (X,), `y` (Y,) the middles of cells, `z` (Y, X). Missing: NaN is left blank."""
+
+    name: str
+    unit: str
+    x: np.ndarray
+    y: np.ndarray
+    z: np.ndarray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Panel:
+    """What stands on one vertical axis. `share` is its height among the panels'."""
+
+    y: Axis
+    drawn: tuple[Line | Bars | Intervals | HeatMap, ...]
+    share: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Shade:
+    """A named stretch of the horizontal axis."""
+
+    from_x: int
+    to_x: int
+    word: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Figure:
+    """One figure.
+
+    `name` is what its file is called; `sentence` says what to see in it, for those who see it and those who cannot;
+    `note` what else is to be known, such as what was left out.
+    """
+
+    name: str
+    title: str
+    sentence: str
+    x: Axis
+    panels: tuple[Panel, ...]
+    shades: tuple[Shade, ...] = ()
+    note: str = ""
+    wanted_px: int = 0
+
+    @property
+    def height_px(self) -> int:
+        """How high it is on a screen."""
+        if self.wanted_px:
+            return self.wanted_px
+        rows = max((len(panel.y.categories) for panel in self.panels), default=0)
+        lines = 1 + max((name.count("\n") for panel in self.panels for name in panel.y.categories), default=0)
+        return 130 + (10 + 17 * lines) * rows if rows else 180 + 150 * len(self.panels)
