@@ -18,7 +18,7 @@ from bot.research.sources import Source
 
 MOST_STEPS = 3_600
 """Columns of one map: an hour of seconds is more than a screen is wide."""
-CELLS = 60
+CELLS = 32
 _LEAD_NS = 60_000_000_000  # quotes before the first column, so that it is not empty
 
 

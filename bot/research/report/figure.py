@@ -4,6 +4,8 @@ Two modules draw these, `plotly_drawing` for the page and `png_drawing` for the 
 libraries, so that a figure is described once and looks the same in both.
 """
 
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +24,15 @@ def colour_of(colour: int) -> str:
 def is_dashed_arm(colour: int) -> bool:
     """Tell whether an arm's line is dashed, because its colour is another's already."""
     return colour >= len(PALETTE)
+
+
+def log_ticks(low: float, high: float) -> list[float]:
+    """Return where a logarithmic axis has its marks: at 1, 2 and 5 of each decade, at decades only when they are many."""
+    if not 0 < low <= high:
+        return []
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    marks = [m * 10.0**d for d in decades for m in ((1,) if high / low > 200 else (1, 2, 5))]
+    return [mark for mark in marks if low / 1.5 <= mark <= high * 1.5]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +101,15 @@ class HeatMap:
     x: np.ndarray
     y: np.ndarray
     z: np.ndarray
+
+
+def positive_range(columns: Iterable[np.ndarray]) -> tuple[float, float]:
+    """Return the least and the greatest number above 0 of some arrays, for a logarithmic axis; NaN without any."""
+    found = [column[np.isfinite(column) & (column > 0)] for column in columns]
+    known = [column for column in found if len(column)]
+    if not known:
+        return math.nan, math.nan
+    return min(float(column.min()) for column in known), max(float(column.max()) for column in known)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

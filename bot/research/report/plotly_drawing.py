@@ -7,6 +7,7 @@ library takes them for a kind of HTML. Series are base64 of plain arrays, which 
 import base64
 import html
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,8 @@ from bot.research.report.figure import (
     Shade,
     colour_of,
     is_dashed_arm,
+    log_ticks,
+    positive_range,
 )
 
 _MOST_SHADES = 60
@@ -42,7 +45,8 @@ def figure_json(figure: Figure) -> str:
     layout = _layout(figure)
     for place, (panel, domain) in enumerate(zip(figure.panels, _domains(figure.panels), strict=True)):
         axis = "" if place == 0 else str(place + 1)
-        layout[f"yaxis{axis}"] = _axis(panel.y) | {"domain": domain, "anchor": "x"}
+        lines = [each for each in panel.drawn if isinstance(each, Line)]
+        layout[f"yaxis{axis}"] = _axis(panel.y, [each.y for each in lines]) | {"domain": domain, "anchor": "x"}
         for drawn in panel.drawn:
             traces += [each | {"xaxis": "x", "yaxis": f"y{axis}"} for each in _traces(drawn, figure.x.is_time)]
     legend_px = sum(60 + 7 * len(each["name"]) for each in traces if each.get("showlegend", True))
@@ -54,8 +58,9 @@ def figure_json(figure: Figure) -> str:
 
 def _layout(figure: Figure) -> dict[str, Any]:
     last = "y" if len(figure.panels) == 1 else f"y{len(figure.panels)}"
+    across = [each.x for panel in figure.panels for each in panel.drawn if isinstance(each, Line)]
     layout: dict[str, Any] = {
-        "xaxis": _axis(figure.x) | {"anchor": last, "automargin": True},
+        "xaxis": _axis(figure.x, across, is_horizontal=True) | {"anchor": last, "automargin": True},
         "margin": {"l": 8, "r": 8, "t": 18, "b": 8},
         "barmode": "relative",
         "hovermode": "x" if figure.x.is_time else "closest",
@@ -91,10 +96,11 @@ def _domains(panels: tuple[Panel, ...]) -> list[list[float]]:
     return found
 
 
-def _axis(axis: Axis) -> dict[str, Any]:
+def _axis(axis: Axis, drawn: Sequence[np.ndarray], *, is_horizontal: bool = False) -> dict[str, Any]:
     found: dict[str, Any] = {"automargin": True}
     if axis.words:
-        found["title"] = {"text": _text(axis.words), "standoff": 6}
+        words = axis.words if is_horizontal else axis.words.replace(" (", "\n(", 1)
+        found["title"] = {"text": _text(words), "standoff": 6, "font": {"size": 11}}
     if axis.is_time:
         return found | {"type": "date"}
     if axis.categories:
@@ -102,7 +108,8 @@ def _axis(axis: Axis) -> dict[str, Any]:
         ends = [len(names) - 0.5, -0.5]
         return found | {"tickvals": list(range(len(names))), "ticktext": names, "range": ends, "zeroline": False}
     if axis.is_log:
-        return found | {"type": "log", "dtick": "D2" if axis.title != "thinner side" else None, "exponentformat": "SI"}
+        marks = log_ticks(*positive_range(drawn))
+        return found | {"type": "log", "tickvals": marks, "ticktext": [f"{mark:,.10g}" for mark in marks]}
     if axis.low is not None and axis.high is not None:
         found["range"] = [axis.low, axis.high]
     return found | {"exponentformat": "none", "zeroline": True}

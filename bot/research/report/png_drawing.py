@@ -18,6 +18,7 @@ from bot.research.report.figure import (
     Shade,
     colour_of,
     is_dashed_arm,
+    log_ticks,
 )
 
 _DPI = 120
@@ -106,12 +107,12 @@ def _ends(axes: Any, x: Axis) -> None:
 
 
 def _log(axis: Any, set_scale: Any) -> None:
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
     set_scale("log")
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=8))
+    axis.set_major_locator(FixedLocator(log_ticks(*axis.get_data_interval())))
     axis.set_major_formatter(FuncFormatter(lambda at, _: f"{at:,.10g}"))
-    axis.set_minor_formatter(NullFormatter())
+    axis.set_minor_locator(NullLocator())
 
 
 def _line(axes: Any, line: Line, x: Axis) -> None:

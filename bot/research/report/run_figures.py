@@ -106,7 +106,7 @@ def _leverage(
     depth = np.fmin(clocks["bid_depth_units"][:, s], clocks["ask_depth_units"][:, s])
     level = np.asarray(clocks["crisis_level"][:, s], float)
     is_made_up = "semi-synthetic" in main.labels.get(symbol, "")
-    unit = "base units, semi-synthetic" if is_made_up else "base units"
+    unit = "units, semi-synthetic" if is_made_up else "base units"
     spread = np.where(clocks["spread_bps"][:, s] > 0, clocks["spread_bps"][:, s], np.nan)
     panels = (
         Panel(Axis("leverage", "equities"), (*held, wanted), 1.6),
