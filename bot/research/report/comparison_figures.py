@@ -1,5 +1,6 @@
-"""The figures of a comparison: the primary figure of every arm, and the differences that were computed, with intervals."""
+"""The figures of a comparison: the primary figure of every arm, and differences of arms, with intervals."""
 
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 
@@ -10,8 +11,8 @@ from bot.research.report.figure import Axis, Figure, Intervals, Panel
 from bot.research.report.words import Words, difference_words, excludes_zero, words_of
 
 MOST_ROWS = 40
-MOST_FIGURES = 12
-"""Figures of differences; all differences are in the tables."""
+MOST_FIGURES = 8
+"""Figures of differences that are not the primary one; all differences are in the tables."""
 
 
 def groups_of(comparison: Comparison) -> list[tuple[str, str]]:
@@ -20,23 +21,29 @@ def groups_of(comparison: Comparison) -> list[tuple[str, str]]:
     return list(dict.fromkeys(pairs))
 
 
-def figures_of_comparison(comparison: Comparison) -> Iterator[Figure]:
-    """Yield the figures of a comparison, those of the primary figure first."""
-    groups = groups_of(comparison)
-    for group in groups:
+def primary_figures(comparison: Comparison) -> Iterator[Figure]:
+    """Yield the primary figure of every arm, and its differences, for each signal and matching."""
+    for group in groups_of(comparison):
         found = _by_arm(comparison, group)
         if found is not None:
             yield found
+    yield from _of_figures(comparison, is_primary=True)
+
+
+def other_figures(comparison: Comparison) -> Iterator[Figure]:
+    """Yield the differences in the other figures, the first of them."""
+    yield from itertools.islice(_of_figures(comparison, is_primary=False), MOST_FIGURES)
+
+
+def _of_figures(comparison: Comparison, *, is_primary: bool) -> Iterator[Figure]:
     names = dict.fromkeys((each.figure, each.is_reduction) for each in comparison.differences)
-    ordered = sorted(names, key=lambda name: name[0] != comparison.primary)
-    drawn = 0
-    for name in ordered:
-        for group in groups:
+    for name in names:
+        if (name[0] == comparison.primary) != is_primary:
+            continue
+        for group in groups_of(comparison):
             rows = [each for each in comparison.differences if (each.signal, each.matching) == group]
-            rows = [each for each in rows if (each.figure, each.is_reduction) == name]
-            if rows and drawn < MOST_FIGURES:
-                drawn += 1
-                yield _differences(rows, group, *name, is_primary=name[0] == comparison.primary)
+            if rows := [each for each in rows if (each.figure, each.is_reduction) == name]:
+                yield _differences(rows, group, *name, is_primary=is_primary)
 
 
 def _by_arm(comparison: Comparison, group: tuple[str, str]) -> Figure | None:
@@ -53,7 +60,7 @@ def _by_arm(comparison: Comparison, group: tuple[str, str]) -> Figure | None:
     drawn = Intervals(
         words.name,
         *(np.array([getattr(each, side) * words.times for _, each in known]) for side in ("estimate", "low", "high")),
-        np.array([excludes_zero(each) for _, each in known]),
+        np.ones(len(known), np.bool_),
     )
     panel = Panel(Axis("", categories=tuple(name for name, _ in known)), (drawn,))
     title = f"{_upper(words.name)} by arm{_of(group)}"
@@ -75,7 +82,7 @@ def _differences(
         sentence += f"intervals leave out 0 for {', '.join(telling[:3])}{more}."
     intervals = [each.interval for each in shown]
     drawn = Intervals(
-        words.name,
+        "leaves out 0",
         *(np.array([getattr(each, side) * words.times for each in intervals]) for side in ("estimate", "low", "high")),
         np.array([excludes_zero(each) for each in intervals]),
     )

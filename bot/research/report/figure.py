@@ -1,7 +1,7 @@
 """What a figure shows, without a word on how it is drawn: panels above each other on one horizontal axis.
 
-Two modules draw these, `plotly_drawing` for the page and `png_drawing` for the files beside it. Nothing else knows their
-libraries, so that a figure is described once and looks the same in both.
+Two modules draw these, `plotly_drawing` for the page and `png_drawing` for the files beside it. Nothing else knows
+their libraries, so that a figure is described once and looks the same in both.
 """
 
 import math
@@ -27,7 +27,7 @@ def is_dashed_arm(colour: int) -> bool:
 
 
 def log_ticks(low: float, high: float) -> list[float]:
-    """Return where a logarithmic axis has its marks: at 1, 2 and 5 of each decade, at decades only when they are many."""
+    """Return where a logarithmic axis has its marks: at 1, 2 and 5 of each decade, or at decades if they are many."""
     if not 0 < low <= high:
         return []
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
@@ -81,7 +81,7 @@ class Bars:
 class Intervals:
     """Estimates with intervals, one a category. Shapes: all (C,). Missing: NaN.
 
-    `is_telling` marks those that deserve to be seen: intervals that leave out 0.
+    `is_telling` marks those that deserve to be seen, which is what `name` says: intervals that leave out 0, as a rule.
     """
 
     name: str

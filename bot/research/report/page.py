@@ -13,8 +13,8 @@ from pathlib import Path
 
 from bot.research.backtest.result import Result
 from bot.research.compare.comparison import Comparison
-from bot.research.report import png_drawing, plotly_drawing, sections
-from bot.research.report.comparison_figures import figures_of_comparison
+from bot.research.report import plotly_drawing, png_drawing, sections
+from bot.research.report.comparison_figures import other_figures, primary_figures
 from bot.research.report.depth_map import DepthMap
 from bot.research.report.figure import Figure, Shade
 from bot.research.report.markup import Html, joined, tag
@@ -110,9 +110,7 @@ def page(comparison: Comparison | None, results: Sequence[Result], figures: Sequ
     return joined(Html("<!doctype html>\n"), tag("html", head, body, lang="en")) + "\n"
 
 
-def _figures(
-    comparison: Comparison | None, results: Sequence[Result], depth: Sequence[DepthMap]
-) -> Iterator[Figure]:
+def _figures(comparison: Comparison | None, results: Sequence[Result], depth: Sequence[DepthMap]) -> Iterator[Figure]:
     shades: list[Shade] = []
     main = ""
     if comparison is not None:
@@ -120,5 +118,5 @@ def _figures(
         judged = comparison.judged[0].verdict.arm if comparison.judged else ""
         main = next((each.name for each in results if judged and judged in each.name), "")
         main = next((each.name for each in results if each.name == judged), main)
-    of_comparison = figures_of_comparison(comparison) if comparison is not None else iter(())
-    return chain(of_comparison, figures_of_runs(results, depth, shades, main))
+    runs = figures_of_runs(results, depth, shades, main)
+    return runs if comparison is None else chain(primary_figures(comparison), runs, other_figures(comparison))

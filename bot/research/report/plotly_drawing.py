@@ -122,7 +122,9 @@ def _traces(drawn: Line | Bars | Intervals | HeatMap, is_time: bool) -> list[dic
         case Bars():
             place = _array(np.arange(len(drawn.lengths), dtype=float))
             shown = {"marker": {"color": colour_of(drawn.colour)}, "hovertemplate": "%{x:.3f}"}
-            return [{"type": "bar", "orientation": "h", "name": drawn.name, "y": place, "x": _array(drawn.lengths)} | shown]
+            return [
+                {"type": "bar", "orientation": "h", "name": drawn.name, "y": place, "x": _array(drawn.lengths)} | shown
+            ]
         case Intervals():
             return _intervals(drawn)
         case HeatMap():
@@ -148,7 +150,7 @@ def _intervals(intervals: Intervals) -> list[dict[str, Any]]:
     found = []
     known = np.isfinite(intervals.low) & np.isfinite(intervals.high)
     for name, chosen, colour, symbol in (
-        ("leaves out 0", known & intervals.is_telling, colour_of(intervals.colour), "circle"),
+        (_text(intervals.name), known & intervals.is_telling, colour_of(intervals.colour), "circle"),
         ("does not", known & ~intervals.is_telling, "#808890", "circle"),
         ("interval unknown", ~known & np.isfinite(intervals.estimate), "#808890", "circle-open"),
     ):

@@ -142,7 +142,7 @@ def _bars(axes: Any, bars: Bars, left: dict[str, np.ndarray]) -> None:
 def _intervals(axes: Any, intervals: Intervals) -> None:
     known = np.isfinite(intervals.low) & np.isfinite(intervals.high)
     for name, chosen, colour, face in (
-        ("leaves out 0", known & intervals.is_telling, colour_of(intervals.colour), None),
+        (_text(intervals.name), known & intervals.is_telling, colour_of(intervals.colour), None),
         ("does not", known & ~intervals.is_telling, colour_of(MUTED), None),
         ("interval unknown", ~known & np.isfinite(intervals.estimate), colour_of(MUTED), "none"),
     ):

@@ -87,7 +87,9 @@ def _drawdown(runs: Sequence[ArmRun], strong: int, shades: Sequence[Shade], note
         depths[run.name] = -float(np.nanmin(fall, initial=0.0))
         lines.append(Line(run.name, *thinned_over_time(run.time_ns, fall), colour=i, is_strong=i == strong))
     deepest = max(depths, key=lambda name: depths[name])
-    sentence = f"How far equity stood below its highest value so far: {deepest} fell deepest, by {depths[deepest]:.2f} %."
+    sentence = (
+        f"How far equity stood below its highest value so far: {deepest} fell deepest, by {depths[deepest]:.2f} %."
+    )
     panel = Panel(Axis("below the peak", "%"), tuple(lines))
     return Figure("drawdown", "Drawdown", sentence, _TIME, (panel,), tuple(shades), note)
 
@@ -111,7 +113,9 @@ def _leverage(
     panels = (
         Panel(Axis("leverage", "equities"), (*held, wanted), 1.6),
         Panel(
-            Axis("spread", "bps", is_log=True), (Line("spread", *thinned_over_time(time_ns, spread), colour=SPREAD),), 1.0
+            Axis("spread", "bps", is_log=True),
+            (Line("spread", *thinned_over_time(time_ns, spread), colour=SPREAD),),
+            1.0,
         ),
         Panel(
             Axis("thinner side", unit, is_log=True),
@@ -147,9 +151,7 @@ def _worst_hour(arms: Sequence[tuple[int, Result]], s: int, symbol: str) -> Figu
     middle_ns, half_ns = int(time_ns[np.nanargmax(spread)]), _ZOOM_S * SECOND_NS // 2
     close = [(i, _between(each, middle_ns - half_ns, middle_ns + half_ns)) for i, each in arms]
     found = _leverage([each for each in close if len(each[1].clocks)], s, symbol, (), "worst-hour")
-    return Figure(
-        found.name, f"The hour of the widest spread: {symbol}", found.sentence, found.x, found.panels
-    )
+    return Figure(found.name, f"The hour of the widest spread: {symbol}", found.sentence, found.x, found.panels)
 
 
 def _between(result: Result, from_ns: int, until_ns: int) -> Result:
@@ -269,5 +271,3 @@ def _depth(depth: DepthMap) -> Figure:
     begin, end = clock(int(depth.time_ns[0])), clock(int(depth.time_ns[-1]))
     title = f"Book depth, {depth.symbol}, {begin} to {end}"
     return Figure(f"depth-{depth.symbol}-{begin}", title, sentence, _TIME, (panel,), note=note, wanted_px=480)
-
-

@@ -45,7 +45,7 @@ def heading(comparison: Comparison | None, results: Sequence[Result]) -> Html:
         tag("p", lead, class_="lead"),
         _warning(comparison, results),
         _facts(facts),
-        table(tables.data_table(comparison, results), class_="words"),
+        tag("div", table(tables.data_table(comparison, results)), class_="card"),
         tag("details", tag("summary", "Assumptions"), _facts(list(assumptions.items()))) if assumptions else Html(""),
     )
 
@@ -117,13 +117,22 @@ def verdicts(comparison: Comparison) -> Html:
         "The test was fixed beforehand. A part passes when the data say so, fails when they rule it out, and is "
         "undecided in between; all four have to pass. A null result is a result."
     )
-    return joined(tag("h2", "Verdict"), tag("p", lead, class_="note"), *(_judged(each) for each in comparison.judged))
+    glance = tables.verdicts_table(comparison)
+    return joined(
+        tag("h2", "Verdict"),
+        tag("p", lead, class_="note"),
+        tag("div", table(glance), class_="card") if glance is not None else "",
+        *(_judged(each, is_open=not place) for place, each in enumerate(comparison.judged)),
+    )
 
 
-def _judged(judged: Judged) -> Html:
+def _judged(judged: Judged, *, is_open: bool) -> Html:
     verdict = judged.verdict
-    title = tag("h3", f"{verdict.arm}{tables.of((judged.signal, judged.matching))} ", badge(verdict.outcome))
-    return tag("section", title, tag("p", _upper(f"{verdict.sentence}.")), *map(_part, verdict.parts), class_="card")
+    title = (f"{verdict.arm}{tables.of((judged.signal, judged.matching))} ", badge(verdict.outcome))
+    rest = (tag("p", f"{verdict.sentence}."), *map(_part, verdict.parts))
+    if is_open:
+        return tag("section", tag("h3", *title), *rest, class_="card")
+    return tag("details", tag("summary", *title), *rest, class_="card")
 
 
 def _part(part: Part) -> Html:
@@ -172,20 +181,21 @@ def _card(shown: Table) -> Html:
     return tag("div", table(shown), class_="card")
 
 
-def table(shown: Table, class_: str | None = None) -> Html:
+def table(shown: Table) -> Html:
     """Return a table, in a box of its own that scrolls sideways where the screen is narrow."""
     heads = (tag("th", title, *((tag("small", unit),) if unit else ()), scope="col") for title, unit in shown.columns)
     rows = (tag("tr", _cell(row[0], "th"), *(_cell(cell, "td") for cell in row[1:])) for row in shown.rows)
     body = (tag("caption", shown.caption), tag("thead", tag("tr", *heads)), tag("tbody", *rows))
-    box = tag("div", tag("table", *body, class_=class_), class_="scroll", tabindex="0", role="region",
-              aria_label=shown.caption)  # fmt: skip
+    whole = tag("table", *body, class_="words" if shown.is_of_words else None)
+    box = tag("div", whole, class_="scroll", tabindex="0", role="region", aria_label=shown.caption)
     return joined(box, tag("p", shown.note, class_="note") if shown.note else Html(""))
 
 
 def _cell(cell: Cell, name: str) -> Html:
     small = (tag("small", cell.detail),) if cell.detail else ()
     scope = "row" if name == "th" else None
-    return tag(name, cell.text, *small, scope=scope, class_="telling" if cell.is_telling else None)
+    text = badge(cell.text) if cell.text in ("passed", "failed", "undecided") else cell.text
+    return tag(name, text, *small, scope=scope, class_="telling" if cell.is_telling else None)
 
 
 def figure_section(figure: Figure, place: int, spec: str) -> Html:
@@ -196,11 +206,8 @@ def figure_section(figure: Figure, place: int, spec: str) -> Html:
     return tag(
         "figure",
         tag("figcaption", *caption),
-        tag("div", id=name, class_="plot", role="img", aria_label=figure.sentence,
-            style=f"height:{figure.height_px}px"),  # fmt: skip
+        tag(
+            "div", id=name, class_="plot", role="img", aria_label=figure.sentence, style=f"height:{figure.height_px}px"
+        ),
         tag("script", Html(spec), type="application/json", id=f"{name}-data"),
     )
-
-
-def _upper(text: str) -> str:
-    return text[:1].upper() + text[1:]

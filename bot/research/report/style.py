@@ -14,8 +14,8 @@ h2{font-size:1.3rem;margin:2.6rem 0 .8rem;padding-top:.6rem;border-top:1px solid
 h3{font-size:1.05rem;margin:0 0 .2rem}
 p{margin:.4rem 0}a{color:var(--accent)}
 .lead{color:var(--soft);margin-bottom:1rem}
-.warn{background:var(--warn);border:1px solid var(--warnline);border-left-width:6px;border-radius:6px;padding:.6rem .9rem;
-margin:.8rem 0}
+.warn{background:var(--warn);border:1px solid var(--warnline);border-left-width:6px;border-radius:6px;
+padding:.6rem .9rem;margin:.8rem 0}
 .card,figure{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:1rem;margin:1rem 0}
 dl{display:grid;grid-template-columns:repeat(auto-fit,minmax(15rem,1fr));gap:.7rem 1.4rem;margin:1rem 0}
 dl>div{min-width:0}dt{color:var(--soft);font-size:.8rem}dd{margin:0;overflow-wrap:anywhere}
@@ -26,11 +26,13 @@ white-space:nowrap}
 .part p{margin:.1rem 0}.part ul{margin:.3rem 0;padding-left:1.1rem;color:var(--soft);font-size:.9rem}
 .scroll{overflow-x:auto;-webkit-overflow-scrolling:touch}
 table{border-collapse:collapse;font-size:.88rem;width:100%;font-variant-numeric:tabular-nums}
-caption{text-align:left;font-weight:650;padding:.3rem 0;font-size:1rem}
+caption{text-align:left;font-weight:650;padding:.3rem 0;font-size:1rem;position:sticky;left:0;
+max-width:calc(100vw - 4rem)}
 th,td{padding:.38rem .6rem;text-align:right;vertical-align:top;border-bottom:1px solid var(--line)}
 th:first-child,td:first-child,.words td,.words th{text-align:left}
 thead th{color:var(--soft);font-weight:600;vertical-align:bottom}thead small{display:block;font-weight:400}
 tbody th{font-weight:600;position:sticky;left:0;background:var(--card);min-width:8.5rem;overflow-wrap:anywhere}
+td small{white-space:nowrap}
 td small,th small{display:block;color:var(--soft);font-weight:400;font-size:.78rem}
 .telling{font-weight:700;color:var(--accent)}
 .note,figcaption p{color:var(--soft);font-size:.88rem}
@@ -38,10 +40,11 @@ figcaption p{margin:0 0 .5rem}
 .plot{width:100%;min-height:160px}
 summary{cursor:pointer;font-weight:650;padding:.4rem 0}
 footer{padding:2rem 1rem 3rem;color:var(--soft);font-size:.88rem}
-@media (max-width:640px){body{font-size:15px}.part{grid-template-columns:1fr}h1{font-size:1.45rem}
+@media (max-width:640px){body{font-size:15px}dl{grid-template-columns:repeat(auto-fit,minmax(9rem,1fr))}
+.part{grid-template-columns:1fr}h1{font-size:1.45rem}
 .card,figure{padding:.7rem}th,td{padding:.3rem .45rem}tbody th{max-width:9.5rem;min-width:7rem}}
-@media print{:root{--bg:#fff;--card:#fff;--ink:#000;--soft:#444;--line:#bbb;--accent:#003a9b;--good:#0a5c3b;--bad:#9a1510;
---open:#6b4600;--warn:#fff;--warnline:#777}body{font-size:10pt}main,header,footer{max-width:none}
+@media print{:root{--bg:#fff;--card:#fff;--ink:#000;--soft:#444;--line:#bbb;--accent:#003a9b;--good:#0a5c3b;
+--bad:#9a1510;--open:#6b4600;--warn:#fff;--warnline:#777}body{font-size:10pt}main,header,footer{max-width:none}
 figure,.part,tr{break-inside:avoid}h2,caption,thead{break-after:avoid}.scroll{overflow:visible}
 table{font-size:7pt}th,td{padding:.2rem .25rem}td small,th small{font-size:6pt}tbody th{position:static;min-width:0}
 details::details-content{content-visibility:visible}}
@@ -65,6 +68,8 @@ SCRIPT = """
   function spec(div){return JSON.parse(document.getElementById(div.id+'-data').textContent);}
   function draw(div,width){
     var s=spec(div),layout=themed(s.layout),wide=width||div.clientWidth||680;
+    var title=layout.xaxis.title;
+    if(wide<560&&title&&title.text.length>22)title.text=title.text.replace(' (','<br>(');
     var rows=layout.showlegend?Math.ceil(s.legend_px/Math.max(wide-20,200)):0;
     layout.height=s.height+20*rows;layout.margin.b+=20*rows+(rows?14:0);
     if(width)layout.width=width;

@@ -11,7 +11,7 @@ from bot.research.metrics.plain import plain
 from bot.research.report.comparison_figures import groups_of
 from bot.research.report.sections import semi_synthetic
 from bot.research.report.tables import difference_cell, figure_of, of
-from bot.research.report.words import difference_words, excludes_zero, moment, number, words_of
+from bot.research.report.words import UNKNOWN, difference_words, excludes_zero, moment, number, words_of
 
 WIDTH = 100
 FORMAT = 1
@@ -71,19 +71,26 @@ def _differences(comparison: Comparison, group: tuple[str, str]) -> list[str]:
     shown = [each for each in every if each.figure == comparison.primary or excludes_zero(each.interval)]
     if not shown:
         return [f"{len(every)} differences, none of them of the primary figure, and none told from chance"]
-    rows = [["difference", "figure", "is", "interval"], *(_difference(each) for each in shown)]
-    lines = _columns(rows, 34, 27)
+    names = list(dict.fromkeys((each.figure, each.is_reduction) for each in shown))
+    rows, heads = [], {}
+    for name in sorted(names, key=lambda name: name[0] != comparison.primary):
+        words = difference_words(name[0], is_reduction=name[1])
+        heads[len(rows)] = f"{words.name} ({words.unit})" if words.unit else words.name
+        rows += [_difference(each) for each in shown if (each.figure, each.is_reduction) == name]
+    lines = []
+    for place, line in enumerate(_columns(rows, 56)):
+        lines += [heads[place]] if place in heads else []
+        lines.append(f"  {line}")
     if left := len(every) - len(shown):
         lines.append(f"and {left} others, none of them told from chance")
     return lines
 
 
 def _difference(difference: Difference) -> list[str]:
-    words = difference_words(difference.figure, is_reduction=difference.is_reduction)
     cell = difference_cell(difference)
-    known = cell.detail if difference.interval.is_known else "unknown"
-    unit = " %" if words.unit.startswith("%") else ""
-    return [f"{difference.arm} - {difference.against}", words.name, f"{cell.text}{unit}", known]
+    known = cell.detail if difference.interval.is_known else UNKNOWN
+    # The mark keeps its place, so that the numbers stand below each other.
+    return [f"{difference.arm} - {difference.against}", cell.text if cell.is_telling else f"{cell.text}  ", known]
 
 
 def _columns(rows: Sequence[Sequence[str]], *most: int) -> list[str]:
@@ -96,7 +103,7 @@ def _columns(rows: Sequence[Sequence[str]], *most: int) -> list[str]:
             cell.ljust(width) if i < len(most) else cell.rjust(width)
             for i, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
-        lines.append(_cut("  ".join(cells).rstrip(), WIDTH))
+        lines.append(_cut("  ".join(cells).rstrip(), WIDTH - 2))
     return lines
 
 

@@ -1,13 +1,14 @@
 """The tables of a report, as cells with words: what arms came to, how they differ, what was tested and counted."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bot.research.backtest.result import Result
 from bot.research.compare.comparison import Comparison, Difference
 from bot.research.metrics.interval import Interval
 from bot.research.metrics.summary import RunSummary
+from bot.research.metrics.superior_ability import SuperiorAbility
 from bot.research.report.words import (
     TELLING,
     UNKNOWN,
@@ -32,16 +33,19 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table. `columns` are (title, unit); the first cell of a row is its head; `is_secondary` may be folded away."""
+    """A table. `columns` are (title, unit); the first cell of a row is its head; `is_secondary` may be folded away;
+    `is_of_words` holds texts rather than numbers."""
 
     caption: str
     columns: tuple[tuple[str, str], ...]
     rows: tuple[tuple[Cell, ...], ...]
     note: str = ""
     is_secondary: bool = False
+    is_of_words: bool = False
 
 
 Group = tuple[str, str]
+SIGNIFICANT = 0.05
 
 _ARM_FIGURES = (
     "net_return_frac", "net_sharpe", "realised_volatility_frac", "max_drawdown_frac", "shortfall_bps_per_day",
@@ -103,7 +107,13 @@ def _summaries(
             cells.append(Cell(number(figure_of(summary, name, intervals), words), detail))
         cells += [Cell(number(read(summary), Words("", "", 1.0, n))) for _, _, read, n in _MORE_ARM_FIGURES]
         found.append(tuple(cells))
-    return Table(caption, tuple(columns), tuple(found))
+    note = _why_unknown(interval for _, _, intervals, _ in rows for interval in intervals.values())
+    return Table(caption, tuple(columns), tuple(found), note)
+
+
+def _why_unknown(intervals: Iterable[Interval]) -> str:
+    whys = dict.fromkeys(each.remark.removeprefix("unknown: ") for each in intervals if not each.is_known)
+    return f"Unknown intervals: {'; '.join(whys)}." if whys else ""
 
 
 def differences_table(comparison: Comparison, group: Group) -> Table | None:
@@ -127,8 +137,9 @@ def differences_table(comparison: Comparison, group: Group) -> Table | None:
     note = (
         f"Differences are the first arm less the second, reductions the share by which it is lower; paired in time. "
         f"{coverage:.0%} intervals. {TELLING} marks those that leave out 0. With so many differences some leave it out "
-        f"by chance: the primary figure was named beforehand, the others describe."
+        f"by chance: the primary figure was named beforehand, the others describe. "
     )
+    note = (note + _why_unknown(each.interval for each in found)).strip()
     return Table(f"How the arms differ{of(group)}", tuple(columns), tuple(rows), note)
 
 
@@ -149,21 +160,39 @@ def tests_table(comparison: Comparison) -> Table | None:
         for test in judged.superior:
             head = Cell(f"any arm above {test.benchmark}", f"signal {judged.signal}, {judged.matching}")
             best = f"best: {test.best} of {len(test.arms)} arms" if test.is_known else test.remark
-            p = f"{number(test.p_consistent, Words('', '', 1.0, 3))}" if test.is_known else UNKNOWN
+            p = _p_value(test) if test.is_known else UNKNOWN
             bounds = f"{number(test.p_lower)} to {number(test.p_upper)}" if test.is_known else ""
-            rows.append((head, Cell("p-value of superior ability"), Cell(p, bounds, test.is_known), Cell(best)))
+            rows.append(
+                (
+                    head,
+                    Cell("p-value of superior ability"),
+                    Cell(p, bounds, test.is_known and test.p_consistent < SIGNIFICANT),
+                    Cell(best),
+                )
+            )
         if judged.deflated is not None:
             deflated = judged.deflated
             head = Cell(judged.verdict.arm, f"signal {judged.signal}, {judged.matching}")
             share = number(deflated.probability_frac, Words("", "", 100.0, 1))
             share = share if share == UNKNOWN else f"{share} %"
-            what = f"after {number(deflated.tries, Words('', '', 1.0, 1))} independent tries, {deflated.observations} bars"
+            what = (
+                f"after {number(deflated.tries, Words('', '', 1.0, 1))} independent tries, {deflated.observations} bars"
+            )
             rows.append((head, Cell("probability that its Sharpe ratio is above 0"), Cell(share), Cell(what)))
     if not rows:
         return None
-    note = "A small p-value says that so good a best arm is unlikely if none were better than the benchmark (Hansen 2005)."
+    note = (
+        "A small p-value says that so good a best arm is unlikely if none were better than the benchmark (Hansen 2005)."
+    )
     columns = (("of", ""), ("figure", ""), ("is", ""), ("", ""))
-    return Table("Tests that allow for the number of tries", columns, tuple(rows), note)
+    return Table("Tests that allow for the number of tries", columns, tuple(rows), note, is_of_words=True)
+
+
+def _p_value(test: SuperiorAbility) -> str:
+    """Return a p-value as written: a bootstrap that never saw as much says only how often it looked."""
+    return (
+        number(test.p_consistent, Words("", "", 1.0, 3)) if test.p_consistent > 0 else f"below {1 / test.resamples:.2g}"
+    )
 
 
 def spans_table(comparison: Comparison, group: Group) -> Table | None:
@@ -223,10 +252,24 @@ def data_table(comparison: Comparison | None, results: Sequence[Result]) -> Tabl
     if comparison is not None and comparison.data:
         names = list(dict.fromkeys(key for each in comparison.data for key in each))
         rows = [tuple(Cell(_written(key, each.get(key))) for key in names) for each in comparison.data]
-        return Table("Data", tuple((name.removesuffix("_ns"), "") for name in names), tuple(rows))
+        return Table("Data", tuple((name.removesuffix("_ns"), "") for name in names), tuple(rows), is_of_words=True)
     labels = {name: label for each in results for name, label in each.labels.items()}
     pairs = [(Cell(name), Cell(label)) for name, label in labels.items()]
-    return Table("Data", (("symbol", ""), ("kind of data", "")), tuple(pairs))
+    return Table("Data", (("symbol", ""), ("kind of data", "")), tuple(pairs), is_of_words=True)
+
+
+def verdicts_table(comparison: Comparison) -> Table | None:
+    """Return the outcomes of several verdicts at a glance; None where there is one at most."""
+    if len(comparison.judged) < 2:
+        return None
+    parts = list(dict.fromkeys(part.part for each in comparison.judged for part in each.verdict.parts))
+    columns = (("signal", ""), ("matched by", ""), ("verdict", ""), *((f"({part})", "") for part in parts))
+    rows = []
+    for each in comparison.judged:
+        found = {part.part: part.outcome for part in each.verdict.parts}
+        outcomes = [Cell(found.get(part, UNKNOWN)) for part in parts]
+        rows.append((Cell(each.signal), Cell(each.matching), Cell(each.verdict.outcome), *outcomes))
+    return Table("All verdicts", columns, tuple(rows), is_of_words=True)
 
 
 def of(group: Group) -> str:

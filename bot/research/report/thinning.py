@@ -18,7 +18,9 @@ def kept_rows(x: np.ndarray, y: np.ndarray, buckets: int = BUCKETS) -> np.ndarra
     if count <= 4 * buckets:
         return np.arange(count)
     span = float(x[-1] - x[0])
-    place = np.minimum(((x - x[0]) / span * buckets).astype(np.int64), buckets - 1) if span > 0 else np.zeros(count, int)
+    place = (
+        np.minimum(((x - x[0]) / span * buckets).astype(np.int64), buckets - 1) if span > 0 else np.zeros(count, int)
+    )
     first = np.flatnonzero(np.append(True, np.diff(place) != 0))
     last = np.append(first[1:], count) - 1
     bucket = np.repeat(np.arange(len(first)), last - first + 1)

@@ -80,15 +80,18 @@ def number(figure: float, words: Words = Words("", ""), *, signed: bool = False)
     """Return a number as it is written, without its unit; unknown is called unknown."""
     if figure is None or not math.isfinite(figure):
         return UNKNOWN
-    text = f"{figure * words.times:{'+' if signed else ''},.{words.decimals}f}"
+    written = figure * words.times
+    # Four figures tell enough: the decimals of a large number are noise that takes room.
+    decimals = max(words.decimals - max(len(f"{abs(written):.0f}") - 2, 0), 0)
+    text = f"{written:{'+' if signed else ''},.{decimals}f}"
     # A hyphen-minus breaks lines, and is narrower than a plus. Nothing is below 0 that rounds to it.
     return (text.lstrip("+-") if not text.strip("+-0.,") else text).replace("-", "−")
 
 
 def span(interval: Interval, words: Words, *, signed: bool = False) -> str:
-    """Return the bounds of an interval as written; why there are none, else."""
+    """Return the bounds of an interval as written; that they are unknown, else."""
     if not interval.is_known:
-        return interval.remark or UNKNOWN
+        return f"interval {UNKNOWN}"
     return f"{number(interval.low, words, signed=signed)} to {number(interval.high, words, signed=signed)}"
 
 
