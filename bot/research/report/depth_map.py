@@ -109,7 +109,8 @@ def _gridded(
     source: Source, time_ns: np.ndarray, columns: list[tuple[np.ndarray, np.ndarray, float, float]], cells: int
 ) -> DepthMap:
     # The grid is that of an ordinary second, without its far and small levels: what flees beyond it is gone.
-    reach = float(np.median([np.quantile(np.abs(distance), 0.9) for distance, *_ in columns if len(distance)]))
+    known = [np.abs(distance) for distance, *_ in columns if len(distance)]
+    reach = float(np.median([np.quantile(distance, 0.9, method="higher") for distance in known])) * (1 + 1e-9)
     edges = np.linspace(-reach, reach, cells + 1) if reach > 0 else np.linspace(-1, 1, cells + 1)
     units = np.full((cells, len(columns)), np.nan)
     for t, (distance, volume, *_) in enumerate(columns):

@@ -154,4 +154,4 @@ class Figure:
             return self.wanted_px
         rows = max((len(panel.y.categories) for panel in self.panels), default=0)
         lines = 1 + max((name.count("\n") for panel in self.panels for name in panel.y.categories), default=0)
-        return 130 + (10 + 17 * lines) * rows if rows else 180 + 150 * len(self.panels)
+        return 130 + (6 + 15 * lines) * rows if rows else 180 + 150 * len(self.panels)

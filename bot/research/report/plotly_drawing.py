@@ -49,9 +49,11 @@ def figure_json(figure: Figure) -> str:
         layout[f"yaxis{axis}"] = _axis(panel.y, [each.y for each in lines]) | {"domain": domain, "anchor": "x"}
         for drawn in panel.drawn:
             traces += [each | {"xaxis": "x", "yaxis": f"y{axis}"} for each in _traces(drawn, figure.x.is_time)]
-    legend_px = sum(60 + 7 * len(each["name"]) for each in traces if each.get("showlegend", True))
-    layout["showlegend"] = sum(each.get("showlegend", True) for each in traces) > 1
-    spec = {"data": traces, "layout": layout, "height": figure.height_px, "legend_px": legend_px}
+    named = [each["name"] for each in traces if each.get("showlegend", True)]
+    layout["showlegend"] = len(named) > 1
+    # The library gives every entry of a legend the room of the longest one.
+    legend = {"entries": len(named), "entry_px": 50 + 7 * max(map(len, named), default=0)}
+    spec = {"data": traces, "layout": layout, "height": figure.height_px, "legend": legend}
     # A script element ends at the first "</script", wherever that stands.
     return json.dumps(spec, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
 

@@ -46,7 +46,9 @@ footer{padding:2rem 1rem 3rem;color:var(--soft);font-size:.88rem}
 @media print{:root{--bg:#fff;--card:#fff;--ink:#000;--soft:#444;--line:#bbb;--accent:#003a9b;--good:#0a5c3b;
 --bad:#9a1510;--open:#6b4600;--warn:#fff;--warnline:#777}body{font-size:10pt}main,header,footer{max-width:none}
 figure,.part,tr{break-inside:avoid}h2,caption,thead{break-after:avoid}.scroll{overflow:visible}
-table{font-size:7pt}th,td{padding:.2rem .25rem}td small,th small{font-size:6pt}tbody th{position:static;min-width:0}
+table{font-size:7pt}
+th,td{padding:.2rem .25rem}td small,th small{font-size:6pt}
+tbody th{position:static;min-width:4.5rem}td small{white-space:normal}
 details::details-content{content-visibility:visible}}
 """
 
@@ -70,7 +72,7 @@ SCRIPT = """
     var s=spec(div),layout=themed(s.layout),wide=width||div.clientWidth||680;
     var title=layout.xaxis.title;
     if(wide<560&&title&&title.text.length>22)title.text=title.text.replace(' (','<br>(');
-    var rows=layout.showlegend?Math.ceil(s.legend_px/Math.max(wide-20,200)):0;
+    var rows=layout.showlegend?Math.ceil(s.legend.entries/Math.max(Math.floor((wide-60)/s.legend.entry_px),1)):0;
     layout.height=s.height+20*rows;layout.margin.b+=20*rows+(rows?14:0);
     if(width)layout.width=width;
     layout.autosize=!width;
