@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from bot.research.compare.comparison import Comparison, Difference
+from bot.research.metrics.interval import Interval
 from bot.research.report.figure import Axis, Figure, Intervals, Panel
 from bot.research.report.words import Words, difference_words, excludes_zero, words_of
 
@@ -17,7 +18,9 @@ MOST_FIGURES = 8
 
 def groups_of(comparison: Comparison) -> list[tuple[str, str]]:
     """Return the (signal, matching) pairs in the order in which they appear."""
-    pairs = [(each.signal, each.matching) for each in (*comparison.judged, *comparison.arms, *comparison.differences)]
+    pairs = [(each.signal, each.matching) for each in comparison.judged]
+    pairs += [(each.signal, each.matching) for each in comparison.arms]
+    pairs += [(each.signal, each.matching) for each in comparison.differences]
     return list(dict.fromkeys(pairs))
 
 
@@ -57,11 +60,8 @@ def _by_arm(comparison: Comparison, group: tuple[str, str]) -> Figure | None:
     if estimates:
         top = max(estimates, key=lambda name: estimates[name])
         sentence += f" Highest: {top}. Intervals of single arms overlap more than those of their differences."
-    drawn = Intervals(
-        words.name,
-        *(np.array([getattr(each, side) * words.times for _, each in known]) for side in ("estimate", "low", "high")),
-        np.ones(len(known), np.bool_),
-    )
+    shown = [interval for _, interval in known]
+    drawn = _intervals(words.name, words, shown, np.ones(len(shown), np.bool_))
     panel = Panel(Axis("", categories=tuple(name for name, _ in known)), (drawn,))
     title = f"{_upper(words.name)} by arm{_of(group)}"
     return Figure(f"primary-{'-'.join(group)}", title, sentence, Axis(words.name, words.unit), (panel,))
@@ -81,11 +81,7 @@ def _differences(
         more = f" and {len(telling) - 3} more" if len(telling) > 3 else ""
         sentence += f"intervals leave out 0 for {', '.join(telling[:3])}{more}."
     intervals = [each.interval for each in shown]
-    drawn = Intervals(
-        "leaves out 0",
-        *(np.array([getattr(each, side) * words.times for each in intervals]) for side in ("estimate", "low", "high")),
-        np.array([excludes_zero(each) for each in intervals]),
-    )
+    drawn = _intervals("leaves out 0", words, intervals, np.array([excludes_zero(each) for each in intervals]))
     panel = Panel(Axis("", categories=tuple(f"{each.arm}\nvs {each.against}" for each in shown)), (drawn,))
     note = f"The first {MOST_ROWS} of {len(rows)}; the table has all." if len(rows) > MOST_ROWS else ""
     first = "Primary figure" if is_primary else "Difference"
@@ -94,6 +90,12 @@ def _differences(
         f"{kind}-{figure}-{'-'.join(group)}", f"{first}: {words.name}{_of(group)}", sentence,
         Axis(words.name if is_reduction else f"difference in {words.name}", words.unit), (panel,), note=note,
     )  # fmt: skip
+
+
+def _intervals(name: str, words: Words, shown: Sequence[Interval], is_telling: np.ndarray) -> Intervals:
+    estimate = np.array([each.estimate for each in shown]) * words.times
+    low, high = (np.array([getattr(each, side) for each in shown]) * words.times for side in ("low", "high"))
+    return Intervals(name, estimate, low, high, is_telling)
 
 
 def _of(group: tuple[str, str]) -> str:

@@ -72,7 +72,8 @@ def _differences(comparison: Comparison, group: tuple[str, str]) -> list[str]:
     if not shown:
         return [f"{len(every)} differences, none of them of the primary figure, and none told from chance"]
     names = list(dict.fromkeys((each.figure, each.is_reduction) for each in shown))
-    rows, heads = [], {}
+    rows: list[list[str]] = []
+    heads: dict[int, str] = {}
     for name in sorted(names, key=lambda name: name[0] != comparison.primary):
         words = difference_words(name[0], is_reduction=name[1])
         heads[len(rows)] = f"{words.name} ({words.unit})" if words.unit else words.name

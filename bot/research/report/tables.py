@@ -81,6 +81,7 @@ def runs_table(results: Sequence[Result]) -> Table:
     """Return what each run came to, when there is no comparison to say it with intervals."""
     from bot.research.metrics.summary import summary_of
 
+    rows: list[tuple[str, RunSummary, Mapping[str, Interval], float]]
     rows = [(each.name, summary_of(each.arm_run()), {}, 1.0) for each in results if len(each.clocks)]
     table = _summaries(rows, _ARM_FIGURES, "What it came to", "")
     return Table(table.caption, table.columns, table.rows, "Without intervals: a comparison computes them.")
