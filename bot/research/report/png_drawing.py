@@ -99,7 +99,7 @@ def _ends(axes: Any, x: Axis) -> None:
 
     axes.set_xlabel(_text(x.words), fontsize=8.5)
     if x.is_time:
-        locator: Any = AutoDateLocator(minticks=5, maxticks=10)  # type: ignore[no-untyped-call]
+        locator: Any = AutoDateLocator(minticks=5, maxticks=12)  # type: ignore[no-untyped-call]
         axes.xaxis.set_major_locator(locator)
         axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
     elif x.is_log:

@@ -5,9 +5,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from bot.research.backtest.result import Result
-from bot.research.metrics.arm_run import SECOND_NS, ArmRun
-from bot.research.metrics.bars import bars_of
-from bot.research.metrics.fill_shortfall import shortfall_of
+from bot.research.metrics.arm_run import SECOND_NS
+from bot.research.report.arm_drawn import ArmDrawn, arm_drawn
 from bot.research.report.depth_map import DepthMap
 from bot.research.report.figure import (
     CRISIS,
@@ -22,7 +21,7 @@ from bot.research.report.figure import (
     Panel,
     Shade,
 )
-from bot.research.report.thinning import thinned, thinned_over_time
+from bot.research.report.thinning import thinned_over_time
 from bot.research.report.words import clock
 
 MOST_ARMS = 16
@@ -44,53 +43,42 @@ def figures_of_runs(
         shown, note = results[:MOST_ARMS], ""
         if len(results) > MOST_ARMS:
             note = f"The first {MOST_ARMS} of {len(results)} runs; all of them are in the tables."
-        runs = [each.arm_run() for each in shown]
+        arms = [arm_drawn(each) for each in shown]
         strong = next((i for i, each in enumerate(shown) if each.name == main), 0)
-        yield _equity(runs, strong, shades, note)
-        yield _drawdown(runs, strong, shades, note)
+        yield _equity(arms, strong, shades, note)
+        yield _drawdown(arms, strong, shades, note)
         beside = [strong, *(i for i in range(len(shown)) if i != strong)][:MOST_BESIDE]
         for s, symbol in enumerate(shown[strong].symbols):
             yield _leverage([(i, shown[i]) for i in beside], s, symbol, shades)
             if (close := _worst_hour([(i, shown[i]) for i in beside], s, symbol)) is not None:
                 yield close
-        yield _costs(runs, note)
-        if any(len(each.fills) for each in runs):
-            yield _slippage([(i, runs[i]) for i in beside])
-        yield _exit_costs(runs, strong, note)
+        yield _costs(arms, note)
+        if any(each.fills for each in arms):
+            yield _slippage([(i, arms[i]) for i in beside])
+        yield _exit_costs(arms, strong, note)
     for each in depth:
         yield _depth(each)
 
 
-def _equity(runs: Sequence[ArmRun], strong: int, shades: Sequence[Shade], note: str) -> Figure:
-    lines = [
-        Line(run.name, *thinned_over_time(run.time_ns, run.known_equity), colour=i, is_strong=i == strong)
-        for i, run in enumerate(runs)
-    ]
-    gains = {run.name: 100 * (run.known_equity[-1] / run.known_equity[0] - 1) for run in runs}
-    best, worst = max(gains, key=lambda name: gains[name]), min(gains, key=lambda name: gains[name])
-    sentence = f"Equity of {runs[0].name} over time, net of every cost: {gains[runs[0].name]:+.2f} %."
-    if len(runs) > 1:
+def _equity(arms: Sequence[ArmDrawn], strong: int, shades: Sequence[Shade], note: str) -> Figure:
+    lines = tuple(Line(arm.name, *arm.equity, colour=i, is_strong=i == strong) for i, arm in enumerate(arms))
+    best, worst = max(arms, key=lambda arm: arm.gain_percent), min(arms, key=lambda arm: arm.gain_percent)
+    sentence = f"Equity of {best.name} over time, net of every cost: {best.gain_percent:+.2f} %."
+    if len(arms) > 1:
         sentence = (
-            f"Equity over time, net of every cost: at the end {best} stands highest ({gains[best]:+.2f} %), "
-            f"{worst} lowest ({gains[worst]:+.2f} %)."
+            f"Equity over time, net of every cost: at the end {best.name} stands highest ({best.gain_percent:+.2f} %), "
+            f"{worst.name} lowest ({worst.gain_percent:+.2f} %)."
         )
-    panel = Panel(Axis("equity", "deposit currency"), tuple(lines))
+    panel = Panel(Axis("equity", "deposit currency"), lines)
     return Figure("equity", "Equity", sentence, _TIME, (panel,), tuple(shades), note)
 
 
-def _drawdown(runs: Sequence[ArmRun], strong: int, shades: Sequence[Shade], note: str) -> Figure:
-    lines, depths = [], {}
-    for i, run in enumerate(runs):
-        equity = run.known_equity
-        peak = np.maximum.accumulate(equity)
-        fall = -100 * np.divide(peak - equity, peak, out=np.zeros(len(equity)), where=peak > 0)
-        depths[run.name] = -float(np.nanmin(fall, initial=0.0))
-        lines.append(Line(run.name, *thinned_over_time(run.time_ns, fall), colour=i, is_strong=i == strong))
-    deepest = max(depths, key=lambda name: depths[name])
-    sentence = (
-        f"How far equity stood below its highest value so far: {deepest} fell deepest, by {depths[deepest]:.2f} %."
-    )
-    panel = Panel(Axis("below the peak", "%"), tuple(lines))
+def _drawdown(arms: Sequence[ArmDrawn], strong: int, shades: Sequence[Shade], note: str) -> Figure:
+    lines = tuple(Line(arm.name, *arm.below_peak, colour=i, is_strong=i == strong) for i, arm in enumerate(arms))
+    deepest = max(arms, key=lambda arm: arm.deepest_percent)
+    sentence = "How far equity stood below its highest value so far: "
+    sentence += f"{deepest.name} fell deepest, by {deepest.deepest_percent:.2f} %."
+    panel = Panel(Axis("below the peak", "%"), lines)
     return Figure("drawdown", "Drawdown", sentence, _TIME, (panel,), tuple(shades), note)
 
 
@@ -166,85 +154,50 @@ def _over_time(result: Result, name: str, s: int) -> tuple[np.ndarray, np.ndarra
     return thinned_over_time(result.clocks["time_ns"], result.clocks[name][:, s])
 
 
-def _costs(runs: Sequence[ArmRun], note: str) -> Figure:
-    parts: dict[str, list[float]] = {}
-    for run in runs:
-        for name, cost in _cost_parts(run).items():
-            parts.setdefault(name, []).append(cost)
-    totals = np.sum(list(parts.values()), axis=0)
+def _costs(arms: Sequence[ArmDrawn], note: str) -> Figure:
+    totals = [sum(arm.costs.values()) for arm in arms]
     dearest, cheapest = int(np.argmax(totals)), int(np.argmin(totals))
-    sentence = f"What trading cost {runs[0].name}: {totals[0]:.2f} bps of equity a day, by part."
-    if len(runs) > 1:
+    sentence = f"What trading cost {arms[0].name}: {totals[0]:.2f} bps of equity a day, by part."
+    if len(arms) > 1:
         sentence = (
-            f"What trading cost, by part: {runs[dearest].name} paid most, {totals[dearest]:.2f} bps of equity a day, "
-            f"{runs[cheapest].name} least, {totals[cheapest]:.2f}."
+            f"What trading cost, by part: {arms[dearest].name} paid most, {totals[dearest]:,.2f} bps of equity a day, "
+            f"{arms[cheapest].name} least, {totals[cheapest]:,.2f}."
         )
-    bars = tuple(Bars(name, np.array(costs), colour=i) for i, (name, costs) in enumerate(parts.items()))
-    panel = Panel(Axis("", categories=tuple(run.name for run in runs)), bars)
+    parts = list(arms[0].costs)
+    bars = tuple(Bars(part, np.array([arm.costs[part] for arm in arms]), colour=i) for i, part in enumerate(parts))
+    panel = Panel(Axis("", categories=tuple(arm.name for arm in arms)), bars)
     note = f"{note} Own impact is part of what walking the book costs, shown apart where it is known.".strip()
     return Figure("costs", "What trading cost", sentence, Axis("cost", "bps of equity a day"), (panel,), note=note)
 
 
-def _cost_parts(run: ArmRun) -> dict[str, float]:
-    """Return the parts of what trading cost, bps of equity a day; together shortfall and charged swap."""
-    costs, equity = shortfall_of(run.fills), run.fills["equity"]
-    is_owned = np.isfinite(equity) & (equity > 0)
-    share = np.divide(1.0, equity, out=np.zeros(len(equity)), where=is_owned)
-    days = float(bars_of(run).rows["open_s"].sum()) / 86_400
-    start = next((float(e) for e in run.equity if np.isfinite(e) and e > 0), np.nan)
-
-    def of_equity(money: np.ndarray) -> float:
-        return 1e4 * float((money * share).sum()) / days
-
-    swap = 1e4 * -run.swap / start / days if np.isfinite(run.swap) and np.isfinite(start) else 0.0
-    return {
-        "spread and walking the book": of_equity(costs.slippage - costs.delay - costs.impact),
-        "own impact": of_equity(costs.impact),
-        "delay": of_equity(costs.delay),
-        "commission": of_equity(costs.commission),
-        "swap": swap,
-    }
-
-
-def _slippage(arms: Sequence[tuple[int, ArmRun]]) -> Figure:
-    points, words, ends = [], [], [0.0]
-    for i, run in arms:
-        realised, predicted = shortfall_of(run.fills).slippage_bps, run.fills["predicted_slippage_bps"]
-        known = np.flatnonzero(np.isfinite(realised) & np.isfinite(predicted))
-        if not len(known):
-            continue
-        order = known[np.argsort(predicted[known], kind="stable")]
-        x, y = thinned(predicted[order], realised[order], 300)
-        points.append(Line(run.name, x, y, colour=i, is_points=True))
-        error = float(np.median(realised[known] - predicted[known]))
-        words.append(f"{run.name} {error:+.3f} ({len(known)} fills)")
-        ends += [float(x[0]), float(x[-1])]
+def _slippage(arms: Sequence[tuple[int, ArmDrawn]]) -> Figure:
+    known = [(i, arm) for i, arm in arms if arm.fills and len(arm.slippage[0])]
+    points = tuple(Line(arm.name, *arm.slippage, colour=i, is_points=True) for i, arm in known)
+    ends = [0.0, *(float(arm.slippage[0][place]) for _, arm in known for place in (0, -1))]
     line = np.array([min(ends), max(ends)])
     panel = Panel(Axis("realised", "bps"), (*points, Line("as predicted", line, line, colour=MUTED, is_dashed=True)))
+    words = [f"{arm.name} {arm.slippage_error_bps:+.3f} ({arm.fills:,} fills)" for _, arm in known]
     sentence = "Slippage of each fill against what was predicted for it; above the dashed line it was dearer. "
-    sentence += f"Median difference in bps: {'; '.join(words)}." if words else "No fill has both figures."
+    sentence += f"Median difference in bps: {'; '.join(words)}."
     return Figure(
         "slippage", "Slippage, predicted and realised", sentence, Axis("predicted", "bps"), (panel,), wanted_px=460
     )
 
 
-def _exit_costs(runs: Sequence[ArmRun], strong: int, note: str) -> Figure:
-    lines, tails = [], {}
-    for i, run in enumerate(runs):
-        samples = bars_of(run).exit_cost
-        if not len(samples.sorted_bps):
-            continue
-        left = 1 - (np.cumsum(samples.open_s) - samples.open_s) / samples.open_s.sum()
-        x, y = thinned(samples.sorted_bps, 100 * left, 300)
-        lines.append(Line(run.name, x, y, colour=i, is_step=True, is_strong=i == strong))
-        tails[run.name] = float(samples.sorted_bps[np.argmax(left <= 0.01)]) if (left <= 0.01).any() else x[-1]
+def _exit_costs(arms: Sequence[ArmDrawn], strong: int, note: str) -> Figure:
+    lines = tuple(
+        Line(arm.name, *arm.exit_cost, colour=i, is_step=True, is_strong=i == strong)
+        for i, arm in enumerate(arms)
+        if len(arm.exit_cost[0])
+    )
+    known = [arm for arm in arms if len(arm.exit_cost[0])]
     sentence = "No position was held, or nowhere was it known what closing it would have cost."
-    if tails:
-        worst, best = max(tails, key=lambda name: tails[name]), min(tails, key=lambda name: tails[name])
+    if known:
+        worst, best = (of(known, key=lambda arm: arm.exit_cost_p99_bps) for of in (max, min))
         sentence = "How much of the time closing a position cost more than so much: one hundredth of it "
-        sentence += f"{tails[worst]:.2f} bps or more with {worst}"
-        sentence += f", {tails[best]:.2f} with {best}." if best != worst else "."
-    panel = Panel(Axis("time at or above", "%", is_log=True), tuple(lines))
+        sentence += f"{worst.exit_cost_p99_bps:.2f} bps or more with {worst.name}"
+        sentence += f", {best.exit_cost_p99_bps:.2f} with {best.name}." if best is not worst else "."
+    panel = Panel(Axis("time at or above", "%", is_log=True), lines)
     axis = Axis("cost of closing a position", "bps of its notional", is_log=True)
     return Figure("exit-costs", "Exit cost", sentence, axis, (panel,), note=note, wanted_px=420)
 

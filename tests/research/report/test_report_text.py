@@ -7,7 +7,10 @@ from pathlib import Path
 import made_up_findings as made_up
 import pytest
 
+from bot.research.metrics.bar_figures import exit_cost_p99_bps, shortfall_bps_per_day
+from bot.research.metrics.bars import bars_of
 from bot.research.report import table
+from bot.research.report.arm_drawn import arm_drawn
 from bot.research.report.words import Words, number, words_of
 
 
@@ -46,3 +49,13 @@ def test_a_figure_that_nobody_has_named_has_words_all_the_same() -> None:
     assert words_of("some_new_delay_bps") == Words("some new delay", "bps")
     assert words_of("resize_cost_bps_per_day:EURUSD").name == "cost of resizing at base 1, EURUSD"
     assert words_of("odd<name>").name == "odd<name>"
+
+
+def test_figures_and_tables_say_the_same_of_costs() -> None:
+    run = made_up.result(count=400)
+    bars, drawn = bars_of(run.arm_run()), arm_drawn(run)
+    assert sum(drawn.costs.values()) == pytest.approx(shortfall_bps_per_day(bars, bars.everything))
+    assert drawn.exit_cost_p99_bps == pytest.approx(exit_cost_p99_bps(bars, bars.everything))
+    assert drawn.costs["own impact"] > 0
+    assert drawn.slippage_error_bps == pytest.approx(1e4 * 0.0001 / 1.1 - 0.5)
+    assert drawn.deepest_percent == pytest.approx(0.399)
