@@ -194,8 +194,8 @@ def _exit_costs(arms: Sequence[ArmDrawn], strong: int, note: str) -> Figure:
     sentence = "No position was held, or nowhere was it known what closing it would have cost."
     if known:
         worst, best = (of(known, key=lambda arm: arm.exit_cost_p99_bps) for of in (max, min))
-        sentence = "How much of the time closing a position cost more than so much: one hundredth of it "
-        sentence += f"{worst.exit_cost_p99_bps:.2f} bps or more with {worst.name}"
+        sentence = "How much of the time closing a position would have cost so much or more. The 99th percentile is "
+        sentence += f"{worst.exit_cost_p99_bps:.2f} bps with {worst.name}"
         sentence += f", {best.exit_cost_p99_bps:.2f} with {best.name}." if best is not worst else "."
     panel = Panel(Axis("time at or above", "%", is_log=True), lines)
     axis = Axis("cost of closing a position", "bps of its notional", is_log=True)

@@ -207,7 +207,12 @@ def figure_section(figure: Figure, place: int, spec: str) -> Html:
         "figure",
         tag("figcaption", *caption),
         tag(
-            "div", id=name, class_="plot", role="img", aria_label=figure.sentence, style=f"height:{figure.height_px}px"
+            "div",
+            id=name,
+            class_="plot",
+            role="img",
+            aria_label=figure.sentence,
+            style=f"min-height:{figure.height_px}px",
         ),
         tag("script", Html(spec), type="application/json", id=f"{name}-data"),
     )

@@ -72,8 +72,10 @@ SCRIPT = """
     var s=spec(div),layout=themed(s.layout),wide=width||div.clientWidth||680;
     var title=layout.xaxis.title;
     if(wide<560&&title&&title.text.length>22)title.text=title.text.replace(' (','<br>(');
+    if(wide<560){layout.yaxis.tickfont={size:9};layout.xaxis.nticks=4;layout.xaxis.tickangle=0;}
     var rows=layout.showlegend?Math.ceil(s.legend.entries/Math.max(Math.floor((wide-60)/s.legend.entry_px),1)):0;
     layout.height=s.height+20*rows;layout.margin.b+=20*rows+(rows?14:0);
+    div.style.height=layout.height+'px';
     if(width)layout.width=width;
     layout.autosize=!width;
     return Plotly.react(div,s.data,layout,{responsive:true,displaylogo:false,scrollZoom:false,showSendToCloud:false,

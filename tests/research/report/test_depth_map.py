@@ -40,7 +40,7 @@ def test_a_column_is_the_book_at_the_end_of_its_second(size: int) -> None:
     told = [
         (0.5, BOOK),
         (2.5, [(DEPTH_DELETE, 4, 0, 0)]),
-        (3.5, [(DEPTH_BID, 5, 99_990, 400)]),
+        (3.0, [(DEPTH_BID, 5, 99_990, 400)]),
         (9.0, [(DEPTH_DELETE, 1, 0, 0)]),
     ]
     found = depth_map(_source(told, size), 1 * S, 4 * S, cells=4)

@@ -64,7 +64,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     )  # fmt: skip
     with pytest.MonkeyPatch.context() as patch:
         _draw_nothing(patch)
-        runs = [made_up.result(), made_up.result("constant")]
+        runs = [made_up.result(), made_up.result("const<i>ant")]
         return write_report(folder / "found.html", made_up.comparison(), runs, [depth])
 
 
@@ -117,8 +117,11 @@ def test_a_name_is_never_markup(text: str, page: _Page) -> None:
     assert made_up.SYMBOL not in text
     assert "EUR&lt;script&gt;$USD$" in text
     figures = {name: json.loads(script) for name, script in page.scripts.items() if name.endswith("-data")}
+    assert not [name for name in figures if "<" in page.scripts[name]]
     words = json.dumps(figures)
     assert "EUR<script>" not in words
+    assert "const&lt;i&gt;ant" in words
+    assert "<i>" not in words
 
 
 def test_the_tables_have_scopes_and_captions(page: _Page) -> None:
