@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import fields, is_dataclass
-from pathlib import PurePath
 from typing import Any
 
 import numpy as np
@@ -18,8 +17,6 @@ def plain(result: Any) -> Any:
         return plain(result.tolist())
     if isinstance(result, list | tuple):
         return [plain(each) for each in result]
-    if isinstance(result, PurePath):
-        return str(result)
     if isinstance(result, float) and not math.isfinite(result):
         return None
     return result

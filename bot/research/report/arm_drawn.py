@@ -38,9 +38,9 @@ class ArmDrawn:
     exit_cost_p99_bps: float
 
 
-def arm_drawn(result: Result) -> ArmDrawn:
-    """Return what is drawn of a run, which has at least a row."""
-    run = result.arm_run()
+def arm_drawn(result: Result, from_ns: int = 0) -> ArmDrawn:
+    """Return what is drawn of a run from a time on. Raises: ValueError when it has no row from then on."""
+    run = result.arm_run(from_ns)
     bars, costs, equity = bars_of(run), shortfall_of(run.fills), run.known_equity
     peak = np.maximum.accumulate(equity)
     fall = -100 * np.divide(peak - equity, peak, out=np.zeros(len(equity)), where=peak > 0)

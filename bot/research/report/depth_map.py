@@ -4,6 +4,8 @@ How it works: the recording is followed from where its book begins, in compiled 
 are wanted the levels are put on a grid of distances from the mid. Nothing before or after them is kept.
 """
 
+import contextlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -52,6 +54,19 @@ def worst_minutes(result: Result, symbol: int = 0, minutes: float = 10.0, count:
         at_ns = int(time_ns[np.nanargmax(spread)])
         found.append((max(at_ns - half_ns, int(time_ns[0])), min(at_ns + half_ns, int(time_ns[-1]) + 1)))
         spread[np.abs(time_ns - at_ns) < 2 * half_ns] = np.nan
+    return found
+
+
+def depth_of_worst_minutes(
+    result: Result, sources: Sequence[Source], minutes: float = 10.0, count: int = 1
+) -> list[DepthMap]:
+    """Return the depth of each symbol of a run through its worst minutes, as far as its source has any."""
+    found = []
+    for s, symbol in enumerate(result.symbols):
+        source = next((each for each in sources if each.spec.name == symbol), None)
+        for stretch in worst_minutes(result, s, minutes, count) if source is not None else ():
+            with contextlib.suppress(ValueError):  # a market of prices alone has no depth to show
+                found.append(depth_map(source, *stretch))  # type: ignore[arg-type]
     return found
 
 

@@ -17,6 +17,7 @@ from bot.research.report import plotly_drawing, png_drawing, sections
 from bot.research.report.comparison_figures import other_figures, primary_figures
 from bot.research.report.depth_map import DepthMap
 from bot.research.report.figure import Figure, Shade
+from bot.research.report.kept_results import kept_results
 from bot.research.report.markup import Html, joined, tag
 from bot.research.report.run_figures import figures_of_runs
 from bot.research.report.style import CSS, POLICY, SCRIPT
@@ -35,15 +36,18 @@ def write_report(
 ) -> list[Path]:
     """Write the page and its pictures, whole or not at all; return what was written, the page first.
 
-    Args: `results` are the runs to draw, at most 16 of them; without a `comparison` they are tabled, too. `depth` are
-        drawn as heat maps. `force` replaces a page that is there; other files in its folder are left alone.
-    Raises: ValueError, one line, when there is nothing to report; FileExistsError, one line, for what is there.
+    Args: `results` are the runs to draw, at most 16 of them; when there are none, those that a `comparison` has kept in
+        files, of its first signal and matching. `depth` are drawn as heat maps. `force` replaces a page that is there;
+        other files in its folder are left alone.
+    Raises: ValueError, one line, when there is nothing to report, or when what is to be written is there.
     """
+    if comparison is not None and not len(results):
+        results = kept_results(comparison)
     folder = path.with_name(f"{path.stem}_files")
     if not force:
         for taken in (path, folder):
             if taken.exists():
-                raise FileExistsError(f"{taken} is there already; choose another name, or replace it with --force")
+                raise ValueError(f"{taken} is there already; choose another name, or replace it with --force")
     pictures: dict[str, bytes] = {}
     parts: list[Html] = []
     for place, figure in enumerate(_figures(comparison, results, depth), 1):
@@ -112,11 +116,12 @@ def page(comparison: Comparison | None, results: Sequence[Result], figures: Sequ
 
 def _figures(comparison: Comparison | None, results: Sequence[Result], depth: Sequence[DepthMap]) -> Iterator[Figure]:
     shades: list[Shade] = []
-    main = ""
+    main, from_ns = "", 0
     if comparison is not None:
+        from_ns = comparison.calibration_until_ns
         shades = [Shade(span.from_ns, span.to_ns, span.kind) for span in comparison.spans if span.kind != "calm"]
         judged = comparison.judged[0].verdict.arm if comparison.judged else ""
         main = next((each.name for each in results if judged and judged in each.name), "")
         main = next((each.name for each in results if each.name == judged), main)
-    runs = figures_of_runs(results, depth, shades, main)
+    runs = figures_of_runs(results, depth, shades, main, from_ns)
     return runs if comparison is None else chain(primary_figures(comparison), runs, other_figures(comparison))

@@ -32,32 +32,42 @@ _ZOOM_S = 3600
 
 
 def figures_of_runs(
-    results: Sequence[Result], depth: Sequence[DepthMap], shades: Sequence[Shade] = (), main: str = ""
+    results: Sequence[Result],
+    depth: Sequence[DepthMap],
+    shades: Sequence[Shade] = (),
+    main: str = "",
+    from_ns: int = 0,
 ) -> Iterator[Figure]:
     """Yield the figures of runs, one after the other, so that no more than one is held.
 
-    Args: `main` names the run that the verdict is about: its market is shown, its line is the thickest.
+    Args: `results` are looked at one by one; `main` names the run that the verdict is about: its market is shown, its
+        line is the thickest; `from_ns` is where the days that only taught end.
     """
-    results = [each for each in results if len(each.clocks)]
-    if results:
-        shown, note = results[:MOST_ARMS], ""
+    places, arms = list[int](), list[ArmDrawn]()
+    for place, each in enumerate(results):
+        if len(arms) < MOST_ARMS and len(each.clocks) and each.clocks["time_ns"][-1] >= from_ns:
+            places.append(place)
+            arms.append(arm_drawn(each, from_ns))
+    if arms:
+        note = ""
         if len(results) > MOST_ARMS:
             note = f"The first {MOST_ARMS} of {len(results)} runs; all of them are in the tables."
-        arms = [arm_drawn(each) for each in shown]
-        strong = next((i for i, each in enumerate(shown) if each.name == main), 0)
+        strong = next((i for i, each in enumerate(arms) if each.name == main), 0)
         yield _equity(arms, strong, shades, note)
         yield _drawdown(arms, strong, shades, note)
-        beside = [strong, *(i for i in range(len(shown)) if i != strong)][:MOST_BESIDE]
-        for s, symbol in enumerate(shown[strong].symbols):
-            yield _leverage([(i, shown[i]) for i in beside], s, symbol, shades)
-            if (close := _worst_hour([(i, shown[i]) for i in beside], s, symbol)) is not None:
+        beside = [strong, *(i for i in range(len(arms)) if i != strong)][:MOST_BESIDE]
+        whole = [(i, _between(results[places[i]], from_ns, 2**62)) for i in beside]
+        for s, symbol in enumerate(whole[0][1].symbols):
+            yield _leverage(whole, s, symbol, shades)
+            if (close := _worst_hour(whole, s, symbol)) is not None:
                 yield close
+        del whole
         yield _costs(arms, note)
         if any(each.fills for each in arms):
             yield _slippage([(i, arms[i]) for i in beside])
         yield _exit_costs(arms, strong, note)
-    for each in depth:
-        yield _depth(each)
+    for one in depth:
+        yield _depth(one)
 
 
 def _equity(arms: Sequence[ArmDrawn], strong: int, shades: Sequence[Shade], note: str) -> Figure:

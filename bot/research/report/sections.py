@@ -45,6 +45,7 @@ def heading(comparison: Comparison | None, results: Sequence[Result]) -> Html:
         tag("p", lead, class_="lead"),
         _warning(comparison, results),
         _facts(facts),
+        *(tag("p", f"Note: {remark}.") for remark in (comparison.remarks if comparison is not None else ())),
         tag("div", table(tables.data_table(comparison, results)), class_="card"),
         tag("details", tag("summary", "Assumptions"), _facts(list(assumptions.items()))) if assumptions else Html(""),
     )
@@ -63,8 +64,11 @@ def scope(comparison: Comparison | None, results: Sequence[Result]) -> tuple[tup
 
 def semi_synthetic(comparison: Comparison | None, results: Sequence[Result]) -> list[str]:
     """Return the symbols whose depth is made up around real quotes."""
-    found = [name for each in results for name, label in each.labels.items() if "semi-synthetic" in label]
-    for each in comparison.data if comparison is not None else ():
+    if comparison is None:
+        found = [name for each in results for name, label in each.labels.items() if "semi-synthetic" in label]
+        return list(dict.fromkeys(found))
+    found = []
+    for each in comparison.data:
         words = [str(word) for word in each.values()]
         if any("semi-synthetic" in word for word in words):
             found.append(str(each.get("symbol", words[0])))

@@ -32,8 +32,8 @@ def document(comparison: Comparison) -> dict[str, Any]:
 
 
 def json_text(comparison: Comparison) -> str:
-    """Return a comparison as JSON."""
-    return json.dumps(document(comparison), allow_nan=False, indent=1) + "\n"
+    """Return a comparison as JSON, files by their names."""
+    return json.dumps(document(comparison), allow_nan=False, indent=1, default=lambda path: path.name) + "\n"
 
 
 def text(comparison: Comparison) -> str:

@@ -222,8 +222,6 @@ def spans_table(comparison: Comparison, group: Group) -> Table | None:
 
 def counted_table(results: Sequence[Result]) -> Table | None:
     """Return what was counted in each run: decisions, orders by their end, refusals, rejections."""
-    if not results:
-        return None
     columns = (
         ("run", ""), ("rows of data", ""), ("decisions", ""), ("orders sent", ""), ("filled", ""), ("rejected", ""),
         ("refused by the risk gate", ""), ("dead quotes", ""), ("stop-outs", ""), ("equity, engine less venue", ""),
@@ -245,7 +243,7 @@ def counted_table(results: Sequence[Result]) -> Table | None:
             Cell(number(apart)),
         )
         rows.append(cells)
-    return Table("What was counted", columns, tuple(rows), is_secondary=True)
+    return Table("What was counted", columns, tuple(rows), is_secondary=True) if rows else None
 
 
 def data_table(comparison: Comparison | None, results: Sequence[Result]) -> Table:
@@ -253,7 +251,12 @@ def data_table(comparison: Comparison | None, results: Sequence[Result]) -> Tabl
     if comparison is not None and comparison.data:
         names = list(dict.fromkeys(key for each in comparison.data for key in each))
         rows = [tuple(Cell(_written(key, each.get(key))) for key in names) for each in comparison.data]
-        return Table("Data", tuple((name.removesuffix("_ns"), "") for name in names), tuple(rows), is_of_words=True)
+        return Table(
+            "Data",
+            tuple((name.removesuffix("_ns").replace("_", " "), "") for name in names),
+            tuple(rows),
+            is_of_words=True,
+        )
     labels = {name: label for each in results for name, label in each.labels.items()}
     pairs = [(Cell(name), Cell(label)) for name, label in labels.items()]
     return Table("Data", (("symbol", ""), ("kind of data", "")), tuple(pairs), is_of_words=True)
@@ -284,6 +287,8 @@ def _written(key: str, value: object) -> str:
         return moment(value)
     if isinstance(value, list | tuple):
         return ", ".join(_written(key, each) for each in value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return UNKNOWN if value is None else str(value)
 
 

@@ -1,6 +1,7 @@
 """The depth of given seconds of a source, on a grid about the mid."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import made_up_findings as made_up
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 
 from bot.market.delta import DEPTH_ASK, DEPTH_BID, DEPTH_DELETE, END_DEPTH, delta_rows
 from bot.research.backtest.messages import Messages, messages
-from bot.research.report.depth_map import depth_map, worst_minutes
+from bot.research.report.depth_map import depth_map, depth_of_worst_minutes, worst_minutes
 from bot.research.sources import Source
 from bot.sim.listing import default_symbols
 
@@ -76,3 +77,15 @@ def test_the_worst_minutes_are_about_the_widest_spreads_and_apart() -> None:
     first, second = worst_minutes(run, minutes=4, count=2)
     assert [each // minute - made_up.MONDAY_NS // minute for each in first] == [8, 12]
     assert [each // minute - made_up.MONDAY_NS // minute for each in second] == [28, 32]
+
+
+def test_a_symbol_without_depth_has_no_map_in_its_worst_minutes() -> None:
+    run = made_up.result(count=60)
+    assert depth_of_worst_minutes(run, []) == []
+    source = _source([(0.5, BOOK)])
+    at_s = made_up.MONDAY_NS / S + 1500
+    known = replace(_source([(at_s, BOOK), (at_s + 1e6, BOOK)]), spec=replace(source.spec, name=made_up.SYMBOL))
+    bare = replace(_source([(1.0, []), (at_s + 1e6, [])]), spec=known.spec)
+    assert depth_of_worst_minutes(run, [bare]) == []
+    (found,) = depth_of_worst_minutes(run, [known])
+    assert found.symbol == made_up.SYMBOL

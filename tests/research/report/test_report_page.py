@@ -4,6 +4,7 @@ import base64
 import json
 import os
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -162,7 +163,7 @@ def test_a_page_that_is_there_is_kept_unless_it_may_go(tmp_path: Path, monkeypat
     _draw_nothing(monkeypatch)
     out, mine = tmp_path / "out.html", tmp_path / "out_files" / "mine.png"
     out.write_text("precious")
-    with pytest.raises(FileExistsError, match=r"out\.html is there already.*--force"):
+    with pytest.raises(ValueError, match=r"out\.html is there already.*--force"):
         write_report(out, None, [made_up.result()])
     assert out.read_text() == "precious"
     mine.parent.mkdir()
@@ -186,6 +187,24 @@ def test_a_report_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.
     with pytest.raises(OSError, match="No space"):
         write_report(tmp_path / "out.html", None, [made_up.result()])
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_comparison_without_runs_takes_those_that_it_has_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _draw_nothing(monkeypatch)
+    found = made_up.comparison()
+    made_up.result("matched-trend-composite").save(tmp_path / "a.npz")
+    files = (tmp_path / "a.npz", tmp_path / "gone.npz")
+    arms = tuple(replace(arm, result=file) for arm, file in zip(found.arms, files, strict=True))
+    written = write_report(tmp_path / "out.html", replace(found, arms=arms, remarks=("odd",)), [])
+    assert any(path.name.endswith("-equity.png") for path in written)
+    text = (tmp_path / "out.html").read_text(encoding="utf-8")
+    assert "Equity of composite over time" in text
+    assert "Note: odd." in text
+    first_ns = found.calibration_until_ns
+    (drawn,) = [each for each in _Page(text).scripts.values() if "(deposit currency)" in each]
+    assert _decoded(json.loads(drawn)["data"][0]["x"])[0] * 1e6 == first_ns
 
 
 def test_a_run_without_rows_is_nothing_to_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
