@@ -45,6 +45,7 @@ def text(comparison: Comparison) -> str:
     ]
     if made_up := semi_synthetic(comparison, ()):
         lines.append(f"SEMI-SYNTHETIC depth: {', '.join(made_up)}; what depends on it says nothing of real depth")
+    lines += [f"note: {remark}" for remark in comparison.remarks]
     for judged in comparison.judged:
         group = (judged.signal, judged.matching)
         lines += ["", f"{judged.verdict.outcome.upper()}{of(group)}: {judged.verdict.sentence}"]

@@ -17,11 +17,12 @@ from bot.research.report.words import Words, number, words_of
 def test_the_text_fits_a_terminal_and_says_what_was_found() -> None:
     found = made_up.comparison()
     long = replace(found.differences[1], arm="composite-without-liquidity-and-then-some-more-words-than-fit")
-    text = table.text(replace(found, differences=(*found.differences, long)))
+    text = table.text(replace(found, differences=(*found.differences, long), remarks=("odd",)))
     lines = text.splitlines()
     assert max(map(len, lines)) <= table.WIDTH
     assert "primary figure, named beforehand: net Sharpe ratio; 24 variants tried, all told" in lines
     assert any(line.startswith("SEMI-SYNTHETIC depth: EUR<script>$USD$") for line in lines)
+    assert "note: odd" in lines
     assert any(line.startswith("FAILED: signal trend") for line in lines)
     (row,) = [line for line in lines if line.startswith("  composite - constant") and "●" in line]
     assert row.split() == ["composite", "-", "constant", "+33", "●", "+10", "to", "+50"]
