@@ -26,6 +26,15 @@ from bot.research.report.words import slug
 _OURS = re.compile(r"\d\d-[a-z0-9-]+\.png")
 
 
+def check_libraries() -> None:
+    """Find out whether a report could be drawn, before hours are spent on what it would say.
+
+    Raises: ImportError when a library is not installed: `microlev[research]` has them.
+    """
+    plotly_drawing.check_library()
+    png_drawing.check_library()
+
+
 def write_report(
     path: Path,
     comparison: Comparison | None,

@@ -32,6 +32,11 @@ _MOST_WORDS = 12
 _GAP = 0.05
 
 
+def check_library() -> None:
+    """Raise ImportError when the library is not installed."""
+    import plotly  # noqa: F401
+
+
 def library() -> str:
     """Return plotly.js, whole."""
     from plotly.offline import get_plotlyjs

@@ -29,6 +29,11 @@ _MOST_SHADES = 60
 _MOST_WORDS = 12
 
 
+def check_library() -> None:
+    """Raise ImportError when the library is not installed."""
+    import matplotlib  # noqa: F401
+
+
 def png(figure: Figure) -> bytes:
     """Return a figure as the bytes of a PNG: title, sentence, panels, legend. The same figure gives the same bytes."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg

@@ -4,6 +4,7 @@ import base64
 import json
 import os
 import re
+import sys
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -15,7 +16,7 @@ import pytest
 
 from bot.research.report import plotly_drawing
 from bot.research.report.depth_map import DepthMap
-from bot.research.report.page import write_report
+from bot.research.report.page import check_libraries, write_report
 
 LIBRARY = "/* the library, which is fetched from nowhere: http://www.w3.org/2000/svg */"
 
@@ -205,6 +206,14 @@ def test_a_comparison_without_runs_takes_those_that_it_has_kept(
     first_ns = found.calibration_until_ns
     (drawn,) = [each for each in _Page(text).scripts.values() if "(deposit currency)" in each]
     assert _decoded(json.loads(drawn)["data"][0]["x"])[0] * 1e6 == first_ns
+
+
+@pytest.mark.parametrize("library", ["plotly", "matplotlib"])
+def test_a_library_that_is_not_there_is_found_out_beforehand(library: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", type(sys)("matplotlib"))  # it takes its time to come up
+    monkeypatch.setitem(sys.modules, library, None)
+    with pytest.raises(ImportError, match=library):
+        check_libraries()
 
 
 def test_a_run_without_rows_is_nothing_to_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
