@@ -1,0 +1,1 @@
+"""One page for people, and text for terminals, of what backtests found: `docs/report.md`."""

@@ -1,0 +1,62 @@
+"""A comparison fits a terminal, and becomes JSON without a word that JSON has not."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import made_up_findings as made_up
+import pytest
+
+from bot.research.metrics.bar_figures import exit_cost_p99_bps, shortfall_bps_per_day
+from bot.research.metrics.bars import bars_of
+from bot.research.report import table
+from bot.research.report.arm_drawn import arm_drawn
+from bot.research.report.words import Words, number, words_of
+
+
+def test_the_text_fits_a_terminal_and_says_what_was_found() -> None:
+    found = made_up.comparison()
+    long = replace(found.differences[1], arm="composite-without-liquidity-and-then-some-more-words-than-fit")
+    text = table.text(replace(found, differences=(*found.differences, long), remarks=("odd",)))
+    lines = text.splitlines()
+    assert max(map(len, lines)) <= table.WIDTH
+    assert "primary figure, named beforehand: net Sharpe ratio; 24 variants tried, all told" in lines
+    assert any(line.startswith("SEMI-SYNTHETIC depth: EUR<script>$USD$") for line in lines)
+    assert "note: odd" in lines
+    assert any(line.startswith("FAILED: signal trend") for line in lines)
+    (row,) = [line for line in lines if line.startswith("  composite - constant") and "●" in line]
+    assert row.split() == ["composite", "-", "constant", "+33", "●", "+10", "to", "+50"]
+    assert "and 1 others, none of them told from chance" in lines
+
+
+def test_json_has_null_for_what_is_unknown_and_text_for_a_path() -> None:
+    found = made_up.comparison()
+    arm = replace(found.arms[0], result=Path("runs") / "composite.npz")
+    read = json.loads(table.json_text(replace(found, arms=(arm,))))
+    assert read["arms"][0]["result"] == "composite.npz"
+    assert read["differences"][2]["interval"]["low"] is None
+    assert read["software"].startswith("microlev ")
+
+
+@pytest.mark.parametrize(
+    ("figure", "written"),
+    [(0.12345, "0.12"), (-0.001, "0.00"), (-3.0, "−3.00"), (1171.44, "1,171"), (float("nan"), "unknown")],
+)
+def test_numbers_are_written_as_long_as_they_tell(figure: float, written: str) -> None:
+    assert number(figure) == written
+
+
+def test_a_figure_that_nobody_has_named_has_words_all_the_same() -> None:
+    assert words_of("some_new_delay_bps") == Words("some new delay", "bps")
+    assert words_of("resize_cost_bps_per_day:EURUSD").name == "cost of resizing at base 1, EURUSD"
+    assert words_of("odd<name>").name == "odd<name>"
+
+
+def test_figures_and_tables_say_the_same_of_costs() -> None:
+    run = made_up.result(count=400)
+    bars, drawn = bars_of(run.arm_run()), arm_drawn(run)
+    assert sum(drawn.costs.values()) == pytest.approx(shortfall_bps_per_day(bars, bars.everything))
+    assert drawn.exit_cost_p99_bps == pytest.approx(exit_cost_p99_bps(bars, bars.everything))
+    assert drawn.costs["own impact"] > 0
+    assert drawn.slippage_error_bps == pytest.approx(1e4 * 0.0001 / 1.1 - 0.5)
+    assert drawn.deepest_percent == pytest.approx(0.399)
