@@ -25,6 +25,7 @@ from bot.cli.replay import replay
 from bot.cli.report import report
 from bot.cli.run import run
 from bot.cli.sim import sim
+from bot.cli.sweep import sweep
 from bot.cli.symbols import symbols
 
 EXIT_USAGE = 2
@@ -40,7 +41,7 @@ app = typer.Typer(
 )
 for command in (
     demo, run, status, halt, resume, flatten, explain, report, check, sim, record, replay, schema, symbols, doctor,
-    download,
+    download, sweep,
 ):  # fmt: skip
     app.command(cls=DayMayStandAlone if command is status else None)(command)
 app.add_typer(auth, name="auth")
