@@ -140,8 +140,12 @@ def _checked_range(variants: Variants, name: str, given: RangeConfig) -> Range:
         try:
             config = variants.config({name: value})
         except ConfigError as error:
-            if f": {name}:" in str(error):
-                raise ConfigError(f"sweep.ranges: {name}: {value!r} cannot be tried: {error}") from None
+            said = str(error)
+            if said.startswith("sweep.ranges:"):
+                raise
+            if f": {name}:" in said:
+                hint = "; `step: 1` makes whole numbers" if isinstance(value, float) and "fractional" in said else ""
+                raise ConfigError(f"sweep.ranges: {name}: {value!r} cannot be tried: {said}{hint}") from None
             continue  # it may fit together with other values: a trial will tell
         try:
             settings_of(config)

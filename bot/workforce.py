@@ -88,13 +88,17 @@ class Cluster:
         try:
             if address is None:
                 # A job whose worker died is not given to the next one, which it might kill as well.
-                with dask.config.set({"distributed.scheduler.allowed-failures": 0}):
+                # Dask opens ports for its status pages all the same: then on loopback, and with nothing to see there.
+                settings: dict[str, Any] = {"distributed.scheduler.allowed-failures": 0}
+                settings |= {f"distributed.{each}.http.routes": [] for each in ("scheduler", "worker")}
+                with dask.config.set(settings):
                     self._local = distributed.LocalCluster(
                         n_workers=jobs or os.cpu_count() or 1,
                         threads_per_worker=1,
                         processes=True,
                         host="127.0.0.1",
-                        dashboard_address=None,
+                        dashboard_address="127.0.0.1:0",
+                        worker_dashboard_address="127.0.0.1:0",
                         silence_logs="CRITICAL",
                     )
             self._client = distributed.Client(self._local or address, timeout=10, set_as_default=False)
@@ -123,7 +127,8 @@ class Cluster:
         """Wait for the next job that is over."""
         import distributed
 
-        done = distributed.wait(list(self._futures), return_when="FIRST_COMPLETED").done
+        with self._client.as_current():
+            done = distributed.wait(list(self._futures), return_when="FIRST_COMPLETED").done
         future = min(done, key=lambda each: str(self._futures[each]))
         key = self._futures.pop(future)
         try:

@@ -42,7 +42,7 @@ class Range:
         if self.choices:
             return self.choices
         between = self._at(1 / math.e) if self.step is None else self.low + self.step
-        return (self._typed(self.low), self._typed(between), self._typed(self.low + self._span))
+        return (self._typed(self.low), self._typed(self.low + self._span), self._typed(between))
 
     def neighbours(self, value: Choice) -> tuple[Choice, ...]:
         """Return values beside one, in order, itself left out: near and far on both sides, or the other choices."""

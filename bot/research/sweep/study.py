@@ -52,6 +52,7 @@ class SweepStudy:
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
+        self._tried: dict[int, Tried] = {}
         self._distributions = {name: each.distribution() for name, each in ranges.items()}
         self._lock = FileLock(folder / ".sweep.lock", timeout=0)
         try:
@@ -96,18 +97,19 @@ class SweepStudy:
 
         state = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}[score.state]
         trial = Trial(self._study, self._study._storage.get_trial_id_from_study_id_trial_number(self._id, number))
-        for day, figure in enumerate(score.by_day):
-            trial.report(figure, day)
+        if score.by_day and math.isfinite(score.by_day[-1]):
+            trial.report(score.by_day[-1], len(score.by_day) - 1)  # by it the sampler ranks what was pruned
         trial.set_user_attr("score", score.plain())
         self._study.tell(number, score.figure if score.state == "complete" else None, state=state)
 
     def tried(self) -> list[Tried]:
         """Return every trial that is over, those that were interrupted left out, in their order."""
-        return [
-            Tried(each.number, dict(each.params), Score.of_plain(each.user_attrs["score"]))
-            for each in self._study.get_trials(deepcopy=False)
-            if each.state.is_finished() and "score" in each.user_attrs
-        ]
+        for each in self._study.get_trials(deepcopy=False):
+            if each.number not in self._tried and each.state.is_finished() and "score" in each.user_attrs:
+                self._tried[each.number] = Tried(
+                    each.number, dict(each.params), Score.of_plain(each.user_attrs["score"])
+                )
+        return [self._tried[number] for number in sorted(self._tried)]
 
     def best(self) -> Tried | None:
         """Return the complete trial with the best figure, the earliest of equals; None before there is one."""
@@ -186,15 +188,17 @@ def is_hopeless(direction: str, earlier: Earlier, by_day: Sequence[float]) -> bo
     """
     import optuna
 
-    if len(earlier) < _STARTUP_TRIALS:
+    known = [(day, figure) for day, figure in enumerate(by_day) if math.isfinite(figure)]
+    if len(earlier) < _STARTUP_TRIALS or not known or known[-1][0] != len(by_day) - 1:
         return False
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     pruner = optuna.pruners.MedianPruner(n_startup_trials=_STARTUP_TRIALS, n_warmup_steps=_WARM_UP_DAYS)
     study = optuna.create_study(direction=direction, pruner=pruner)
     for figure, days in earlier:
-        study.add_trial(optuna.trial.create_trial(value=figure, intermediate_values=dict(enumerate(days))))
+        values = {day: each for day, each in enumerate(days) if math.isfinite(each)}
+        study.add_trial(optuna.trial.create_trial(value=figure, intermediate_values=values))
     trial = study.ask()
-    for day, figure in enumerate(by_day):
+    for day, figure in known:
         trial.report(figure, day)
     return trial.should_prune()
 
@@ -210,6 +214,7 @@ def _opened(path: Path, direction: str, settled: Mapping[str, Any], force: bool)
     wanted = json.loads(json.dumps(settled))
     try:
         storage = optuna.storages.get_storage(f"sqlite:///{path}")
+        _write_ahead(storage)
         names = optuna.study.get_all_study_names(storage)
         if names:
             study = optuna.load_study(study_name=f"sweep-{len(names)}", storage=storage)
@@ -229,6 +234,19 @@ def _opened(path: Path, direction: str, settled: Mapping[str, Any], force: bool)
         raise StudyUnusable(f"{path} is no study, or damaged: {str(error).splitlines()[0]}") from None
     study.set_user_attr("settled", wanted)
     return study
+
+
+def _write_ahead(storage: Any) -> None:
+    """Let SQLite write ahead: a commit waits for the disk only now and then, and a kill loses none all the same."""
+    import sqlalchemy
+
+    def connected(connection: Any, record: Any) -> None:  # noqa: ARG001
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=NORMAL")
+
+    engine = storage._backend.engine
+    sqlalchemy.event.listen(engine, "connect", connected)
+    engine.dispose()  # what is connected already would not hear of it
 
 
 def _difference(path: Path, there: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:

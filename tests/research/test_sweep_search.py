@@ -1,0 +1,174 @@
+"""A sweep's search: it finds what is planted, goes on after a kill as if nothing had been, and never looks at the test."""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sweep_plan import BAND, BASE, DAYS, plan, planted, scoring
+
+from bot.research.sweep.found import SweepFound
+from bot.research.sweep.score import Score
+from bot.research.sweep.split import TooFewDays, split_days
+from bot.research.sweep.study import StudyUnusable, SweepStudy, Tried, is_hopeless
+from bot.sweeps import Job, NothingFound, Plan, sweep
+from bot.workforce import Here
+
+pytest.importorskip("optuna")
+
+
+def opened(what: Plan, folder: Path, *, force: bool = False) -> SweepStudy:
+    return SweepStudy(folder, what.ranges, what.direction, what.settled(), force=force)
+
+
+def swept(what: Plan, folder: Path, trials: int, run: Callable[[Job], Score], **given: Any) -> SweepFound:
+    study = opened(what, folder)
+    try:
+        return sweep(what, study, trials, Here(run), **given)
+    finally:
+        study.close()
+
+
+@pytest.mark.slow
+def test_a_planted_optimum_is_found_and_its_neighbours_are_a_plateau(tmp_path: Path) -> None:
+    found = swept(plan(), tmp_path, 40, scoring(planted))
+    assert abs(found.chosen.changes[BAND] - 0.3) < 0.15 and abs(found.chosen.changes[BASE] - 4) < 0.8
+    assert found.default.train.figure == pytest.approx(planted(0.5, 5, 0))
+    assert found.gap == pytest.approx(0) and not found.default_is_better
+    assert [each.shape for each in found.steadiness] == ["plateau", "plateau"]
+    assert sum(found.importance.values()) == pytest.approx(1)
+    assert found.deflated is not None and found.deflated.tries == 40
+    assert found.test_looks == 1
+
+
+@pytest.mark.slow
+def test_a_needle_is_told_from_a_plateau(tmp_path: Path) -> None:
+    def needle(band: float, base: float, day: int) -> float:
+        return 10.0 if abs(band - 0.417) < 0.02 else -abs(base - 4) / 100
+
+    found = swept(plan(), tmp_path, 60, scoring(needle))
+    shapes = {each.parameter: each for each in found.steadiness}
+    assert found.chosen.train.figure == 10.0, "the seed no longer meets the needle: take another"
+    assert shapes[BAND].shape == "needle" and shapes[BAND].lost_frac == pytest.approx(1, abs=0.1)
+    assert shapes[BASE].shape == "plateau"
+
+
+def test_what_happens_on_test_days_never_changes_what_is_chosen(tmp_path: Path) -> None:
+    test = set(plan().split.test)
+    runs = []
+    for sign in (1, -1):
+        runs.append(swept(plan(), tmp_path / str(sign), 4, scoring(
+            lambda band, base, day, sign=sign: planted(band, base, day) * (sign if day in test else 1)
+        )))  # fmt: skip
+    assert runs[0].chosen.changes == runs[1].chosen.changes
+    assert runs[0].tried == runs[1].tried
+    assert runs[0].chosen.train == runs[1].chosen.train
+    assert runs[0].chosen.test.figure == -runs[1].chosen.test.figure
+
+
+def test_no_job_of_a_trial_reaches_beyond_the_train_days(tmp_path: Path) -> None:
+    jobs: list[Job] = []
+    run = scoring(planted)
+    swept(plan(), tmp_path, 3, lambda job: jobs.append(job) or run(job))  # type: ignore[func-returns-value]
+    split = plan().split
+    for job in jobs[:3]:
+        assert job.stretch == split.train_stretch and job.stretch.until_ns <= split.embargo[0] * 86_400 * 10**9
+    assert all(job.stretch in (split.train_stretch, split.test_stretch) for job in jobs)
+    assert split.test_stretch.warm == (*split.train[-2:], *split.embargo), "as many days teach as before the train days"
+
+
+class Killed(BaseException):
+    """As a SIGKILL: nothing of ours gets to tidy up."""
+
+
+@pytest.mark.parametrize("deadly", [0, 2, pytest.param(11, marks=pytest.mark.slow)])
+def test_a_killed_sweep_goes_on_as_if_it_had_not_been(tmp_path: Path, deadly: int) -> None:
+    run, calls, count = scoring(planted), 0, 12 if deadly > 3 else 4
+
+    def once(job: Job) -> Score:
+        nonlocal calls
+        calls += 1
+        if calls == deadly + 1:
+            raise Killed
+        return run(job)
+
+    whole = swept(plan(), tmp_path / "whole", count, run)
+    with pytest.raises(Killed):
+        swept(plan(), tmp_path / "killed", count, once)
+    found = swept(plan(), tmp_path / "killed", count, once)
+    assert found.tried == whole.tried and found.chosen == whole.chosen
+    assert len(found.tried) == count
+
+
+def test_a_sweep_that_is_complete_runs_nothing_again_and_more_trials_go_on(tmp_path: Path) -> None:
+    def never(job: Job) -> Score:
+        raise AssertionError("run again")
+
+    first = swept(plan(), tmp_path, 2, scoring(planted))
+    assert swept(plan(), tmp_path, 2, never) == first
+    more = swept(plan(), tmp_path, 3, scoring(planted))
+    assert more.tried[:2] == first.tried and len(more.tried) == 3
+
+
+def test_a_study_keeps_to_what_was_settled_unless_forced_to_begin_anew(tmp_path: Path) -> None:
+    first = swept(plan(), tmp_path, 2, scoring(planted))
+    other = plan(metric="net_return_frac")
+    with pytest.raises(StudyUnusable, match=r'its metric was "net_sharpe", not "net_return_frac".*--force'):
+        opened(other, tmp_path)
+    with pytest.raises(StudyUnusable, match="its direction"):
+        opened(plan(direction="minimize"), tmp_path)
+    with pytest.raises(StudyUnusable, match="its seed was 1, not 2"):
+        opened(plan(seed=2), tmp_path)
+    study = opened(other, tmp_path, force=True)
+    assert (study.name, study.tried(), first.study) == ("sweep-2", [], "sweep-1")
+    with pytest.raises(StudyUnusable, match="another sweep is writing"):
+        opened(other, tmp_path)
+    study.close()
+
+
+def test_a_file_that_is_no_study_is_refused_in_a_line(tmp_path: Path) -> None:
+    (tmp_path / "study.sqlite").write_bytes(b"not a database, and longer than a header has to be" * 10)
+    with pytest.raises(StudyUnusable, match="is no study, or damaged"):
+        opened(plan(), tmp_path)
+
+
+def test_a_trial_that_fails_costs_itself_and_says_why(tmp_path: Path) -> None:
+    seen: list[Tried] = []
+    run = scoring(planted)
+
+    def sometimes(job: Job) -> Score:
+        if len(seen) == 1:
+            raise OSError("the disk\nis gone")
+        return run(job)
+
+    found = swept(plan(), tmp_path, 4, sometimes, on_trial=lambda tried, best: seen.append(tried))
+    assert found.counts == {"complete": 3, "pruned": 0, "failed": 1}
+    assert seen[1].score.reason == "OSError: the disk is gone"
+
+
+def test_a_sweep_of_failures_says_what_failed(tmp_path: Path) -> None:
+    with pytest.raises(NothingFound, match="no trial of 2 has a score; for example: no fill"):
+        swept(plan(), tmp_path, 2, lambda job: Score("failed", reason="no fill"))
+
+
+def test_a_trial_worse_than_the_median_is_hopeless_and_the_first_day_never_is() -> None:
+    earlier = tuple((float(n), (float(n),) * 4) for n in range(5))
+    assert is_hopeless("maximize", earlier, [1.0, 1.0]) and not is_hopeless("maximize", earlier, [3.0, 3.0])
+    assert is_hopeless("minimize", earlier, [3.0, 3.0]) and not is_hopeless("minimize", earlier, [1.0, 1.0])
+    assert not is_hopeless("maximize", earlier, [1.0])
+    assert not is_hopeless("maximize", earlier[:4], [1.0, 1.0])
+    assert not is_hopeless("maximize", earlier, [math.nan, math.nan])
+
+
+@pytest.mark.parametrize(("days", "needs"), [(0, 8), (6, 8), (7, 8)])
+def test_too_few_days_are_refused_with_how_many_it_takes(days: int, needs: int) -> None:
+    with pytest.raises(TooFewDays, match=rf"have {days} UTC day\(s\); this sweep needs {needs}: 3 to calibrate, 3 to"):
+        split_days(DAYS[:days], 3, 0.7, 1)
+
+
+def test_days_are_used_once_each_and_in_their_order() -> None:
+    split = split_days(DAYS, 3, 0.7, 1)
+    assert split.calibration + split.train + split.embargo + split.test == DAYS
+    assert (len(split.train), len(split.embargo), len(split.test)) == (7, 1, 3)
+    assert split_days(DAYS[:5], 1, 0.7, 0).embargo == ()
