@@ -109,7 +109,9 @@ def plan_of(variants: Variants, given: SweepConfig, data: Sequence[str], metric:
         read, too few days.
     """
     if not given.ranges:
-        raise ConfigError("sweep.ranges: is empty; name at least one key, as `strategy.base_leverage: {low: 1, high: 5}`")
+        raise ConfigError(
+            "sweep.ranges: is empty; name at least one key, as `strategy.base_leverage: {low: 1, high: 5}`"
+        )
     wanted = metric or given.metric
     direction = direction_of(wanted, given.direction if wanted == given.metric else None)
     config = variants.config({})
@@ -173,7 +175,9 @@ def sweep(
     best = study.best()
     if best is None:
         reasons = sorted({each.score.reason for each in study.tried() if each.score.reason})
-        raise NothingFound(f"no trial of {trials} has a score; for example: {reasons[0] if reasons else 'none was run'}")
+        raise NothingFound(
+            f"no trial of {trials} has a score; for example: {reasons[0] if reasons else 'none was run'}"
+        )
     return _tested(plan, study, best, workforce, on_final)
 
 

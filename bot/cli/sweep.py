@@ -24,16 +24,16 @@ def sweep(
     ranges: Annotated[
         Path | None, typer.Option("--ranges", help="What to try, instead of the config's section `sweep`.")
     ] = None,
-    metric: Annotated[str | None, typer.Option("--metric", help="The figure that decides, see docs/metrics.md.")] = None,
+    metric: Annotated[
+        str | None, typer.Option("--metric", help="The figure that decides, see docs/metrics.md.")
+    ] = None,
     jobs: Annotated[int | None, typer.Option("--jobs", min=1, help="Trials at a time; default: one a core.")] = None,
     scheduler: Annotated[
         str | None, typer.Option("--scheduler", metavar="ADDRESS", help="A Dask scheduler that runs already.")
     ] = None,
     out: Annotated[Path, typer.Option("--out", help="Folder of the study and its results.")] = Path("sweep"),
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the search, the venue and synthetic data.")] = 1,
-    force: Annotated[
-        bool, typer.Option("--force", help="Begin a new study where --out holds another one.")
-    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Begin a new study where --out holds another one.")] = False,
     json: Annotated[bool, typer.Option("--json", help="A JSON line a trial, and one of the result.")] = False,
 ) -> int:
     """Search parameters of CONFIG on recorded days, and test the choice on days that had no part in it.
@@ -82,9 +82,7 @@ def _run(
         try:
             workforce = _workforce(jobs, scheduler)
             with screen:
-                found = run_sweep(
-                    plan, study, trials, workforce, on_trial=screen.tried, on_final=screen.final
-                )
+                found = run_sweep(plan, study, trials, workforce, on_trial=screen.tried, on_final=screen.final)
         except Unreachable as error:
             typer.echo(str(error), err=True)
             return EXIT_UNREACHABLE
@@ -92,7 +90,9 @@ def _run(
             typer.echo(str(error), err=True)
             return EXIT_NOTHING
         except KeyboardInterrupt:
-            typer.echo(f"stopped: {len(study.tried())} of {trials} trials are in {out}; the same command goes on", err=True)
+            typer.echo(
+                f"stopped: {len(study.tried())} of {trials} trials are in {out}; the same command goes on", err=True
+            )
             return EXIT_INTERRUPTED
         _write(found, out)
         _show(found, out, json=json)

@@ -27,7 +27,11 @@ class SweepScreen:
         self._bar: Progress | None = None
         self._task: TaskID | None = None
         if sys.stderr.isatty():
-            columns: list[Any] = [TextColumn("{task.description}"), BarColumn(20), TextColumn("{task.completed}/{task.total}")]
+            columns: list[Any] = [
+                TextColumn("{task.description}"),
+                BarColumn(20),
+                TextColumn("{task.completed}/{task.total}"),
+            ]
             columns += [TextColumn("{task.fields[said]}"), TimeElapsedColumn(), TimeRemainingColumn()]
             self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
             self._task = self._bar.add_task("trials", total=trials, completed=done, said="")
@@ -56,7 +60,11 @@ class SweepScreen:
             self._bar.update(self._task, completed=self._done, said=said)
         elif not self._json:
             why = tried.score.reason or f"train {_number(tried.score.figure)}, test at the end"
-            print(f"{self._done}/{self._trials} {tried.score.state}: {why}; {self._best(best)}", file=sys.stderr, flush=True)
+            print(
+                f"{self._done}/{self._trials} {tried.score.state}: {why}; {self._best(best)}",
+                file=sys.stderr,
+                flush=True,
+            )
 
     def final(self, done: int, total: int) -> None:
         """Show how many of the runs at the end are done."""

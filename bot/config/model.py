@@ -298,7 +298,9 @@ class RangeConfig(Section):
 
     low: _Whole | _Number | None = Field(None, description="The least value; with `high`.")
     high: _Whole | _Number | None = Field(None, description="The largest value, itself included.")
-    step: Positive | None = Field(None, description="Only whole steps from `low`; a whole `low` and step: whole values.")
+    step: Positive | None = Field(
+        None, description="Only whole steps from `low`; a whole `low` and step: whole values."
+    )
     log: StrictBool = Field(False, description="Search on a logarithmic scale; `low` above 0, no `step`.")
     choices: list[bool | int | float | str | None] | None = Field(None, description="The values to try, instead.")
 
