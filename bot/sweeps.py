@@ -133,11 +133,10 @@ def _kind(name: str, source: Source) -> dict[str, Any]:
 
 def _checked_range(variants: Variants, name: str, given: RangeConfig) -> Range:
     """Return a range whose values a config takes, each by itself."""
-    if given.choices is not None:
-        each = Range(choices=tuple(given.choices))
-    else:
-        assert given.low is not None and given.high is not None
+    if given.low is not None and given.high is not None:
         each = Range(given.low, given.high, given.step, given.log)
+    else:
+        each = Range(choices=tuple(given.choices or ()))
     for value in each.probes():
         try:
             config = variants.config({name: value})

@@ -42,14 +42,10 @@ def sweep(
     trials; in parallel it depends on which one is over first.
     """
     import os
+    from importlib.util import find_spec
 
-    try:
-        import distributed  # noqa: F401
-        import matplotlib  # noqa: F401
-        import optuna  # noqa: F401
-        import plotly  # noqa: F401
-    except ImportError as error:
-        typer.echo(f"a sweep needs {error.name}, which is not there: pip install 'microlev[research]'", err=True)
+    if missing := [name for name in ("optuna", "distributed", "matplotlib", "plotly", "arch") if not find_spec(name)]:
+        typer.echo(f"a sweep needs {missing[0]}, which is not there: pip install 'microlev[research]'", err=True)
         return EXIT_USAGE
     from bot.config.variants import Variants
     from bot.research.sweep.study import FILE, StudyUnusable

@@ -1,4 +1,4 @@
-"""A sweep's search: it finds what is planted, goes on after a kill as if nothing had been, and never looks at the test."""
+"""A sweep's search: it finds what is planted, goes on after a kill, and chooses without the test days."""
 
 import math
 from collections.abc import Callable

@@ -9,17 +9,21 @@ import pyarrow.parquet as pq
 from bot.sim.day_files import DAY_MS, DayFile, file_name
 
 FIRST_DAY = 20_454  # Thursday 2026-01-01
-MINUTES = 240
+MINUTES = 10
 
 
 def write_days(folder: Path, count: int, *, other_from: int | None = None) -> Path:
-    """Write `count` days of EURUSD, from 08:00 on a quote every ten seconds; days from `other_from` on differ."""
+    """Write `count` days of EURUSD, a quote a second for ten minutes, in pairs about a midnight: no night to sit through.
+
+    Days from `other_from` on differ.
+    """
     folder.mkdir(parents=True)
     for number in range(count):
         is_other = other_from is not None and number >= other_from
         random = np.random.default_rng([int(is_other), number])
         start_ms = (FIRST_DAY + number) * DAY_MS
-        times_us = (start_ms + 8 * 3_600_000 + np.arange(MINUTES * 6) * 10_000) * 1_000
+        first_ms = start_ms if number % 2 else start_ms + DAY_MS - MINUTES * 60_000
+        times_us = (first_ms + np.arange(MINUTES * 60) * 1_000) * 1_000
         mid = 1.1 * np.exp(np.cumsum(random.normal(0, 3e-5, len(times_us))))
         half = 1.1e-5 * random.uniform(0.5, 2, len(times_us))
         file = DayFile("EURUSD", 5, "demo", start_ms, start_ms + DAY_MS, *(len(times_us),) * 3)
