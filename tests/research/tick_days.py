@@ -13,7 +13,7 @@ MINUTES = 10
 
 
 def write_days(folder: Path, count: int, *, other_from: int | None = None) -> Path:
-    """Write `count` days of EURUSD, a quote a second for ten minutes, in pairs about a midnight: no night to sit through.
+    """Write `count` days of EURUSD, a quote a second for ten minutes, in pairs about a midnight: no night passes.
 
     Days from `other_from` on differ.
     """

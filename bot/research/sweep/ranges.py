@@ -74,7 +74,8 @@ class Range:
     def _at(self, place: float) -> float:
         place = min(max(place, 0.0), 1.0)
         if self.is_log:
-            return min(max(self.low * (self.high / self.low) ** place, self.low), self.high)
+            reached = float(self.low * (self.high / self.low) ** place)
+            return min(max(reached, self.low), self.high)
         return self.low + place * (self.high - self.low)
 
     def _beside(self, value: float, place: float, way: float) -> float:

@@ -66,13 +66,14 @@ class Score:
     @classmethod
     def of_plain(cls, content: dict[str, Any]) -> Self:
         """Return what `plain` has made JSON of."""
-        known = {key: math.nan if value is None else value for key, value in content.items()}
-        moments = known.pop("moments")
-        by_day = tuple(math.nan if each is None else each for each in known.pop("by_day"))
-        figures = {key: math.nan if value is None else value for key, value in known.pop("figures").items()}
-        kept = moments if isinstance(moments, dict) else None
-        nan = {} if kept is None else {key: math.nan if value is None else value for key, value in kept.items()}
-        return cls(**known, by_day=by_day, figures=figures, moments=Moments(**nan) if kept else None)
+        rest: dict[str, Any] = dict(content)
+        moments, by_day, figures = rest.pop("moments"), rest.pop("by_day"), rest.pop("figures")
+        return cls(
+            **_with_nan(rest),
+            moments=None if moments is None else Moments(**_with_nan(moments)),
+            by_day=tuple(math.nan if each is None else each for each in by_day),
+            figures=_with_nan(figures),
+        )
 
     def plain(self) -> dict[str, Any]:
         """Return it as what JSON can hold."""
@@ -145,6 +146,10 @@ class Scorer:
         clocks = np.concatenate(self._clocks)
         fills = np.concatenate([np.empty(0, FILL), *self._fills])
         return Result("trial", self._symbols, {}, (), self._base_leverage, clocks, fills).arm_run()
+
+
+def _with_nan(content: dict[str, Any]) -> dict[str, Any]:
+    return {key: math.nan if each is None else each for key, each in content.items()}
 
 
 def _moments(bars: Bars) -> Moments:

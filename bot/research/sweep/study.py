@@ -17,7 +17,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from bot.research.sweep.ranges import Choice, Range
-from bot.research.sweep.score import Score
+from bot.research.sweep.score import Direction, Score
 
 FILE = "study.sqlite"
 _STARTUP_TRIALS, _WARM_UP_DAYS = 5, 1
@@ -47,7 +47,13 @@ class SweepStudy:
     """
 
     def __init__(
-        self, folder: Path, ranges: Mapping[str, Range], direction: str, settled: Mapping[str, Any], *, force: bool
+        self,
+        folder: Path,
+        ranges: Mapping[str, Range],
+        direction: Direction,
+        settled: Mapping[str, Any],
+        *,
+        force: bool,
     ) -> None:
         import optuna
 
@@ -160,11 +166,11 @@ class SweepStudy:
     @property
     def name(self) -> str:
         """The study's name in its file."""
-        return self._study.study_name
+        return str(self._study.study_name)
 
     @property
     def _id(self) -> int:
-        return self._study._study_id
+        return int(self._study._study_id)
 
     def _resume(self) -> None:
         """Ask again for what was under way; twice if need be, so the order of the two writes does not matter."""
@@ -181,7 +187,7 @@ class SweepStudy:
             self._study.tell(each.number, state=TrialState.FAIL)
 
 
-def is_hopeless(direction: str, earlier: Earlier, by_day: Sequence[float]) -> bool:
+def is_hopeless(direction: Direction, earlier: Earlier, by_day: Sequence[float]) -> bool:
     """Tell whether a trial's best figure so far is worse than the median of the earlier trials' after as many days.
 
     Nothing is hopeless before five trials are complete, or on the first day. Source: Optuna's MedianPruner.
@@ -207,7 +213,7 @@ def _key(part: str, changes: Mapping[str, Any]) -> str:
     return f"score of {part} {json.dumps(dict(changes), sort_keys=True)}"
 
 
-def _opened(path: Path, direction: str, settled: Mapping[str, Any], force: bool) -> Any:
+def _opened(path: Path, direction: Direction, settled: Mapping[str, Any], force: bool) -> Any:
     """Return the newest study of a file where it is of the same kind, else a new one."""
     import optuna
 
@@ -256,4 +262,4 @@ def _difference(path: Path, there: Mapping[str, Any], wanted: Mapping[str, Any])
         said = f"its {name} was another"
     else:
         said = f"its {name} was {shown[0]}, not {shown[1]}"
-    return f"{path} holds a study that was settled before its first trial: {said}; name another --out, or --force a new one"
+    return f"{path} holds a study settled before its first trial: {said}; name another --out, or --force a new one"
