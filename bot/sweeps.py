@@ -257,6 +257,7 @@ def _tested(
         study.test_looks(),
         plan.labels,
         tuple((each.changes, each.score.state, each.score.figure) for each in tried),
+        {name: plan.variants.given(name) for name in plan.ranges},
     )
 
 

@@ -44,9 +44,10 @@ def text(found: SweepFound) -> str:
         f"{'parameter':<32}{'default':>14}{'chosen':>14}{'importance':>12}  steady",
     ]
     for each in found.steadiness:
-        share = found.importance.get(each.parameter)
+        share, given = found.importance.get(each.parameter), found.default_changes.get(each.parameter)
+        default = "not given" if given is None else _value(given)
         lines.append(
-            f"{each.parameter:<32}{'as config':>14}{_value(found.chosen.changes[each.parameter]):>14}"
+            f"{each.parameter:<32}{default:>14}{_value(found.chosen.changes[each.parameter]):>14}"
             f"{'unknown' if share is None else f'{share:.0%}':>12}  {_steady(each)}"
         )
     lines += ["", f"{'score':<12}{'train':>34}{'test':>34}"]

@@ -69,6 +69,13 @@ class Variants:
             place[last] = given
         return checked(tree, ConfigSource(self.source.name, lines))
 
+    def given(self, name: str) -> Any:
+        """Return what the file has under a key; None where it has nothing."""
+        place: Any = self.tree
+        for part in self._key(name):
+            place = place.get(part) if isinstance(place, Mapping) else None
+        return place
+
     def sweep(self, path: Path | None, environ: Mapping[str, str]) -> SweepConfig:
         """Return what is searched: the config's own section `sweep`, or a file of its keys instead.
 

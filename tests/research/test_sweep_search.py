@@ -1,6 +1,10 @@
 """A sweep's search: it finds what is planted, goes on after a kill, and chooses without the test days."""
 
 import math
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -101,6 +105,40 @@ def test_a_killed_sweep_goes_on_as_if_it_had_not_been(tmp_path: Path, deadly: in
     found = swept(plan(), tmp_path / "killed", count, once)
     assert found.tried == whole.tried and found.chosen == whole.chosen
     assert len(found.tried) == count
+
+
+_DYING = """
+import os, signal, sys
+from pathlib import Path
+from sweep_plan import plan, planted, scoring
+from bot.research.sweep.study import SweepStudy
+from bot.sweeps import sweep
+from bot.workforce import Here
+calls = 0
+def run(job):
+    global calls
+    calls += 1
+    if calls == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return scoring(planted)(job)
+what = plan()
+sweep(what, SweepStudy(Path(sys.argv[1]), what.ranges, what.direction, what.settled(), force=False), 6, Here(run))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL here")
+def test_a_process_killed_again_and_again_loses_no_trial_that_was_told(tmp_path: Path) -> None:
+    here = Path(__file__).parent
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(here), str(here.parents[1])])}
+    for lived in (2, 4):
+        words = [sys.executable, "-c", _DYING, str(tmp_path / "killed")]
+        assert subprocess.run(words, env=environment, check=False, timeout=300).returncode == -signal.SIGKILL
+        study = opened(plan(), tmp_path / "killed")
+        assert len(study.tried()) == lived
+        study.close()
+    run = scoring(planted)
+    assert swept(plan(), tmp_path / "killed", 6, run).tried == swept(plan(), tmp_path / "whole", 6, run).tried
 
 
 @pytest.mark.slow

@@ -55,7 +55,8 @@ class SweepFound:
 
     `deflated` of the train days, of a Sharpe ratio only; `tries` how many trials it is held against; `test_looks` how
     many choices have been scored on the test days so far: each one more makes them a little less of a test.
-    `tried` are (changes, state, train figure) of every trial, for the pictures.
+    `tried` are (changes, state, train figure) of every trial, for the pictures; `default_changes` what the config has
+    in the keys that are tried, None where it leaves one to its default or to the strategy's.
     """
 
     study: str
@@ -74,6 +75,7 @@ class SweepFound:
     test_looks: int
     labels: Mapping[str, str] = field(default_factory=dict)
     tried: tuple[tuple[Mapping[str, Choice], str, float], ...] = ()
+    default_changes: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def default_is_better(self) -> bool:

@@ -128,7 +128,7 @@ def _is_log(found: SweepFound, each: Steadiness) -> bool:
 
 
 def _shape(each: Steadiness) -> str:
-    return "too few points to tell" if each.shape == "unknown" else f"{each.shape}, loses {each.lost_frac:.0%} beside"
+    return "cannot be told" if each.shape == "unknown" else f"{each.shape}, loses {each.lost_frac:.0%} beside"
 
 
 def _text(value: Any) -> str:
