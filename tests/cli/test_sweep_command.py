@@ -1,14 +1,10 @@
 """`microlev sweep`: what it prints and writes, with an objective that is a formula in the place of the engine."""
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "research"))
-
 from sweep_plan import planted, scoring
 from tick_days import write_days
 

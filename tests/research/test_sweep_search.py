@@ -129,8 +129,8 @@ sweep(what, SweepStudy(Path(sys.argv[1]), what.ranges, what.direction, what.sett
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL here")
 def test_a_process_killed_again_and_again_loses_no_trial_that_was_told(tmp_path: Path) -> None:
-    here = Path(__file__).parent
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(here), str(here.parents[1])])}
+    here = Path(__file__).parents[1]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(here), str(here.parent)])}
     for lived in (2, 4):
         words = [sys.executable, "-c", _DYING, str(tmp_path / "killed")]
         assert subprocess.run(words, env=environment, check=False, timeout=300).returncode == -signal.SIGKILL
@@ -215,3 +215,13 @@ def test_days_are_used_once_each_and_in_their_order() -> None:
     assert split.calibration + split.train + split.embargo + split.test == DAYS
     assert (len(split.train), len(split.embargo), len(split.test)) == (7, 1, 3)
     assert split_days(DAYS[:5], 1, 0.7, 0).embargo == ()
+
+
+def test_what_was_under_way_when_a_sweep_was_killed_is_asked_for_again(tmp_path: Path) -> None:
+    study = opened(plan(), tmp_path)
+    asked = [study.ask(1, in_parallel=True)[1] for _ in range(2)]
+    study.close()
+    study = opened(plan(), tmp_path)
+    again = [study.ask(99, in_parallel=True)[1] for _ in range(3)]  # of another seed: only the queue knows them
+    study.close()
+    assert again[:2] == asked and again[2] not in asked
