@@ -30,6 +30,7 @@ from bot.cli.replay import replay
 from bot.cli.report import report
 from bot.cli.run import run
 from bot.cli.sim import sim
+from bot.cli.sweep import sweep
 from bot.cli.symbols import symbols
 
 EXIT_USAGE = 2
@@ -45,7 +46,7 @@ app = typer.Typer(
 )
 for command in (
     demo, run, status, halt, resume, flatten, explain, report, check, sim, record, recordings, replay, export, schema,
-    symbols, doctor, download, fills, look_ahead,
+    symbols, doctor, download, fills, look_ahead, sweep,
 ):  # fmt: skip
     app.command(cls=DayMayStandAlone if command is status else None)(command)
 app.command("import")(import_ticks)

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from bot.config.errors import ConfigError
-from bot.config.model import Config, LeverageBand, LeverageWindow, SymbolConfig, VenueConfig
+from bot.config.model import Config, LeverageBand, LeverageWindow, RangeConfig, SymbolConfig, VenueConfig
 from bot.config.rules import contradictions
 from bot.config.source import ConfigSource, Key
 from bot.config.source_text import read_yaml_text
@@ -46,7 +46,7 @@ def parse_config(text: str, name: str, environ: Mapping[str, str], *, needs_acco
     """
     tree, source = read_tree(text, name, environ, may_be_unset=() if needs_account else (_ACCOUNT_ID,))
     _fill_credentials(tree, environ)
-    return _checked(tree, source, needs_account=needs_account)
+    return checked(tree, source, needs_account=needs_account)
 
 
 def load_preset(path: Path, environ: Mapping[str, str]) -> Config:
@@ -61,7 +61,7 @@ def load_preset(path: Path, environ: Mapping[str, str]) -> Config:
     for section in OF_THE_PLACE:
         tree.pop(section, None)
     tree["venue"] = {"environment": "simulator"}
-    return _checked(tree, source)
+    return checked(tree, source)
 
 
 def load_place(path: Path, environ: Mapping[str, str]) -> Config:
@@ -80,10 +80,11 @@ def load_place(path: Path, environ: Mapping[str, str]) -> Config:
     if isinstance(tree.get("venue"), dict):
         tree["venue"] = {key: value for key, value in tree["venue"].items() if key not in _HOW_TO_CONNECT}
     tree["symbols"] = {"EURUSD": {}}
-    return _checked(tree, source)
+    return checked(tree, source)
 
 
-def _checked(tree: dict[str, Any], source: ConfigSource, *, needs_account: bool = True) -> Config:
+def checked(tree: dict[str, Any], source: ConfigSource, *, needs_account: bool = True) -> Config:
+    """Return the configuration that a tree of keys holds. Raises: ConfigError, as `load_config`."""
     try:
         config = Config.model_validate(tree)
     except ValidationError as error:
@@ -186,6 +187,8 @@ def _allowed_keys(key: Key) -> list[str]:
     model: Any = Config
     if key[:1] == ("symbols",):
         model = SymbolConfig if len(key) == 2 else None
+    elif key[:2] == ("sweep", "ranges"):
+        model = RangeConfig if len(key) == 3 else None
     elif key[:2] in _LISTED:
         model = _LISTED[key[:2]] if len(key) == 3 else None
     elif key:

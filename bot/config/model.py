@@ -300,6 +300,48 @@ class BacktestConfig(Section):
     )
 
 
+class RangeConfig(Section):
+    """What a sweep may try for one key: from `low` to `high`, or one of `choices`."""
+
+    low: _Whole | _Number | None = Field(None, description="The least value; with `high`.")
+    high: _Whole | _Number | None = Field(None, description="The largest value, itself included.")
+    step: Positive | None = Field(
+        None, description="Only whole steps from `low`; a whole `low` and step: whole values."
+    )
+    log: StrictBool = Field(False, description="Search on a logarithmic scale; `low` above 0, no `step`.")
+    choices: list[bool | int | float | str | None] | None = Field(None, description="The values to try, instead.")
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> "RangeConfig":
+        if self.choices is not None:
+            if len(self.choices) < 2 or self.model_fields_set != {"choices"}:
+                raise ValueError("`choices` should be two values or more, and stand alone")
+            return self
+        if self.low is None or self.high is None:
+            raise ValueError("should hold `low` and `high`, or `choices`")
+        if not self.low < self.high:
+            raise ValueError(f"low {self.low:g} should be below high {self.high:g}")
+        if self.step is not None and (self.log or self.step > self.high - self.low):
+            raise ValueError("`step` should not exceed high - low, and does not go with `log`")
+        if self.log and not self.low > 0:
+            raise ValueError(f"low {self.low:g} should be above 0 for `log`")
+        return self
+
+
+class SweepConfig(Section):
+    """What a sweep searches, and by which figure it chooses. A run does not look at it."""
+
+    metric: StrictStr = Field("net_sharpe", description="The figure that decides; `docs/metrics.md` has their names.")
+    direction: Literal["maximize", "minimize"] | None = Field(
+        None, description="Whether more of the figure is better; null: known of returns, costs and drawdowns."
+    )
+    train_frac: Annotated[_Number, Field(gt=0, lt=1)] = Field(
+        0.7, description="Share of the days that the choice is made on; the rest tests it."
+    )
+    embargo_days: Annotated[_Whole, Field(ge=0)] = Field(1, description="Days between train and test, in neither.")
+    ranges: dict[str, RangeConfig] = Field(default_factory=dict, description="By key of the config, `sizing.band`.")
+
+
 class Config(Section):
     """The whole configuration of a run."""
 
@@ -328,6 +370,7 @@ class Config(Section):
     recording: RecordingConfig = Field(default_factory=RecordingConfig, description="Where journals are written.")
     state: StateConfig = Field(default_factory=StateConfig, description="Where the bot keeps what it remembers.")
     backtest: BacktestConfig = Field(default_factory=BacktestConfig, description="What a backtest assumes.")
+    sweep: SweepConfig = Field(default_factory=SweepConfig, description="What a sweep tries.")
 
     _source: ConfigSource = PrivateAttr(default_factory=ConfigSource)
 

@@ -157,11 +157,12 @@ def _synthetic(name: str, symbols: Sequence[str], seed: int) -> list[Source]:
     if scenario not in SCENARIOS:
         raise ValueError(f"unknown scenario {scenario!r}; there are: {', '.join(SCENARIOS)}")
     listed = {spec.name: spec for spec in (*default_symbols(), *extra_symbols())}
-    paths, end_ns = mid_paths(seed, SCENARIOS[scenario]), SYNTHETIC_START_NS + SYNTHETIC_S * 1_000_000_000
+    end_ns = SYNTHETIC_START_NS + SYNTHETIC_S * 1_000_000_000
 
     def source(spec: SymbolSpec) -> Source:
         def stream(place: int, from_ns: int) -> Iterator[Messages]:  # noqa: ARG001
-            changes = quote_stream(spec, paths[spec.name], SCENARIOS[scenario], seed, SYNTHETIC_START_NS, 1.0)
+            path = mid_paths(seed, SCENARIOS[scenario])[spec.name]  # it cannot go back: a new one each time
+            changes = quote_stream(spec, path, SCENARIOS[scenario], seed, SYNTHETIC_START_NS, 1.0)
             return collected(change_batches(itertools.takewhile(lambda c: c.time_ns < end_ns, changes), place))
 
         return Source(name, spec, f"synthetic {scenario}", (SYNTHETIC_START_NS, end_ns), stream)
