@@ -46,10 +46,11 @@ app = typer.Typer(
 )
 for command in (
     demo, run, status, halt, resume, flatten, explain, report, check, sim, record, recordings, replay, export, schema,
-    symbols, doctor, download, fills, look_ahead, sweep,
+    symbols, doctor, download, fills, sweep,
 ):  # fmt: skip
     app.command(cls=DayMayStandAlone if command is status else None)(command)
 app.command("import")(import_ticks)
+app.command("look-ahead")(look_ahead)
 app.add_typer(auth, name="auth")
 
 
