@@ -133,8 +133,7 @@ def run_trial(
     backtest = Backtest(run.session, run.engine, run.pipeline, venue, conditions, decided, trial.on_now)
     if trial.told_first:
         run.engine.receive(UsualRestored(0, trial.told_first))
-    pieces = merged([source.stream(place, trial.from_ns) for place, source in enumerate(sources)])
-    backtest.run(trial.alter(_within(pieces, trial.from_ns, trial.until_ns)), on_progress)
+    backtest.run(played(trial), on_progress)
     recorder.finish()
     clocks = np.concatenate([np.empty(0, clock_dtype(len(symbols))), *(day.clocks for day in days)])
     return Result(
@@ -155,12 +154,18 @@ def run_trial(
             "dead_quotes": backtest.dead_quotes,
             "connections": backtest.connections,
             "stop_outs_ns": recorder.stop_outs_ns,
-            "swap": float(venue.swaps_booked),
+            "swaps": [[time_ns, float(money)] for time_ns, money in venue.swaps_booked],
             "engine_equity": run.engine.valuation.equity,
             "venue_equity": float(venue.equity()),
         },
         {"seed": conditions.seed, **config.backtest.model_dump(mode="json")},
     )
+
+
+def played(trial: Trial) -> Iterator[Messages]:
+    """Yield the messages of a trial, as the venue and the engine of its run get them."""
+    pieces = merged([source.stream(place, trial.from_ns) for place, source in enumerate(trial.sources)])
+    return trial.alter(_within(pieces, trial.from_ns, trial.until_ns))
 
 
 _CLIENT, _TOKEN = ClientSecrets(_KEY, _KEY), Token(_KEY, _KEY)

@@ -25,7 +25,7 @@ class Result:
 
     Shapes: `clocks` (T,) of `record.clock_dtype`, `fills` (F,) of `record.FILL`.
     Units: money in deposit currency; times ns. `figures` what was counted: decisions, rows, messages, orders by state,
-        refusals by check, rejections by code, dead quotes, connections, stop-outs, swap, equity of engine and venue.
+        refusals by check, rejections by code, dead quotes, connections, stop-outs, swaps with their times, equity of engine and venue.
     `labels` what kind of data each symbol has.
     """
 
@@ -44,7 +44,9 @@ class Result:
 
         Raises: ValueError when there is no row from that time on.
         """
-        rows, fills = self.clocks[self.clocks["time_ns"] >= from_ns], self.fills[self.fills["time_ns"] >= from_ns]
+        rows, is_in = self.clocks[self.clocks["time_ns"] >= from_ns], self.fills["time_ns"] >= from_ns
+        fills, before = self.fills[is_in], self.fills[~is_in]
+        held_units = np.bincount(before["symbol"], before["units"], len(self.symbols))
         return ArmRun(
             self.name,
             rows["time_ns"],
@@ -54,9 +56,10 @@ class Result:
             rows["exit_cost_bps"],
             is_capped(rows["bound"]),
             fills,
-            float(self.figures.get("swap", 0.0)),
+            sum(money for time_ns, money in self.figures.get("swaps", ()) if time_ns >= from_ns),
             tuple(t for t in self.figures.get("stop_outs_ns", ()) if t >= from_ns),
             self.base_leverage,
+            tuple(held_units.tolist()),
         )
 
     def save(self, path: Path) -> None:

@@ -66,7 +66,8 @@ class Comparison:
 
     `primary` is the figure that was named before anything was run; `tries` how many variants were tried for it, all
     told; `calibration_until_ns` ends the days that only taught; `data` says of each symbol where it is from and what
-    kind of data it is; `assumptions` are the config's `backtest` section and the seed.
+    kind of data it is; `assumptions` are the config's `backtest` section, the seed, what signals and arms are;
+    `remarks` what a person should know, such as an arm that could not be matched.
     """
 
     primary: str
@@ -81,3 +82,4 @@ class Comparison:
     arms: tuple[ArmFound, ...]
     differences: tuple[Difference, ...]
     judged: tuple[Judged, ...]
+    remarks: tuple[str, ...] = ()
