@@ -1,9 +1,9 @@
 """A comparison of arms, from sources to what it found. The procedure of models 17; `docs/backtest.md` tells it.
 
 How it works: one pass over the market gives minutes; they give the directions, the days and the crises. On the
-calibration days every arm runs at the same base, and what its rows show there, and nothing else, says how much larger or
-smaller it has to be to carry the reference's risk. Then each arm runs over all days in one go, so that what is usual is
-learnt walking forward, and the days of the test alone are judged.
+calibration days every arm runs at the same base, and what its rows show there, and nothing else, says how much larger
+or smaller it has to be to carry the reference's risk. Then each arm runs over all days in one go, so that what is usual
+is learnt walking forward, and the days of the test alone are judged.
 
 No figure of a test day may reach a parameter. What is passed on from the calibration to the test are the factors of
 `_scales`, made of runs that end with the calibration days; signals look back only; the threshold of a crisis is made of
@@ -218,7 +218,7 @@ class _Comparing:
     # -- matching -----------------------------------------------------------------------------------------------
 
     def _scales(self, signal: str, taught: Mapping[tuple[str, str], Task]) -> dict[tuple[str, str], float]:
-        """Return what each arm's base is multiplied by, from the calibration days; arms that held nothing are not in it."""
+        """Return what each arm's base is multiplied by, from the calibration days; without arms that held nothing."""
         reference = Result.load(taught[signal, CONSTANT].path).arm_run()
         found: dict[tuple[str, str], float] = {}
         for arm in self._contest.arms:
@@ -230,7 +230,9 @@ class _Comparing:
                 if math.isfinite(scale) and is_lent:
                     found[arm.name, matching] = 1.0 if arm.name == CONSTANT else scale
                 else:
-                    self._remark(f"{arm.name}, {signal}: held nothing on the calibration days, not matched by {matching}")
+                    self._remark(
+                        f"{arm.name}, {signal}: held nothing on the calibration days, not matched by {matching}"
+                    )
         return found
 
     def _remark(self, text: str) -> None:

@@ -1,8 +1,8 @@
 """Runs many trials, in this process or in several, and keeps each in its file.
 
-How it works: a worker process gets the ground once (config, where the sources are, the directions) and opens the sources
-for itself; then it is told one task after the other. A task needs nothing of another one's process, so that the same
-seed makes the same files with any number of processes. Workers end when their parent does, however it ends.
+How it works: a worker process gets the ground once (config, where the sources are, the directions) and opens the
+sources for itself; then it is told one task after the other. A task needs nothing of another one's process, so that the
+same seed makes the same files with any number of processes. Workers end when their parent does, however it ends.
 """
 
 import multiprocessing
@@ -46,7 +46,8 @@ def same_messages(pieces: Iterator[Messages]) -> Iterator[Messages]:
 class Ground:
     """What every run of a comparison has in common.
 
-    Args: `opened` opens the sources, in every process anew; `directions` of each signal; `alter` changes the messages on
+    Args: `opened` opens the sources, in every process anew; `directions` of each signal; `alter` changes the messages
+    on
         their way, such as a script of shocks does.
     """
 
@@ -174,7 +175,9 @@ def run_all(ground: Ground, tasks: Sequence[Task], jobs: int, tell: Callable[[Pr
                 news = told.get(timeout=_LOOK_S)
             except queue.Empty:
                 if any(worker.exitcode for worker in workers):
-                    raise ValueError("a process of this backtest has ended; the same command goes on from here") from None
+                    raise ValueError(
+                        "a process of this backtest has ended; the same command goes on from here"
+                    ) from None
                 continue
             if isinstance(news, Exception):
                 raise news

@@ -11,13 +11,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from bot.cli.backtest_lines import BacktestLines
-    from bot.comparing import Contest
     from bot.config import Config
     from bot.research.backtest.conditions import Conditions
     from bot.research.backtest.result import Result
     from bot.research.compare.comparison import Comparison
     from bot.research.compare.kept_runs import RunFolder
-    from bot.research.compare.spans import Release
     from bot.research.sources import Source
 
 _RUN = "run"
@@ -121,7 +119,9 @@ class _Asked:
         self._sources = self._opened()
         first_ns, last_ns = _spanned(self._sources)
         if not (from_ns <= last_ns and until_ns > first_ns):
-            raise ValueError(f"the sources have nothing from --from to --to: they go from {_at(first_ns)} to {_at(last_ns)}")
+            raise ValueError(
+                f"the sources have nothing from --from to --to: they go from {_at(first_ns)} to {_at(last_ns)}"
+            )
 
     def folder(self, out: Path | None, *, force: bool) -> "RunFolder":
         from bot import __version__
@@ -162,17 +162,13 @@ class _Asked:
         lines.ran(result, summary_of(result.arm_run()), folder.path)
         return result
 
-    def compare(
-        self, folder: "RunFolder", arms: list[str], signals: list[str], lines: "BacktestLines"
-    ) -> "Comparison":
+    def compare(self, folder: "RunFolder", arms: list[str], signals: list[str], lines: "BacktestLines") -> "Comparison":
         from bot.comparing import Contest, compare
         from bot.research.compare.arms import arms_named
+        from bot.research.compare.judging import require_library
         from bot.research.compare.signals import check_signal
 
-        try:
-            import arch.bootstrap  # noqa: F401
-        except ImportError:
-            raise ValueError("a comparison needs arch, which is not there: pip install 'microlev[research]'") from None
+        require_library()  # before anything is run, not hours later
         for signal in signals:
             check_signal(signal)
         rules = self.config.effective_sizing()

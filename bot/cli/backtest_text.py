@@ -17,7 +17,9 @@ def run_text(result: Result, summary: RunSummary, rows_s: float | None) -> str:
     performance, costs, exposure = summary.performance, summary.costs, summary.exposure
     figures, labels = result.figures, result.labels
     predicted, realised = _slippage(result.fills)
-    levels = ", ".join(f"{_percent(frac)} at {level}" for level, frac in enumerate(exposure.time_at_level_frac) if level)
+    levels = ", ".join(
+        f"{_percent(frac)} at {level}" for level, frac in enumerate(exposure.time_at_level_frac) if level
+    )
     differ = abs(figures["engine_equity"] - figures["venue_equity"])
     lines = [
         ("data", "; ".join(f"{symbol}: {label}" for symbol, label in labels.items())),
@@ -59,7 +61,8 @@ def comparison_text(comparison: Comparison) -> str:
         table = [a for a in c.arms if (a.signal, a.matching) == (judged.signal, judged.matching)]
         lines += ["", f"signal {judged.signal}, matched by {judged.matching}", *_table(table)]
         for each in c.differences:
-            if (each.signal, each.matching) == (judged.signal, judged.matching) and each.figure == c.primary:
+            is_here = (each.signal, each.matching) == (judged.signal, judged.matching)
+            if is_here and each.figure == c.primary and each.interval.is_known:
                 lines.append(f"  {each.arm} less {each.against}: {each.figure} {_interval(each.interval)}")
         for test in judged.superior:
             says = f"p {test.p_consistent:.2f}, best {test.best}" if test.is_known else test.remark
@@ -80,7 +83,10 @@ def _table(arms: Sequence[ArmFound]) -> list[str]:
     rows = [_COLUMNS, *(_row(arm) for arm in arms)]
     widths = [max(len(row[i]) for row in rows) for i in range(len(_COLUMNS))]
     return [
-        "  " + "  ".join(cell.ljust(w) if not i else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True)))
+        "  "
+        + "  ".join(
+            cell.ljust(w) if not i else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))
+        )
         for row in rows
     ]
 
@@ -105,8 +111,6 @@ def _row(arm: ArmFound) -> tuple[str, ...]:
 
 
 def _interval(interval: Interval) -> str:
-    if not interval.is_known:
-        return interval.remark
     return f"{interval.estimate:+.2f} ({interval.low:+.2f} to {interval.high:+.2f})"
 
 

@@ -25,7 +25,8 @@ class Result:
 
     Shapes: `clocks` (T,) of `record.clock_dtype`, `fills` (F,) of `record.FILL`.
     Units: money in deposit currency; times ns. `figures` what was counted: decisions, rows, messages, orders by state,
-        refusals by check, rejections by code, dead quotes, connections, stop-outs, swaps with their times, equity of engine and venue.
+        refusals by check, rejections by code, dead quotes, connections, stop-outs, swaps with their times, equity of
+        engine and venue.
     `labels` what kind of data each symbol has.
     """
 

@@ -1,12 +1,12 @@
 """From runs to what a comparison says: figures of the test days, intervals, paired differences, tests, the verdict.
 
-How it works: every arm is seen at the times at which the reference arm has a row, with the last row it had by then, since
-arms are asked at different moments while orders are under way. A run is read, summed up and let go, so that many arms of
-many days fit in memory.
+How it works: every arm is seen at the times at which the reference arm has a row, with the last row it had by then,
+since arms are asked at different moments while orders are under way. A run is read, summed up and let go, so that many
+arms of many days fit in memory.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -66,6 +66,14 @@ class Seen:
     bars: Bars
     crises: np.ndarray
     majors: Mapping[str, Bars] = field(default_factory=dict)
+
+
+def require_library() -> None:
+    """Look for what intervals are drawn with. Raises: ValueError when it is not there."""
+    try:
+        import arch.bootstrap  # noqa: F401
+    except ImportError:
+        raise ValueError("a comparison needs arch, which is not there: pip install 'microlev[research]'") from None
 
 
 def on_clock(run: ArmRun, time_ns: np.ndarray) -> ArmRun:
@@ -137,7 +145,7 @@ def judged(arms: Mapping[str, Seen], signal: str, matching: str, tries: int, jud
 
     Args: `tries` how many variants were tried, all told.
     """
-    arm = next((name for name in (COMPOSITE, OWN) if name in arms), next(reversed(arms)))
+    arm = next((name for name in (COMPOSITE, OWN) if name in arms), list(arms)[-1])
     ours = arms[arm]
 
     def tails(against: str) -> Tails:

@@ -1,8 +1,8 @@
 """The folder that a backtest writes to: a file a run, what they were made from, and the comparison.
 
-How it works: `inputs.json` says what the runs of a folder are made from. Each run's file carries a digest of that and of
-what is special to the run, and counts only if it is the one that would be made now. Files are written beside their place
-and renamed, so that a command that was killed at any moment finds what was done, whole, when it is run again.
+How it works: `inputs.json` says what the runs of a folder are made from. Each run's file carries a digest of that and
+of what is special to the run, and counts only if it is the one that would be made now. Files are written beside their
+place and renamed, so that a command that was killed at any moment finds what was done, whole, when it is run again.
 """
 
 import json

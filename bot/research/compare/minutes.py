@@ -1,8 +1,8 @@
 """The market minute by minute, from one pass over a recording: what signals and crisis windows are made of.
 
-How it works: the best bid and ask of spot messages are followed symbol by symbol. A minute keeps the mid as it stood just
-before it began, so that nothing of the minute itself is in it, and the mean spread over the time for which quotes were
-there. Everything is streamed: no more than one piece of messages and the minutes are in memory.
+How it works: the best bid and ask of spot messages are followed symbol by symbol. A minute keeps the mid as it stood
+just before it began, so that nothing of the minute itself is in it, and the mean spread over the time for which quotes
+were there. Everything is streamed: no more than one piece of messages and the minutes are in memory.
 """
 
 from collections.abc import Iterable

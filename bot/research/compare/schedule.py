@@ -3,8 +3,8 @@
     L = L0 x clip((mean usual cost / usual cost)^alpha) x clip((mean usual impact / usual impact)^beta)
 
 Cost is that of a round trip, which has spread and depth in it. What is usual in a quarter of an hour is learnt from the
-days before; the mean is over the minutes that have been, of logs. So nothing of the present market is in it, and nothing
-that is not known yet. Powers and bounds are those of `composite`. Source: models 17.2, "ToD-only schedule".
+days before; the mean is over the minutes that have been, of logs. So nothing of the present market is in it, and
+nothing that is not known yet. Powers and bounds are those of `composite`. Source: models 17.2, "ToD-only schedule".
 """
 
 from collections.abc import Sequence

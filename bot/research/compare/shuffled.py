@@ -1,12 +1,13 @@
 """The placebo: the composite arm with the liquidity of another day. It keeps the time of day and destroys the timing.
 
-How it works: the run of the composite arm has left its factors and crisis levels, a row a second. On each day the placebo
-takes those that the composite had at the same New York time of another day of the same kind (Monday to Thursday, Friday,
-Sunday). Days are those of UTC, which is what a calibration ends with. Volatility stays that of the day itself.
+How it works: the run of the composite arm has left its factors and crisis levels, a row a second. On each day the
+placebo takes those that the composite had at the same New York time of another day of the same kind (Monday to
+Thursday, Friday, Sunday). Days are those of UTC, which is what a calibration ends with. Volatility stays that of the
+day itself.
 
 Which day lends to which is a seeded permutation without fixed points, within the calibration days and within the test
-days. A day that is alone of its kind there borrows from the days before the test, else from any other day of its part; a
-single calibration day keeps its own. Source: models 17.2, day-shuffled liquidity.
+days. A day that is alone of its kind there borrows from the days before the test, else from any other day of its part;
+a single calibration day keeps its own. Source: models 17.2, day-shuffled liquidity.
 """
 
 from collections.abc import Mapping, Sequence
@@ -61,7 +62,10 @@ def _kind(day: int) -> int:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Lent:
-    """What the composite arm had. Shapes: `times_ns` (T,), `factors` (T, 5, S): `SHUFFLED`, then the crisis multiplier."""
+    """What the composite arm had.
+
+    Shapes: `times_ns` (T,), `factors` (T, 5, S): `SHUFFLED`, then the crisis multiplier.
+    """
 
     symbols: tuple[str, ...]
     times_ns: np.ndarray
@@ -77,7 +81,10 @@ class Lent:
 
 
 class Shuffled(Parametrised):
-    """The composite with borrowed liquidity. Args: `inner` the composite; `lent` what is borrowed, `lenders` from when."""
+    """The composite with borrowed liquidity.
+
+    Args: `inner` the composite; `lent` what is borrowed; `lenders` from which day, by day.
+    """
 
     name = "placebo"
     factor_names = (_VOLATILITY, *SHUFFLED, _CRISIS)

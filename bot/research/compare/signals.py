@@ -1,7 +1,7 @@
 """The directions that all arms of a comparison are given: the same series for each, made of the past alone.
 
-They are stated here, not tuned: what an arm does with a direction is compared, not the direction. Each is looked at once
-an hour and held until the next; it is flat until it is known.
+They are stated here, not tuned: what an arm does with a direction is compared, not the direction. Each is looked at
+once an hour and held until the next; it is flat until it is known.
 
     trend      side of the last four hours' move          reversion  against the last hour's move
     random     a fair coin an hour and symbol: the placebo
@@ -30,7 +30,10 @@ SIGNALS: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Directions:
-    """One signal. Shapes: `sides` (K, S) of -1, 0, 1, a row a minute from `first` minutes after 1970 on; `symbols` S."""
+    """One signal of S symbols.
+
+    Shapes: `sides` (K, S) of -1, 0, 1; row k is the minute that begins at `(first + k)` minutes after 1970.
+    """
 
     symbols: tuple[str, ...]
     first: int

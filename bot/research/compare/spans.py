@@ -1,9 +1,9 @@
 """The spans of a comparison: calm, rollover, known releases, crises found from the data, and whatever a caller adds.
 
-Crises are the same for every arm and come from no arm's detector: a minute belongs to one where the spread of any symbol,
-its mean over the minute, is `CRISIS_RATIO` times what the calibration days had in the same quarter of an hour of New
-York, and of all their minutes together, in the median. Minutes up to `CRISIS_GAP_MINUTES` apart are one crisis; it lasts
-`CRISIS_AFTER_MINUTES` beyond its last minute. Numbers were stated before any arm was run.
+Crises are the same for every arm and come from no arm's detector: a minute belongs to one where the spread of any
+symbol, its mean over the minute, is `CRISIS_RATIO` times what the calibration days had in the same quarter of an hour
+of New York, and of all their minutes together, in the median. Minutes up to `CRISIS_GAP_MINUTES` apart are one crisis;
+it lasts `CRISIS_AFTER_MINUTES` beyond its last minute. Numbers were stated before any arm was run.
 """
 
 from collections.abc import Iterable, Sequence
@@ -53,7 +53,7 @@ def spans_of(
     until_ns: int,
     more: Sequence[Span] = (),
 ) -> tuple[Span, ...]:
-    """Return the spans in [from_ns, until_ns), those of a kind in the order of time; calm is what none of the others is.
+    """Return the spans in [from_ns, until_ns), a kind in the order of time; calm is what none of the others is.
 
     Args: `calibration_until_ns` ends the days that say what a usual spread is; `more` other spans, such as shocks.
     """
