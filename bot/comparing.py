@@ -227,6 +227,13 @@ class _Comparing:
             both = zip(MATCHINGS, (factors.volatility_factor, factors.leverage_factor), strict=True)
             for matching, scale in both:
                 is_lent = arm.name != PLACEBO or (LENDER.name, matching) in found
+                base = self._contest.config.strategy.base_leverage * scale
+                most = self._contest.config.risk.max_symbol_leverage
+                if base > most:
+                    self._remark(
+                        f"{arm.name}, {signal}: matched by {matching} its base leverage is {base:.1f}, and "
+                        f"risk.max_symbol_leverage {most:g} bends the match"
+                    )
                 if math.isfinite(scale) and is_lent:
                     found[arm.name, matching] = 1.0 if arm.name == CONSTANT else scale
                 else:
@@ -251,6 +258,7 @@ class _Comparing:
                 if len(table) < 2:
                     continue
                 runs = self._seen(table, judging)
+                self._note_halts(table)
                 for arm, each in runs.items():
                     task = table[arm]
                     found.append(arm_found(arm, signal, matching, task.scale, each, judging, task.path))
@@ -280,6 +288,13 @@ class _Comparing:
             judged=tuple(verdicts),
             remarks=tuple(self._remarks),
         )
+
+    def _note_halts(self, table: Mapping[str, Task]) -> None:
+        for arm, task in table.items():
+            refused = Result.load(task.path).figures["refused"]
+            for check in ("daily_loss", "drawdown"):
+                if check in refused:
+                    self._remark(f"{arm}, {task.name}: halted by the limit risk.max_{check}_frac of the config")
 
     def _seen(self, table: Mapping[str, Task], judging: Judging) -> dict[str, Seen]:
         times_ns = Result.load(table[CONSTANT].path).clocks["time_ns"]
