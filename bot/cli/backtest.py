@@ -163,12 +163,14 @@ class _Asked:
         return result
 
     def compare(self, folder: "RunFolder", arms: list[str], signals: list[str], lines: "BacktestLines") -> "Comparison":
+        from importlib.util import find_spec
+
         from bot.comparing import Contest, compare
         from bot.research.compare.arms import arms_named
-        from bot.research.compare.judging import require_library
         from bot.research.compare.signals import check_signal
 
-        require_library()  # before anything is run, not hours later
+        if find_spec("arch") is None:  # told before anything is run, not hours later
+            raise ValueError("a comparison needs arch, which is not there: pip install 'microlev[research]'")
         for signal in signals:
             check_signal(signal)
         rules = self.config.effective_sizing()

@@ -78,12 +78,13 @@ class Result:
     def load(cls, path: Path) -> Self:
         """Return the run in a file. Raises: ValueError, one line, when it is not one, or damaged."""
         try:
-            with np.load(path, allow_pickle=False) as stored:
+            # Opened here: numpy leaves a file open that turns out to be damaged.
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
                 rest = json.loads(str(stored["rest"]))
                 if rest.pop("format") != FORMAT:
                     raise ValueError("another format")
                 clocks, fills = stored["clocks"], stored["fills"]
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
             raise ValueError(f"{path} is not a result of a backtest, or damaged: {error}") from None
         if fills.dtype != FILL:
             raise ValueError(f"{path} is a result of another version: its fills have other fields")

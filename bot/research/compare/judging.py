@@ -68,14 +68,6 @@ class Seen:
     majors: Mapping[str, Bars] = field(default_factory=dict)
 
 
-def require_library() -> None:
-    """Look for what intervals are drawn with. Raises: ValueError when it is not there."""
-    try:
-        import arch.bootstrap  # noqa: F401
-    except ImportError:
-        raise ValueError("a comparison needs arch, which is not there: pip install 'microlev[research]'") from None
-
-
 def on_clock(run: ArmRun, time_ns: np.ndarray) -> ArmRun:
     """Return a run at other times, (T,): each row is the last at or before it, the first where there is none."""
     rows = run.row_at(time_ns)

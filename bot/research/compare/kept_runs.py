@@ -118,10 +118,11 @@ class RunFolder:
     def has(self, run: str, digest: str) -> bool:
         """Tell whether a run's file is there and made from just this."""
         try:
-            with np.load(self.path_of(run), allow_pickle=False) as stored:
+            # Opened here: numpy leaves a file open that turns out to be damaged.
+            with self.path_of(run).open("rb") as file, np.load(file, allow_pickle=False) as stored:
                 rest = json.loads(str(stored["rest"]))
             return bool(rest["assumptions"].get(_DIGEST) == digest)
-        except (OSError, ValueError, KeyError, AttributeError, zipfile.BadZipFile):
+        except (OSError, EOFError, ValueError, KeyError, AttributeError, zipfile.BadZipFile):
             return False  # not there, damaged, or of another version: made anew
 
 

@@ -27,6 +27,7 @@ from bot.trial_pool import Progressed, Task
 SECOND_NS = 1_000_000_000
 MONDAY = 16_195  # 2014-05-05
 LEVELS = 4
+STEP_NS = 4 * SECOND_NS
 CONFIG = """
 symbols: {EURUSD: {}}
 venue: {environment: simulator, ca_file: none}
@@ -36,12 +37,16 @@ execution: {max_slippage_bps: 50}
 backtest: {calibration_days: 1}
 """
 FREE = Conditions(
-    commission_per_million=Decimal(0), latency=Fixed(0.0), resilience_half_life_s=0.0, rejects_dead_quotes=False
+    commission_per_million=Decimal(0),
+    latency=Fixed(0.0),
+    resilience_half_life_s=0.0,
+    rejects_dead_quotes=False,
+    clock_s=4.0,
 )
 
 
 @dataclass(frozen=True)
-class Path_:
+class MarketPath:
     """A market. Shapes: each (T,). Units: ns; points of 1/100000; base units at each of `LEVELS` a point apart."""
 
     times_ns: np.ndarray
@@ -50,7 +55,7 @@ class Path_:
     units: np.ndarray
 
 
-def book_messages(path: Path_) -> Messages:
+def book_messages(path: MarketPath) -> Messages:
     """Return a market's messages: at each time the spot prices and a whole new book."""
     count = len(path.times_ns)
     width = 3 + 4 * LEVELS + 1
@@ -74,14 +79,14 @@ def book_messages(path: Path_) -> Messages:
     return messages(path.times_ns, shown.sum(axis=1), rows[shown])
 
 
-def source_of(path: Path_, hours: Sequence[tuple[int, int]]) -> Source:
+def source_of(path: MarketPath, hours: Sequence[tuple[int, int]]) -> Source:
     """Return a market as a source. Args: `hours` when it is open, seconds of a week that begins on Sunday, UTC."""
     told = book_messages(path)
     spec = next(spec for spec in default_symbols() if spec.name == "EURUSD")
     spec = replace(spec, symbol_id=1, schedule=tuple(hours), schedule_time_zone="UTC")
     span_ns = int(path.times_ns[0]), int(path.times_ns[-1])
 
-    def stream(place: int, from_ns: int) -> Any:  # noqa: ARG001
+    def stream(place: int, from_ns: int) -> Any:
         size = 5_000
         return iter([told.part(i, min(i + size, len(told.times_ns))) for i in range(0, len(told.times_ns), size)])
 
@@ -94,20 +99,23 @@ def walk(times_ns: np.ndarray, seed: int, step_e5: int = 2) -> np.ndarray:
 
 
 @cache
-def still_market() -> tuple[Source, ...]:
-    """Return three hours across a UTC midnight in which liquidity never changes: huge, and at hardly any spread."""
-    begin_ns = (MONDAY + 1) * DAY_NS - 90 * MINUTE_NS
-    times_ns = begin_ns + 2 * SECOND_NS * np.arange(5_400)
+def still_market(after: int = 1, half_e5: int = 0) -> tuple[Source, ...]:
+    """Return a market across a UTC midnight, 80 minutes before it and 40 after, in which liquidity never changes.
+
+    Args: `after` the seed of what prices do from midnight on, and of nothing else; `half_e5` half the spread.
+    """
+    midnight_ns = (MONDAY + 1) * DAY_NS
+    times_ns = midnight_ns + np.arange(-80 * MINUTE_NS, 40 * MINUTE_NS, STEP_NS)
+    before = int((times_ns < midnight_ns).sum())
+    mid_e5 = walk(times_ns, 1)
+    mid_e5[before:] = mid_e5[before - 1] + walk(times_ns[before:], after) - 110_000
     same = np.ones(len(times_ns), np.int64)
-    return (source_of(Path_(times_ns, walk(times_ns, 1), same, same * 100_000_000), [(0, 7 * 86_400)]),)
+    return (source_of(MarketPath(times_ns, mid_e5, half_e5 * same, same * 100_000_000), [(0, 7 * 86_400)]),)
 
 
 GAP_E5 = 60
+OPEN_S, OPEN_MINUTES = 3_600, 215
 EVENT_NS, GAP_AFTER_NS = 180 * SECOND_NS, 60 * SECOND_NS
-
-
-STEP_NS = 4 * SECOND_NS
-OPEN_S, OPEN_MINUTES = 3_600, 240
 
 
 def event_minutes(day: int) -> list[int]:
@@ -137,7 +145,7 @@ def edge_market(seed: int = 1, days: int = 4) -> tuple[Source, ...]:
             mid_e5[times_ns >= at_ns + GAP_AFTER_NS] -= side * GAP_E5
     opens_s = [(1 + day) * 86_400 + OPEN_S for day in range(days)]
     hours = [(open_s, open_s + OPEN_MINUTES * 60) for open_s in opens_s]
-    return (source_of(Path_(times_ns, mid_e5, half_e5, units), hours),)
+    return (source_of(MarketPath(times_ns, mid_e5, half_e5, units), hours),)
 
 
 class Silent:

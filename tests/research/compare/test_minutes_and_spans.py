@@ -1,5 +1,6 @@
 """Minutes of a market against a plain loop, and the spans that are made of them."""
 
+import itertools
 from datetime import UTC, datetime
 
 import numpy as np
@@ -40,7 +41,7 @@ def test_minutes_are_those_of_a_plain_loop_in_whatever_pieces_the_messages_come(
         quotes.append((time_ns, int(random.integers(0, 2)), side, price))
     whole = quoted(quotes)
     cuts = [0, 1, 40, 41, 200, len(quotes)]
-    pieces = [whole.part(a, b) for a, b in zip(cuts, cuts[1:], strict=False)]
+    pieces = [whole.part(a, b) for a, b in itertools.pairwise(cuts)]
     for found in (minutes_of([whole], 2), minutes_of(pieces, 2)):
         assert found.first == begin_ns // MINUTE_NS
         for s in (0, 1):
@@ -61,7 +62,7 @@ def spread_by_hand(quotes: list[tuple[int, int, str, int]], s: int, from_ns: int
     end_ns = min(from_ns + MINUTE_NS, mine[-1][0])
     edges = sorted({from_ns, end_ns, *(t for t, *_ in mine if from_ns < t < end_ns)})
     total = lasting = 0.0
-    for a, b in zip(edges, edges[1:], strict=False):
+    for a, b in itertools.pairwise(edges):
         before = [each for each in mine if each[0] <= a]
         bid = next((p for _, d, p in reversed(before) if d == "bid"), None)
         ask = next((p for _, d, p in reversed(before) if d == "ask"), None)
