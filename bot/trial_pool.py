@@ -10,6 +10,7 @@ import os
 import queue
 import signal
 import threading
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -205,8 +206,11 @@ def _work(ground: Ground, given: Any, told: Any, stop: Any) -> None:
                 break
     except Stopped:
         pass
-    except Exception as error:
-        told.put(error)
+    except ValueError as error:
+        told.put(ValueError(str(error)))  # of its own kind it may not come through
+        return
+    except Exception:
+        told.put(RuntimeError(f"in a process of this backtest:\n{traceback.format_exc()}"))
         return
     if stop.is_set():
         told.cancel_join_thread()  # nobody listens

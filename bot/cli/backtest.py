@@ -80,6 +80,10 @@ def backtest(
                 _write_report(report, comparison, results)
                 lines.written(report)
         return 0
+    except KeyboardInterrupt:
+        lines.close()
+        typer.echo("interrupted; the same command goes on from here", err=True)
+        raise
     except (FolderUnusable, ValueError) as error:
         lines.close()
         typer.echo(" ".join(str(error).split()), err=True)

@@ -135,3 +135,25 @@ def test_quotes_with_made_up_depth_are_called_semi_synthetic(
     data = ["--data", str(recording(QUOTES)), "--from", "2014-05-05T10:00", "--to", "2014-05-05T10:05"]
     assert main(["backtest", config, *data]) == 0
     assert "semi-synthetic" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_a_comparison_is_told_for_people_and_as_json_lines(
+    config: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "my.yaml").write_text(CONFIG.replace("composite", "constant") + "backtest: {calibration_days: 1}\n")
+    data = ["--data", str(recording(QUOTES)), "--from", "2014-05-05T23:30", "--to", "2014-05-06T00:20"]
+    command = ["backtest", config, *data, "--compare", "liquidity-weighted,config", "--signals", "random"]
+    assert main(command) == 0
+    said = capsys.readouterr()
+    for words in ("primary figure: net_sharpe", "semi-synthetic", "matched by mean leverage", "verdict: config is"):
+        assert words in said.out
+    assert "reference-random-constant: done" in said.err
+    assert main([*command, "--json"]) == 0
+    lines = [json.loads(each) for each in capsys.readouterr().out.splitlines()]
+    kinds = [each["type"] for each in lines]
+    assert (kinds.count("comparison"), kinds.count("arm"), kinds.count("judged")) == (1, 6, 2)
+    arms = {each["arm"]: each for each in lines if each["type"] == "arm" and each["matching"] == "mean leverage"}
+    # The config's own strategy is the constant one, and every rule of sizing is in force for both.
+    assert arms["config"]["summary"]["performance"] == arms["constant"]["summary"]["performance"]
+    assert arms["config"]["scale"] == pytest.approx(1.0)
