@@ -34,6 +34,8 @@ def test_minutes_are_those_of_a_plain_loop_in_whatever_pieces_the_messages_come(
     begin_ns = ns("2014-05-05T10:00:30")
     times = begin_ns + np.sort(random.integers(0, 20 * 60 * _SECOND_NS, 300))
     times[150:] += 7 * MINUTE_NS  # a silence
+    times[[40, 90]] = times[[40, 90]] // MINUTE_NS * MINUTE_NS  # as a minute begins: not before it
+    times.sort()
     quotes = []
     for time_ns in times.tolist():
         side = "bid" if random.random() < 0.5 else "ask"
