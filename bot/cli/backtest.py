@@ -77,7 +77,7 @@ def backtest(
                 comparison = asked.compare(folder, _words(compare, "--compare"), _words(signals, "--signals"), lines)
                 results = []
             if report is not None:
-                _write_report(report, comparison, results)
+                _write_report(report, comparison, results, force=force)
                 lines.written(report)
         return 0
     except KeyboardInterrupt:
@@ -238,15 +238,16 @@ def _measured(path: Path) -> Any:
 
 
 def _check_report(path: Path, *, force: bool) -> None:
-    if path.exists() and not force:
-        raise ValueError(f"{path} is there already: take another --report, or --force to replace it")
+    for taken in (path, path.with_name(f"{path.stem}_files")):  # now, not when everything has been run
+        if taken.exists() and not force:
+            raise ValueError(f"{taken} is there already: take another --report, or --force to replace it")
     try:
         import bot.research.report.page  # noqa: F401
     except ImportError as error:
         raise ValueError(f"no report can be drawn: {error}; pip install 'microlev[research]'") from None
 
 
-def _write_report(path: Path, comparison: "Comparison | None", results: "Sequence[Result]") -> None:
+def _write_report(path: Path, comparison: "Comparison | None", results: "Sequence[Result]", *, force: bool) -> None:
     from bot.research.report.page import write_report
 
-    write_report(path, comparison, results)
+    write_report(path, comparison, results, force=force)
