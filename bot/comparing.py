@@ -48,8 +48,8 @@ class Watch(Protocol):
         """Take how many runs there will be, and how much virtual time all of them have together."""
         ...
 
-    def found(self, task: Task) -> None:
-        """Take a run that was done by an earlier command."""
+    def found(self, task: Task, lasts_ns: int) -> None:
+        """Take a run that was done by an earlier command, and how much virtual time it has."""
         ...
 
     def progressed(self, news: Progressed) -> None:
@@ -209,7 +209,7 @@ class _Comparing:
             for task in wanted.values():
                 if (task.lent is not None) == is_second:
                     if folder.has(task.name, task.digest):
-                        self._watch.found(task)
+                        self._watch.found(task, min(task.until_ns, self._end_ns) - self._begin_ns)
                     else:
                         missing.append(task)
             if missing:

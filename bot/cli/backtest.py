@@ -155,9 +155,10 @@ class _Asked:
         ground = Ground(self.config, self._opened, self._conditions)
         task = Task(_RUN, folder.path_of(_RUN), folder.digest, *self._bounds)
         first_ns, last_ns = _spanned(self._sources)
-        lines.begun(1, min(last_ns, self._bounds[1]) - max(first_ns, self._bounds[0]))
+        lasts_ns = min(last_ns, self._bounds[1]) - max(first_ns, self._bounds[0])
+        lines.begun(1, lasts_ns)
         if folder.has(_RUN, folder.digest):
-            lines.found(task)
+            lines.found(task, lasts_ns)
         else:
             run_all(ground, [task], 1, lines.progressed)
         result = Result.load(task.path)

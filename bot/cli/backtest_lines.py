@@ -50,10 +50,10 @@ class BacktestLines:
             self._bar.start()
             self._bar.add_task("", total=self._total_ns, speed="")
 
-    def found(self, task: Task) -> None:
+    def found(self, task: Task, lasts_ns: int) -> None:
         """Take a run of an earlier command: it is not run again."""
         self._done += 1
-        self._total_ns = max(self._total_ns - self._length_ns(task), 1)
+        self._total_ns = max(self._total_ns - lasts_ns, 1)
         if self._bar is None and self._runs > 1:
             self._tell(f"{task.name}: is there already")
 
@@ -88,9 +88,6 @@ class BacktestLines:
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
-
-    def _length_ns(self, task: Task) -> int:
-        return self._passed_ns.get(task.name, 0)
 
     def _tell(self, text: str) -> None:
         if self._json:

@@ -158,7 +158,7 @@ class Silent:
 
     def begun(self, runs: int, total_ns: int) -> None: ...
 
-    def found(self, task: Task) -> None:
+    def found(self, task: Task, lasts_ns: int) -> None:
         self.kept.append(task.name)
 
     def progressed(self, news: Progressed) -> None:
