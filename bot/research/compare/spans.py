@@ -3,7 +3,8 @@
 Crises are the same for every arm and come from no arm's detector: a minute belongs to one where the spread of any
 symbol, its mean over the minute, is `CRISIS_RATIO` times what the calibration days had in the same quarter of an hour
 of New York, and of all their minutes together, in the median. Minutes up to `CRISIS_GAP_MINUTES` apart are one crisis;
-it lasts `CRISIS_AFTER_MINUTES` beyond its last minute. Numbers were stated before any arm was run.
+it lasts `CRISIS_AFTER_MINUTES` beyond its last minute. Numbers were stated before any arm was run; the ratio so that
+a week of two pairs has about ten crises, and fewer say nothing.
 """
 
 from collections.abc import Iterable, Sequence
@@ -18,7 +19,7 @@ from bot.research.compare.minutes import DAY_NS, MINUTE_NS, Minutes
 from bot.research.metrics.arm_run import Span
 from bot.research.metrics.detection import with_peaks
 
-CRISIS_RATIO = 3.0
+CRISIS_RATIO = 2.0
 CRISIS_GAP_MINUTES = 5
 CRISIS_AFTER_MINUTES = 5
 CALM, ROLLOVER, CRISIS = "calm", "rollover", "crisis"

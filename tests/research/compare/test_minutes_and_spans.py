@@ -100,9 +100,9 @@ def test_a_crisis_is_a_spread_far_over_that_of_the_calibration_days_at_its_time_
     tuesday = 1_440
     minutes.spreads_bps[tuesday + 600 : tuesday + 603] = 3.0  # begins at 10:00
     minutes.spreads_bps[tuesday + 606] = 8.0  # the same crisis
-    minutes.spreads_bps[tuesday + 700] = 2.9  # not enough
-    minutes.spreads_bps[tuesday + 21 * 60 + 5] = 14.9  # usual is 5 then
-    minutes.spreads_bps[tuesday + 21 * 60 + 30] = 15.0
+    minutes.spreads_bps[tuesday + 700] = 1.9  # not enough
+    minutes.spreads_bps[tuesday + 21 * 60 + 5] = 9.9  # usual is 5 then
+    minutes.spreads_bps[tuesday + 21 * 60 + 30] = 10.0
     minutes.spreads_bps[300:310] = 20.0  # of the calibration day
     found = spans_in(minutes, CRISIS)
     at = ns("2014-05-06T00:00:00")
@@ -113,9 +113,9 @@ def test_a_crisis_is_a_spread_far_over_that_of_the_calibration_days_at_its_time_
 
 def test_what_a_usual_spread_is_comes_from_the_calibration_days_alone() -> None:
     minutes, other = two_days(), two_days()
-    minutes.spreads_bps[1_440 + 600] = 3.0
-    other.spreads_bps[1_440 + 600] = 3.0
-    other.spreads_bps[1_440 + 601 : 1_440 + 660] = 2.9  # the rest of the hour is as wide: no reason to think it usual
+    minutes.spreads_bps[1_440 + 600] = 2.0
+    other.spreads_bps[1_440 + 600] = 2.0
+    other.spreads_bps[1_440 + 601 : 1_440 + 660] = 1.9  # the rest of the hour is as wide: no reason to think it usual
     assert spans_in(other, CRISIS) == spans_in(minutes, CRISIS) != []
 
 
