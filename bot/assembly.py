@@ -86,7 +86,7 @@ def engine_settings(config: Config, run_id: str) -> EngineSettings:
     Raises: ConfigError for a strategy or a parameter that does not exist.
     """
     try:
-        own, shared = _split_parameters(config.strategy.parameters)
+        own, shared = split_parameters(config.strategy.parameters)
         strategy = strategies.load(config.strategy.name, own, on_error=config.strategy.on_error)
     except UnknownParameter as error:
         raise config.error_at("strategy.parameters", str(error.beside(_EVALUATOR_PARAMETERS))) from None
@@ -173,7 +173,11 @@ def _check_symbols(config: Config, strategy: Strategy) -> None:
         raise config.error_at("strategy.parameters", text)
 
 
-def _split_parameters(parameters: Mapping[str, object]) -> tuple[dict[str, object], dict[str, float]]:
+def split_parameters(parameters: Mapping[str, object]) -> tuple[dict[str, object], dict[str, float]]:
+    """Return a strategy's own parameters, and those of the evaluator by the evaluator's names.
+
+    Raises: StrategyError for one of the evaluator's that is no number above 0.
+    """
     own = {key: value for key, value in parameters.items() if key not in _EVALUATOR_PARAMETERS}
     shared: dict[str, float] = {}
     for key, name in _EVALUATOR_PARAMETERS.items():

@@ -241,9 +241,7 @@ def run_trial(
         recorder.on_day = on_day or world.days.append
 
     attach()
-    pieces = merged([source.stream(place, trial.from_ns) for place, source in enumerate(trial.sources)])
-    told = trial.alter(_within(pieces, trial.from_ns, trial.until_ns))
-    backtest.run(itertools.islice(told, world.pieces, None), keep)
+    backtest.run(itertools.islice(played(trial), world.pieces, None), keep)
     recorder.finish()
     if checkpoint is not None:
         checkpoint.unlink(missing_ok=True)
@@ -267,7 +265,7 @@ def run_trial(
             "dead_quotes": backtest.dead_quotes,
             "connections": backtest.connections,
             "stop_outs_ns": recorder.stop_outs_ns,
-            "swap": float(venue.swaps_booked),
+            "swaps": [[time_ns, float(money)] for time_ns, money in venue.swaps_booked],
             "engine_equity": run.engine.valuation.equity,
             "venue_equity": float(venue.equity()),
         },
@@ -311,6 +309,12 @@ def look_ahead(
 
 def _utc(ns: int) -> str:
     return f"{datetime.fromtimestamp(ns // 1_000_000_000, UTC):%F %T}"
+
+
+def played(trial: Trial) -> Iterator[Messages]:
+    """Yield the messages of a trial, as the venue and the engine of its run get them."""
+    pieces = merged([source.stream(place, trial.from_ns) for place, source in enumerate(trial.sources)])
+    return trial.alter(_within(pieces, trial.from_ns, trial.until_ns))
 
 
 _CLIENT, _TOKEN = ClientSecrets(_KEY, _KEY), Token(_KEY, _KEY)

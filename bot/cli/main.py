@@ -13,6 +13,7 @@ import typer
 
 from bot import __version__
 from bot.cli.auth import auth
+from bot.cli.backtest import backtest
 from bot.cli.check import check, schema
 from bot.cli.control import flatten, halt, resume, status
 from bot.cli.demo import demo
@@ -46,7 +47,7 @@ app = typer.Typer(
 )
 for command in (
     demo, run, status, halt, resume, flatten, explain, report, check, sim, record, recordings, replay, export, schema,
-    symbols, doctor, download, fills, sweep,
+    symbols, doctor, download, fills, backtest, sweep,
 ):  # fmt: skip
     app.command(cls=DayMayStandAlone if command is status else None)(command)
 app.command("import")(import_ticks)

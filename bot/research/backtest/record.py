@@ -160,7 +160,8 @@ class Recorder:
         if self._used == len(self._rows):
             self._rows = np.concatenate([self._rows, np.zeros_like(self._rows)])
         valuation, arrays = engine.valuation, self._books.arrays
-        exit_costs_bps(arrays.levels, arrays.heads, engine.held_units, self._costs)
+        # Of the traded symbols: those that only convert money are loaded behind them, and have no row.
+        exit_costs_bps(arrays.levels, arrays.heads, engine.held_units[: self._count], self._costs)
         _write_row(
             self._rows, self._used, now_ns, valuation.equity, table, targets.rows, valuation.leverage, factors,
             self._costs,

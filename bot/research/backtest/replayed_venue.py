@@ -90,7 +90,7 @@ class ReplayedVenue(Venue):
         self.account_id = account_id
         self.account = self.desks[account_id].account
         self._swaps = {spec.symbol_id: conditions.swaps[spec.name] for spec in specs if spec.name in conditions.swaps}
-        self.swaps_booked = Decimal(0)
+        self.swaps_booked: list[tuple[int, Decimal]] = []
         self.turn_ns = next_turn_ns(start_ns)
         self.reschedule()
 
@@ -131,7 +131,7 @@ class ReplayedVenue(Venue):
         """Book what the end of a trading day costs, and wait for the next."""
         for position_id, money in swaps_due(self.account, self._swaps, self.turn_ns):
             self.book_swap(position_id, money)
-            self.swaps_booked += money
+            self.swaps_booked.append((self.turn_ns, money))
         self.turn_ns = next_turn_ns(self.turn_ns)
 
     def look_again(self) -> None:

@@ -25,7 +25,8 @@ class Result:
 
     Shapes: `clocks` (T,) of `record.clock_dtype`, `fills` (F,) of `record.FILL`.
     Units: money in deposit currency; times ns. `figures` what was counted: decisions, rows, messages, orders by state,
-        refusals by check, rejections by code, dead quotes, connections, stop-outs, swap, equity of engine and venue.
+        refusals by check, rejections by code, dead quotes, connections, stop-outs, swaps with their times, equity of
+        engine and venue.
     `labels` what kind of data each symbol has.
     """
 
@@ -44,7 +45,9 @@ class Result:
 
         Raises: ValueError when there is no row from that time on.
         """
-        rows, fills = self.clocks[self.clocks["time_ns"] >= from_ns], self.fills[self.fills["time_ns"] >= from_ns]
+        rows, is_in = self.clocks[self.clocks["time_ns"] >= from_ns], self.fills["time_ns"] >= from_ns
+        fills, before = self.fills[is_in], self.fills[~is_in]
+        held_units = np.bincount(before["symbol"], before["units"], len(self.symbols))
         return ArmRun(
             self.name,
             rows["time_ns"],
@@ -54,9 +57,10 @@ class Result:
             rows["exit_cost_bps"],
             is_capped(rows["bound"]),
             fills,
-            float(self.figures.get("swap", 0.0)),
+            sum(money for time_ns, money in self.figures.get("swaps", ()) if time_ns >= from_ns),
             tuple(t for t in self.figures.get("stop_outs_ns", ()) if t >= from_ns),
             self.base_leverage,
+            tuple(held_units.tolist()),
         )
 
     def save(self, path: Path) -> None:
@@ -74,12 +78,13 @@ class Result:
     def load(cls, path: Path) -> Self:
         """Return the run in a file. Raises: ValueError, one line, when it is not one, or damaged."""
         try:
+            # Opened here: numpy leaves a file open that turns out to be damaged.
             with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
                 rest = json.loads(str(stored["rest"]))
                 if rest.pop("format") != FORMAT:
                     raise ValueError("another format")
                 clocks, fills = stored["clocks"], stored["fills"]
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
             raise ValueError(f"{path} is not a result of a backtest, or damaged: {error}") from None
         if fills.dtype != FILL:
             raise ValueError(f"{path} is a result of another version: its fills have other fields")

@@ -60,9 +60,10 @@ class TradingTime:
 class ArmRun:
     """One run of one arm.
 
-    Args: `swap` what was credited for holding positions, charges negative; `base_leverage` what the arm multiplies.
+    Args: `swap` what was credited for holding positions, charges negative; `base_leverage` what the arm multiplies;
+        `held_units` of each symbol before the first row, none given: flat.
     Shapes: `time_ns`, `equity` (T,), T > 0; `leverage`, `crisis_level`, `exit_cost_bps`, `is_capped` (T, S);
-        `fills` (F,) of `ARM_FILL` in the order of time, starting flat; other fields in it are left alone.
+        `fills` (F,) of `ARM_FILL` in the order of time; other fields in it are left alone.
     Units: equity in the deposit currency, net of everything; leverage signed, in equities; `exit_cost_bps` of the
         held notional. A closed market is rows that are missing.
     Missing: NaN; of `exit_cost_bps` also where nothing is held.
@@ -80,6 +81,7 @@ class ArmRun:
     swap: float = 0.0
     stop_outs_ns: tuple[int, ...] = ()
     base_leverage: float = 1.0
+    held_units: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         count = len(self.time_ns)
@@ -152,4 +154,5 @@ class ArmRun:
             float("nan"),
             tuple(at_ns for at_ns in self.stop_outs_ns if at_ns < end_ns),
             self.base_leverage,
+            self.held_units,
         )

@@ -114,7 +114,7 @@ def bars_of(run: ArmRun, trading_time: TradingTime | None = None, bar_s: float =
 
 
 def _add_fills(rows: np.ndarray, run: ArmRun, bar_of_row: np.ndarray) -> None:
-    fills, costs = run.fills, shortfall_of(run.fills)
+    fills, costs = run.fills, shortfall_of(run.fills, run.held_units)
     bar = bar_of_row[run.row_at(fills["time_ns"])]
     notional, equity = fills["notional"], fills["equity"]
     is_owned = np.isfinite(equity) & (equity > 0)

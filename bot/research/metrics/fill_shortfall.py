@@ -1,5 +1,6 @@
 """What fills cost against the mid that was decided on, and which of them only changed the size of a position."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,8 +32,11 @@ class FillShortfall:
         return np.asarray(self.slippage + self.commission)
 
 
-def shortfall_of(fills: np.ndarray) -> FillShortfall:
-    """Return the costs of fills, (F,) of `ARM_FILL`. Slippage is that of models 9.4, against the decision mid."""
+def shortfall_of(fills: np.ndarray, held_units: Sequence[float] = ()) -> FillShortfall:
+    """Return the costs of fills, (F,) of `ARM_FILL`. Slippage is that of models 9.4, against the decision mid.
+
+    Args: `held_units` as of `resizes`.
+    """
     side = np.sign(fills["units"])
     decided, notional = fills["mid_at_decision"], fills["notional"]
     slippage_bps = 1e4 * side * (fills["price"] - decided) / decided
@@ -48,25 +52,26 @@ def shortfall_of(fills: np.ndarray) -> FillShortfall:
         np.where(np.isfinite(fills["commission"]), fills["commission"], 0.0),
         _money(fills["own_impact_bps"], notional, is_impact_known),
         is_impact_known,
-        resizes(fills["symbol"], fills["units"]),
+        resizes(fills["symbol"], fills["units"], held_units),
     )
 
 
-def resizes(symbol: np.ndarray, units: np.ndarray) -> np.ndarray:
+def resizes(symbol: np.ndarray, units: np.ndarray, held_units: Sequence[float] = ()) -> np.ndarray:
     """Return which fills changed how much is held, not which side, (F,) bool.
 
     The first build-up, a turn to the other side, and what closes and is followed by the other side or by nothing belong
     to the signal. What closes and comes back on the same side is a resize: sizing cannot be told from a signal that
     went away and came back, so it is charged to sizing.
-    Shapes: both (F,), in the order of time, starting flat. Units: bought positive.
+    Args: `held_units` of each symbol before the first fill; none given: flat.
+    Shapes: `symbol`, `units` (F,), in the order of time. Units: bought positive.
     """
     found = np.zeros(len(units), np.bool_)
     for one in np.unique(symbol):
         places = np.flatnonzero(symbol == one)
-        after = np.cumsum(np.where(np.isfinite(units[places]), units[places], 0.0))
-        after[np.abs(after) <= _NOTHING * np.abs(after).max()] = 0.0
-        side = np.sign(after)
-        before = np.append(0.0, side[:-1])
+        begin = held_units[int(one)] if len(held_units) else 0.0
+        held = begin + np.cumsum(np.append(0.0, np.where(np.isfinite(units[places]), units[places], 0.0)))
+        held[np.abs(held) <= _NOTHING * np.abs(held).max()] = 0.0
+        side, before = np.sign(held[1:]), np.sign(held[:-1])
         # The side last held, and the side held next, look through the times without a position.
         last, following = _last_side(before), _last_side(side[::-1])[::-1]
         found[places] = (last != 0) & (last == following)

@@ -102,6 +102,16 @@ def test_a_resize_keeps_the_side_and_the_base_leverage_divides_its_cost() -> Non
     assert _figure("resize_cost_bps_per_day", run, trading_time=SHORT) == pytest.approx(1e4 * resized / 1000 / 4)
 
 
+@pytest.mark.parametrize("begin", [1, 2, 3, 4, 6])
+def test_a_part_of_a_run_has_the_resizes_of_the_whole_where_it_is_said_what_was_held(begin: int) -> None:
+    units = np.array([10.0, 5, -25, 4, 6, -3, 3])
+    symbol = np.zeros(7, np.int64)
+    held = (float(units[:begin].sum()),)
+    assert held[0] != 0
+    assert resizes(symbol[begin:], units[begin:], held).tolist() == resizes(symbol, units)[begin:].tolist()
+    assert resizes(symbol[1:], units[1:]).tolist() != resizes(symbol, units)[1:].tolist()
+
+
 def test_each_symbol_has_its_own_side_and_sums_of_floats_end_flat() -> None:
     symbol = np.array([0, 1, 0, 1, 0, 0, 0])
     units = np.array([0.1, -1.0, 0.2, -1.0, -0.3, -0.1, -0.1])

@@ -1,0 +1,274 @@
+"""`microlev backtest`: a config on recorded data, and a comparison of ways to set leverage on the same data."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bot.cli.options import moment_ms
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from bot.cli.backtest_lines import BacktestLines
+    from bot.config import Config
+    from bot.research.backtest.conditions import Conditions
+    from bot.research.backtest.latency import Measured
+    from bot.research.backtest.result import Result
+    from bot.research.compare.comparison import Comparison
+    from bot.research.compare.kept_runs import RunFolder
+    from bot.research.shocks.shock import Shock
+    from bot.research.sources import Source
+
+_RUN = "run"
+_NEVER_NS = 2**62
+DATA_HELP = (
+    "synthetic[:SCENARIO], a .parquet recording, or a folder of downloaded days; once for each symbol of the config, "
+    "and for a pair that only converts money. May be repeated."
+)
+
+
+def backtest(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="The config file; where it runs is left out of it.")],
+    data: Annotated[list[str], typer.Option("--data", metavar="SOURCE", help=DATA_HELP)],
+    compare: Annotated[
+        str | None, typer.Option(metavar="A,B", help="Compare these arms, or `all`; see docs/backtest.md.")
+    ] = None,
+    report: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a report as one HTML file.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Folder for the runs; default: backtest-CONFIG-ID, ID by the inputs."),
+    ] = None,
+    signals: Annotated[
+        str, typer.Option(metavar="A,B", help="Directions of a comparison: trend, reversion, random.")
+    ] = "trend,reversion,random",
+    begin: Annotated[
+        str | None, typer.Option("--from", metavar="TIME", help="A date, or an ISO 8601 time; UTC. Default: all.")
+    ] = None,
+    end: Annotated[str | None, typer.Option("--to", metavar="TIME", help="As --from, and exclusive.")] = None,
+    events: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="YAML list of releases: time, name, before, after (minutes).")
+    ] = None,
+    shocks: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Play liquidity shocks: `standard`, or a YAML file; see docs/shocks.md."),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of latencies, random directions, shuffles and intervals.")] = 1,
+    jobs: Annotated[int, typer.Option(min=1, help="Runs at a time, each in a process of its own.")] = 1,
+    force: Annotated[bool, typer.Option("--force", help="Use DIR and replace FILE whatever they hold.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="JSON lines on standard output.")] = False,
+) -> int:
+    """Run a config on data: same session, engine and venue as live, on a virtual clock.
+
+    A command that was stopped or killed goes on where it was when it is run again.
+    """
+    import os
+
+    from bot.cli.backtest_lines import BacktestLines
+    from bot.config import load_preset
+    from bot.research.compare.kept_runs import FolderUnusable
+
+    from_ns, until_ns = _period(begin, end)
+    loaded = load_preset(config, os.environ)
+    lines = BacktestLines(json=json)
+    try:
+        if report is not None:
+            _check_report(report, force=force)
+        asked = _Asked(config, loaded, data, from_ns, until_ns, events, shocks, seed, jobs)
+        folder = asked.folder(out, force=force)
+        with folder.locked():
+            if compare is None:
+                comparison, results = None, [asked.run(folder, lines)]
+            else:
+                comparison = asked.compare(folder, _words(compare, "--compare"), _words(signals, "--signals"), lines)
+                results = []
+            if report is not None:
+                asked.write_report(report, comparison, results, force=force)
+                lines.written(report)
+        return 0
+    except KeyboardInterrupt:
+        lines.close()
+        typer.echo("interrupted; the same command goes on from here", err=True)
+        raise
+    except (FolderUnusable, ValueError) as error:
+        lines.close()
+        typer.echo(" ".join(str(error).split()), err=True)
+        return 2
+    finally:
+        lines.close()
+
+
+class _Asked:
+    """What a command line asks for, opened and checked."""
+
+    def __init__(
+        self,
+        path: Path,
+        config: "Config",
+        data: "Sequence[str]",
+        from_ns: int,
+        until_ns: int,
+        events: Path | None,
+        shocks: str | None,
+        seed: int,
+        jobs: int,
+    ) -> None:
+        from functools import partial
+
+        from bot.config.releases import load_releases
+        from bot.research.compare.spans import Release
+        from bot.trials import conditions_of, open_trial_sources, settings_of
+
+        self.path, self.config, self._data, self._jobs, self._seed = path, config, list(data), jobs, seed
+        self._bounds, self._script = (from_ns, until_ns), shocks
+        self._releases: list[Release] = [Release(*r) for r in load_releases(events)] if events is not None else []
+        settings_of(config)  # a strategy that cannot be loaded is told before any data are read
+        measured = _measured(path) if config.backtest.latency == "ledger" else None
+        self._conditions: Conditions = conditions_of(config, seed=seed, measured=measured)
+        self._opened: Callable[[], Sequence[Source]] = partial(open_trial_sources, config, self._data, seed)
+        self._sources = self._opened()
+        first_ns, last_ns = _spanned(self._sources)
+        if not (from_ns <= last_ns and until_ns > first_ns):
+            raise ValueError(
+                f"the sources have nothing from --from to --to: they go from {_at(first_ns)} to {_at(last_ns)}"
+            )
+
+    def folder(self, out: Path | None, *, force: bool) -> "RunFolder":
+        from bot import __version__
+        from bot.research.compare.kept_runs import RunFolder, digest_of, file_facts
+
+        config = self.config.model_dump(mode="json", exclude={"credentials"})
+        config["sizing"] = self.config.sizing.model_dump(mode="json", exclude_unset=True)
+        strategy = Path(self.config.strategy.name).expanduser()
+        inputs = {
+            "version": __version__,
+            "config": config,
+            "strategy": digest_of(strategy.read_text("utf-8")) if strategy.is_file() else None,
+            "data": file_facts(self._data),
+            "from_ns": self._bounds[0],
+            "until_ns": self._bounds[1],
+            "seed": self._seed,
+            "shocks": None if self._script is None else self._script_text(),
+            "latency": repr(getattr(self._conditions.latency, "ways_ns", None)),
+        }
+        name = f"backtest-{self.path.stem}-{digest_of(inputs)[:8]}"
+        return RunFolder(Path(name) if out is None else out, inputs, force=force)
+
+    def _script_text(self) -> str:
+        path = Path(self._script or "")
+        return path.read_text("utf-8") if path.is_file() else str(self._script)
+
+    def _shocks(self, from_ns: int, until_ns: int) -> "Sequence[Shock]":
+        from bot.cli.shock_file import read_shocks
+        from bot.trials import Trial
+
+        if self._script is None:
+            return ()
+        trial = Trial("shocks", self.config, self._sources, self._conditions, from_ns, until_ns)
+        return read_shocks(self._script, trial, self._seed)
+
+    def write_report(
+        self, path: Path, comparison: "Comparison | None", results: "Sequence[Result]", *, force: bool
+    ) -> None:
+        from bot.research.report.depth_map import depth_of_worst_minutes
+        from bot.research.report.page import kept_results, write_report
+
+        drawn = results if comparison is None else kept_results(comparison)
+        depth = depth_of_worst_minutes(drawn[0], self._sources) if len(drawn) else []
+        write_report(path, comparison, drawn, depth, force=force)
+
+    def run(self, folder: "RunFolder", lines: "BacktestLines") -> "Result":
+        from bot.research.backtest.result import Result
+        from bot.research.metrics.summary import summary_of
+        from bot.trial_pool import Ground, Task, run_all
+
+        ground = Ground(self.config, self._opened, self._conditions, shocks=self._shocks(*self._bounds))
+        task = Task(_RUN, folder.path_of(_RUN), folder.digest, *self._bounds)
+        first_ns, last_ns = _spanned(self._sources)
+        lasts_ns = min(last_ns, self._bounds[1]) - max(first_ns, self._bounds[0])
+        lines.begun(1, lasts_ns)
+        if folder.has(_RUN, folder.digest):
+            lines.found(task, lasts_ns)
+        else:
+            run_all(ground, [task], 1, lines.progressed)
+        result = Result.load(task.path)
+        if not len(result.clocks):
+            raise ValueError("nothing was decided in this time: it is too short, or the market is closed")
+        lines.ran(result, summary_of(result.arm_run()), folder.path)
+        return result
+
+    def compare(self, folder: "RunFolder", arms: list[str], signals: list[str], lines: "BacktestLines") -> "Comparison":
+        from importlib.util import find_spec
+
+        from bot.comparing import Contest, compare
+        from bot.research.compare.arms import arms_named
+        from bot.research.compare.signals import check_signal
+
+        if find_spec("arch") is None:  # told before anything is run, not hours later
+            raise ValueError("a comparison needs arch, which is not there: pip install 'microlev[research]'")
+        for signal in signals:
+            check_signal(signal)
+        rules = self.config.effective_sizing()
+        contest = Contest(
+            self.config,
+            self._opened,
+            self._conditions,
+            folder,
+            arms_named(arms, self.config.strategy.name, (rules.crisis, rules.calendar)),
+            signals,
+            self._releases,
+            from_ns=self._bounds[0],
+            until_ns=self._bounds[1],
+            jobs=self._jobs,
+            shocks=self._shocks,
+        )
+        comparison = compare(contest, lines)
+        lines.compared(comparison, folder.path)
+        return comparison
+
+
+def _period(begin: str | None, end: str | None) -> tuple[int, int]:
+    from_ns = 0 if begin is None else moment_ms(begin, "--from") * 1_000_000
+    until_ns = _NEVER_NS if end is None else moment_ms(end, "--to") * 1_000_000
+    if until_ns <= from_ns:
+        raise typer.BadParameter(f"{end} is not after {begin}: --to is exclusive", param_hint="--to")
+    return from_ns, until_ns
+
+
+def _words(text: str, option: str) -> list[str]:
+    words = list(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
+    if not words:
+        raise typer.BadParameter("names nothing; write names with commas between them", param_hint=option)
+    return words
+
+
+def _spanned(sources: "Sequence[Source]") -> tuple[int, int]:
+    return min(source.span_ns[0] for source in sources), max(source.span_ns[1] for source in sources)
+
+
+def _at(time_ns: int) -> str:
+    from bot.cli.lines import iso_time
+
+    return iso_time(time_ns)
+
+
+def _measured(path: Path) -> "Measured":
+    """Return the latency that the ledger of a config's account has measured. Raises: ConfigError without any."""
+    import os
+
+    from bot.config import load_place
+    from bot.trials import measured_latency
+
+    return measured_latency(load_place(path, os.environ))
+
+
+def _check_report(path: Path, *, force: bool) -> None:
+    for taken in (path, path.with_name(f"{path.stem}_files")):  # now, not when everything has been run
+        if taken.exists() and not force:
+            raise ValueError(f"{taken} is there already: take another --report, or --force to replace it")
+    try:
+        from bot.research.report.page import check_libraries
+
+        check_libraries()
+    except ImportError as error:
+        raise ValueError(f"no report can be drawn: {error}; pip install 'microlev[research]'") from None

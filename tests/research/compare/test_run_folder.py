@@ -1,0 +1,82 @@
+"""The folder of a backtest: what counts as done, what is refused, and what is not overwritten."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bot.research.backtest.record import FILL, clock_dtype
+from bot.research.backtest.result import Result
+from bot.research.compare.kept_runs import INPUTS, FolderUnusable, RunFolder, file_facts
+
+
+def result(digest: str) -> Result:
+    rows, fills = np.zeros(3, clock_dtype(1)), np.zeros(0, FILL)
+    return Result("run", ("EURUSD",), {}, (), 1.0, rows, fills, {}, {"inputs": digest})
+
+
+def used(path: Path, *, force: bool = False, **inputs: object) -> RunFolder:
+    folder = RunFolder(path, {"config": "a", "seed": 1} | inputs, force=force)
+    with folder.locked():
+        pass
+    return folder
+
+
+def test_a_run_counts_only_if_its_file_is_whole_and_made_from_the_same(tmp_path: Path) -> None:
+    folder = used(tmp_path / "out")
+    assert not folder.has("run", "d")
+    result("d").save(folder.path_of("run"))
+    assert folder.has("run", "d")
+    assert not folder.has("run", "e")
+    whole = folder.path_of("run").read_bytes()
+    for cut in (0, 10, len(whole) // 2):
+        folder.path_of("run").write_bytes(whole[:cut])
+        assert not folder.has("run", "d")
+
+
+def test_a_folder_of_other_inputs_is_refused_by_what_differs_until_it_is_forced(tmp_path: Path) -> None:
+    first = used(tmp_path / "out")
+    result("d").save(first.path_of("run"))
+    assert used(tmp_path / "out").digest == first.digest
+    with pytest.raises(FolderUnusable, match=r"runs of other inputs \(config, seed\): take another --out, or --force"):
+        used(tmp_path / "out", config="b", seed=2)
+    assert first.has("run", "d")
+    forced = used(tmp_path / "out", config="b", force=True)
+    assert forced.digest != first.digest
+    with pytest.raises(FolderUnusable, match=r"\(config\)"):
+        used(tmp_path / "out")
+
+
+def test_a_folder_of_something_else_or_with_damaged_inputs_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(FolderUnusable, match=r"holds something else \(notes.txt\)"):
+        used(tmp_path)
+    used(tmp_path, force=True)
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+    (tmp_path / INPUTS).write_text("{")
+    with pytest.raises(FolderUnusable, match="is damaged"):
+        used(tmp_path)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(FolderUnusable, match="cannot be written to"):
+        used(tmp_path / "file")
+
+
+def test_two_backtests_do_not_share_a_folder_and_leavings_of_a_killed_one_are_cleared(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "out", {})
+    with folder.locked(), pytest.raises(FolderUnusable, match="another backtest is writing"):
+        used(tmp_path / "out", force=True)
+    (folder.path / "run.99.part").write_text("half")
+    used(tmp_path / "out", force=True)
+    assert not list(folder.path.glob("*.part"))
+
+
+def test_inputs_tell_a_changed_file_and_every_file_of_a_folder(tmp_path: Path) -> None:
+    day = tmp_path / "EURUSD" / "EURUSD_2026-01-05.parquet"
+    day.parent.mkdir()
+    day.write_bytes(b"one")
+    before = file_facts([str(day.parent), "synthetic:calm"])
+    assert ["synthetic:calm"] in before
+    day.write_bytes(b"two!")
+    changed = file_facts([str(day.parent), "synthetic:calm"])
+    (day.parent / "EURUSD_2026-01-06.parquet").write_bytes(b"")
+    assert before != changed != file_facts([str(day.parent), "synthetic:calm"])
