@@ -2,8 +2,9 @@
 
 How it works: rows are marked for the exchange and for the local side, with no feed latency between them; best quotes
 pass its event loop as quotes of the best prices, which its books have no use for. Orders take a constant time each way
-to an exchange that fills level by level. The loop is compiled, and advances from one whole second to the next.
-Prices and sizes are the rows' integers.
+to an exchange that fills them whole at the best price: with the one that walks levels, what the local side is told of
+an order that took several is the last of them only, so its position is not what was traded (release 2.4.4). The loop is
+compiled, and advances from one whole second to the next. Prices and sizes are the rows' integers.
 """
 
 import argparse
@@ -99,7 +100,7 @@ class Run:
             .linear_asset(1.0)
             .constant_order_latency(LATENCY_NS, LATENCY_NS)
             .risk_adverse_queue_model()
-            .partial_fill_exchange()
+            .no_partial_fill_exchange()
             .trading_value_fee_model(0.0, 0.0)
             .tick_size(tick_e5)
             .lot_size(1.0)

@@ -69,14 +69,15 @@ class Rule:
     symbols_needed: tuple[str, ...] = ()
     note = problem = None
 
-    def __init__(self) -> None:
+    def __init__(self, last_ns: int) -> None:
+        self._last_ns = last_ns
         self.run: Run | None = None
         self.imbalances: list[float] = []
         self.positions: list[int] = []
         self.seconds: list[int] = []
         self.sat_out: list[bool] = []
         self.orders = 0
-        self._now_ns, self._second, self._aim = 0, -1, 0
+        self._now_ns, self._second, self._aim, self._size = 0, -1, 0, 0.0
 
     def on_now(self, now_ns: int) -> None:
         """Take the time of the next decision."""
@@ -99,19 +100,19 @@ class Rule:
     def directions(self, table: np.ndarray) -> np.ndarray:
         """Look at the book if a second has passed, and return the side wanted."""
         second = self._now_ns // SECOND_NS
-        if second > self._second:
+        if second > self._second and self._now_ns <= self._last_ns:
             self._look(second, table[0])
         return np.array([float(np.sign(self._aim))])
 
     def factors(self, table: np.ndarray, side: np.ndarray) -> np.ndarray:  # noqa: ARG002
-        """Return the leverage wanted over the base. Half a step more: volumes are rounded down to the step."""
+        """Return the leverage wanted over the base."""
         if not self._aim or self.run is None:
             return np.zeros((1, 1))
         engine = self.run.engine
-        notional = (abs(self._aim) + 0.5) / 100 * float(table["mid"][0]) * engine.quote_rate(0)
+        notional = self._size / 100 * float(table["mid"][0]) * engine.quote_rate(0)
         return np.array([[notional / engine.valuation.equity / self._base]])
 
-    def expected_returns(self, table: np.ndarray) -> None:  # noqa: ARG002
+    def expected_returns(self, table: np.ndarray) -> None:
         """State nothing."""
 
     def _look(self, second: int, row: np.void) -> None:
@@ -127,6 +128,8 @@ class Rule:
         imbalance, held = (bid - ask) / (bid + ask), round(float(engine.held_units[0]) * 100)
         in_doubt = not row["is_current"] or bool(row["bid"] > row["ask"])
         self._second, self._aim = second, held if in_doubt else aim_cents(imbalance, held)
+        # The volume of an order is rounded down to the step: half a step more makes it exact, both ways.
+        self._size = abs(self._aim) + (0.5 if abs(self._aim) >= abs(held) else -0.5)
         self.sat_out.append(in_doubt)
         self.seconds.append(self._now_ns)
         self.imbalances.append(imbalance)
@@ -159,11 +162,12 @@ class Side:
         self._ready = prepared(source, pieces)
         self.events = 0
         self.told: dict[str, dict[str, Any]] = {}
-        self.rule = Rule()
+        self._last_ns = int(pieces[-1].times_ns[-1])
+        self.rule = Rule(0)
 
     def run(self, row: str, content: dict[str, Any], clock_s: float, *, is_rule: bool, is_file: bool = False) -> float:
         """Return the processor seconds of a whole trial."""
-        rule = Rule()
+        rule = Rule(self._last_ns)
         source = self._file if is_file else self._ready
         more: dict[str, Any] = {"until_ns": self._until_ns}
         if is_rule:
@@ -188,7 +192,9 @@ class Side:
 
 
 def _difference(one: Rule, other: Rule) -> str:
-    pairs = zip(one.seconds, one.imbalances, one.positions, other.seconds, other.imbalances, other.positions, strict=False)
+    pairs = zip(
+        one.seconds, one.imbalances, one.positions, other.seconds, other.imbalances, other.positions, strict=False
+    )
     for number, (s, i, p, t, j, q) in enumerate(pairs):
         if (s, i, p) != (t, j, q):
             return f"look {number}: at {s} imbalance {i} position {p}, and at {t} {j} {q}"
@@ -227,10 +233,17 @@ def main() -> None:
     seconds = {row: [run(side)] for row, run in rows.items()}
     np.save(wanted.sat_out, np.array(side.rule.sat_out))
     np.save(wanted.looks, np.array(side.rule.seconds))
-    write_figures(wanted.figures, [x for pair in zip(side.rule.imbalances, side.rule.positions, strict=True) for x in pair])
+    write_figures(
+        wanted.figures, [x for pair in zip(side.rule.imbalances, side.rule.positions, strict=True) for x in pair]
+    )
     versions = {"Python": platform.python_version()} | {n: version(n) for n in ("numpy", "numba", "protobuf")}
     tell_figures(
-        seconds, versions, events=events, told=side.told, startup_s=_ours("rule_1", 1.0, startup), sat_out=sum(side.rule.sat_out)
+        seconds,
+        versions,
+        events=events,
+        told=side.told,
+        startup_s=_ours("rule_1", 1.0, startup),
+        sat_out=sum(side.rule.sat_out),
     )
 
 

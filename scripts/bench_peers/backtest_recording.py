@@ -17,9 +17,7 @@ from bot.research.backtest.messages import Messages
 from bot.research.sources import Source, open_sources
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-NAMES = tuple(
-    f"l2_binance_{market}_events.parquet" for market in ("coinm_BTCUSD_PERP", "spot_BTCUSDT", "usdm_BTCUSDT")
-)
+NAMES = tuple(f"l2_binance_{market}_events.parquet" for market in ("coinm_BTCUSD_PERP", "spot_BTCUSDT", "usdm_BTCUSDT"))
 SET, DELETE, BEST = range(3)
 ROW = np.dtype(
     [
