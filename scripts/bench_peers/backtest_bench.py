@@ -188,6 +188,8 @@ class Bench:
         self._say(f"memory: {self._wanted.memory_days} days")
         arguments = ["--days", str(self._wanted.memory_days), "--ticks", str(self._wanted.memory_ticks)]
         folder = Path(os.environ.get("MICROLEV_DATA") or ROOT.parent / "shared" / "data")
+        if self._wanted.seconds:
+            arguments += ["--span-s", str(self._wanted.memory_ticks)]
         if (folder / TICKS).is_file() and not self._wanted.seconds:
             arguments += ["--recording", str(folder / TICKS)]
         return run_module(sys.executable, "backtest_memory", arguments, self._folder, ours=True)

@@ -1,7 +1,7 @@
-"""What a long run of ours takes of memory: a week of ticks again and again as day files, and the resident set by days.
+"""What a long run of ours takes of memory: a week of ticks again and again, and the resident set by days.
 
-How it works: the days of a recorded week (or a synthetic one) are written over and over with shifted times into a folder
-of day files, as `microlev download` leaves them, and the folder is run as one source.
+How it works: the days of a recorded week (or a synthetic one) are written over and over, with shifted times, into a
+folder of day files as `microlev download` leaves them, and the folder is run as one source.
 """
 
 import argparse
@@ -41,12 +41,12 @@ def recorded_days(path: Path) -> list[dict[str, np.ndarray]]:
     return sorted(found, key=lambda d: -len(d["ts_us"]))[:5]
 
 
-def synthetic_days(ticks: int, seed: int = 1) -> list[dict[str, np.ndarray]]:
-    """Return five days of a random walk with so many ticks each, one a second at most; times since midnight."""
+def synthetic_days(ticks: int, span_s: int, seed: int = 1) -> list[dict[str, np.ndarray]]:
+    """Return five days of a random walk with so many ticks each, in the first `span_s` seconds of the day."""
     random = np.random.default_rng(seed)
     days = []
     for _ in range(5):
-        times = np.sort(random.integers(0, min(_DAY_US, ticks * 1_000_000), ticks))
+        times = np.sort(random.integers(0, span_s * 1_000_000, ticks))
         mid = 110_000 + np.clip(np.cumsum(random.integers(-1, 2, ticks)), -2_000, 2_000)
         spread = random.integers(1, 4, ticks)
         days.append({"ts_us": times, "bid": mid / 1e5, "ask": (mid + spread) / 1e5})
@@ -116,9 +116,10 @@ def main() -> None:
     parser.add_argument("--recording", type=Path, help="the week of ticks; without one it is synthetic")
     parser.add_argument("--days", type=int, required=True)
     parser.add_argument("--ticks", type=int, default=100_000, help="of a synthetic day")
+    parser.add_argument("--span-s", type=int, default=86_400, help="seconds of a synthetic day with ticks in them")
     wanted = parser.parse_args()
     warm_up()
-    days = recorded_days(wanted.recording) if wanted.recording else synthetic_days(wanted.ticks)
+    days = recorded_days(wanted.recording) if wanted.recording else synthetic_days(wanted.ticks, wanted.span_s)
     what = "recorded EURUSD ticks of a week" if wanted.recording else "synthetic ticks"
     ticks = round(sum(len(d["ts_us"]) for d in days) / 5)
     marks = long_run(wanted.days, days, max(1, wanted.days // 5))

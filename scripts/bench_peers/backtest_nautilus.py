@@ -1,10 +1,10 @@
 """NautilusTrader's BacktestEngine on the same rows: its venue's book, a strategy with a book of its own, the rule.
 
 How it works: depth comes as `OrderBookDeltas`, best quotes as `QuoteTick`; all objects are built beforehand. The
-strategy keeps a book of the compiled core and applies the deltas itself, as the project's own example of an imbalance in
-Rust does: asking the book that the engine keeps for strategies makes an object of every level of it. A timer of the
-engine's clock calls the rule each whole second. Orders reach the venue after the latency of its model; its answers take
-no time. Log off, account frozen, no fees, no analysis afterwards.
+strategy keeps a book of the compiled core and applies the deltas itself, as the project's own example in Rust does:
+asking the book that the engine keeps for strategies makes an object of every level. A timer of the engine's clock
+calls the rule each whole second. Orders reach the venue after the latency of its model, with the next message; its
+answers take no time. No log, no fees, no margin, no analysis afterwards.
 """
 
 import argparse

@@ -1,8 +1,8 @@
 """Our side of the backtest bench: whole trials, with the session, the risk gate and the embedded venue.
 
-How it works: the rule is a strategy that reads the five best levels from the engine's own book at each whole second and
-wants the leverage that is the position aimed at; what stands between a wish and an order is off as far as a config can
-turn it off. Between whole seconds it wants what it wanted, so that a faster clock decides more often and trades the same.
+How it works: the rule is a strategy that reads the five best levels from the engine's own book at each whole second
+and wants the leverage that is the position aimed at; what stands between a wish and an order is off as far as a config
+can turn it off. Between whole seconds it wants what it wanted, so that a faster clock decides more and trades the same.
 
 Our engine trades on no price in doubt (best quote and depth apart, or crossed), and no config makes it. The rule sits
 such a second out, and the others are told which they were: they follow no best quotes.
@@ -55,6 +55,7 @@ RULE = _COMMON | {
     },
 }  # fmt: skip
 COMPOSITE = _COMMON | {
+    "symbols": {"BTCUSD": {"direction": "long"}},
     "strategy": {"name": "composite", "base_leverage": 0.1},
     "sizing": {"warm_up_s": 20, "persistence_s": 5},
     "backtest": _ACCOUNT,
@@ -218,9 +219,10 @@ def main() -> None:
         np.save(wanted.rows, plain_rows(beginning(source, until_ns)))
     events = len(np.load(wanted.rows, mmap_mode="r"))
     short_ns = source.span_ns[0] + 5 * SECOND_NS
-    side = Side(source, list(beginning(source, until_ns)), until_ns)
+    pieces = list(beginning(source, until_ns))
+    side = Side(source, pieces, until_ns)
     warm = Side(source, list(beginning(source, short_ns)), short_ns)
-    startup = Side(source, [side._ready.stream(0, 0).__next__().part(0, 1)], until_ns)
+    startup = Side(source, [pieces[0].part(0, 1)], until_ns)
     rows: dict[str, Callable[[Side], float]] = {
         "rule_1": partial(_ours, "rule_1", 1.0),
         "rule_file": lambda s: s.run("rule_file", RULE, 1.0, is_rule=True, is_file=True),

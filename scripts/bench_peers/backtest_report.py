@@ -24,7 +24,11 @@ LINES = (
     Line(OURS, "rule_file", "the same, reading and decoding of the Parquet file included"),
     Line(OURS, "rule_025", "the rule, four decisions a second (`clock_s: 0.25`)"),
     Line(OURS, "rule_0", "the rule, a decision after every message (`clock_s: 0`)"),
-    Line(OURS, "composite", "`composite` with every rule of sizing and risk on; more work than the rule, fewer orders"),
+    Line(
+        OURS,
+        "composite",
+        "`composite`, every rule of sizing and risk on: more work a decision than the peers do, few orders",
+    ),
     Line("nautilus", "rule", "the rule: BacktestEngine, two books, objects built beforehand"),
     Line("hftbacktest", "rule", "the rule: two books, compiled loop, arrays made beforehand"),
 )

@@ -5,7 +5,8 @@ position aimed at. Who holds the other side goes flat first, and turns a second 
 that compile their loop compile this.
 """
 
-THRESHOLD = 0.2
+THRESHOLD_E9 = 200_000_000
+"""What an imbalance has to exceed. Units: 1e-9, which is coarser than any side's rounding."""
 FULL_CENTS = 100
 """The position aimed at with the whole book on one side. Units: 0.01 coin."""
 LEVELS = 5
@@ -15,9 +16,10 @@ LATENCY_NS = 10_000_000
 
 def aim_cents(imbalance: float, held_cents: int) -> int:
     """Return the position aimed at, signed. Units: 0.01 coin."""
-    beyond = abs(imbalance) - THRESHOLD
-    if beyond <= 0:
+    beyond_e9 = int(abs(imbalance) * 1e9 + 0.5) - THRESHOLD_E9
+    if beyond_e9 <= 0:
         return 0
-    size = int(FULL_CENTS * beyond / (1.0 - THRESHOLD) + 0.5)
+    whole_e9 = 1_000_000_000 - THRESHOLD_E9
+    size = (FULL_CENTS * beyond_e9 + whole_e9 // 2) // whole_e9
     aim = size if imbalance > 0 else -size
     return 0 if aim * held_cents < 0 else aim
