@@ -49,16 +49,15 @@ def beginning(source: Source, until_ns: int) -> Iterator[Messages]:
 
 def plain_rows(pieces: Iterator[Messages]) -> np.ndarray:
     """Return the rows of messages as `ROW`. Raises: ValueError for a second snapshot, which no peer is told here."""
-    parts, message, has_book = [], 0, False
+    parts, message = [], 0
     for piece in pieces:
         counts = np.diff(piece.ends, prepend=0)
         numbers = np.repeat(np.arange(message, message + len(counts)), counts)
         message += len(counts)
         rows, kinds = piece.rows, piece.rows["kind"]
-        if (kinds[int(has_book) :] == CLEAR_BOOK)[int(not has_book) :].any():
+        if (kinds == CLEAR_BOOK).any():  # the first snapshot is told as changes
             raise ValueError("a recording with a second snapshot")
-        has_book = True
-        told = (kinds != CLEAR_BOOK) & (kinds != END_DEPTH) & (kinds != END_SPOT)
+        told = (kinds != END_DEPTH) & (kinds != END_SPOT)
         rows, kinds = rows[told], kinds[told]
         part = np.zeros(len(rows), ROW)
         part["time_ns"] = np.repeat(piece.times_ns, counts)[told]

@@ -15,6 +15,9 @@ from bench_peers.backtest_rule import FULL_CENTS, aim_cents
 from bench_peers.environments import ROOT
 from bench_peers.report import OURS, written_into
 
+from bot.market.delta import CLEAR_BOOK, END_DEPTH, delta_rows
+from bot.research.backtest.messages import collected
+
 
 @pytest.mark.slow
 def test_a_quick_run_without_peers_prints_every_row(tmp_path: Path) -> None:
@@ -101,7 +104,7 @@ def test_the_rows_of_a_recording_make_a_book_that_is_never_crossed(tmp_path: Pat
             bids, asks = ([price for s, price in book if s == each] for each in (0, 1))
             assert max(bids) < min(asks)
     with pytest.raises(ValueError, match="second snapshot"):
-        plain_rows(piece for _ in range(2) for piece in source.stream(0, 0))
+        plain_rows(collected([(1, delta_rows([(CLEAR_BOOK, 0, 0, 0, 0), (END_DEPTH, 0, 0, 0, 0)]))]))
 
 
 def test_a_document_has_markers_for_each_bench() -> None:
