@@ -76,7 +76,7 @@ def table(results: Mapping[str, Any]) -> str:
             "",
             f"{memory['title']}.",
             "",
-            "| days run | rows so far | resident, MB | peak, MB |",
+            "| days (UTC) | rows so far | resident, MB | peak, MB |",
             "|---|---|---|---|",
         ]
         lines += [
