@@ -101,7 +101,7 @@ class AccountTruth:
             bars = list(news.bars)
             for s in range(len(self.awaited)):
                 news.factors[s], news.known_usd[:, s], bars[s] = self._margins.known(s)
-            news = replace(news, bars=tuple(bars))
+            news = NewOrders(news.factors, news.leverage_caps, news.older_units, news.known_usd, tuple(bars))
         if self._plan.is_any:
             caps = self._plan.caps(equity, now_ns, self._names)
             news = replace(news, leverage_caps=caps, older_units=self._older_units(caps))

@@ -75,7 +75,10 @@ class SymbolMargin:
         """Return where the region of an open volume ends, USD; infinite in the last one, and without tiers."""
         if not self.tiers:
             return math.inf
-        return next((upper for upper, _ in self.tiers[:-1] if usd < upper), math.inf)
+        for upper, _ in self.tiers[:-1]:  # asked a dozen times a second
+            if usd < upper:
+                return upper
+        return math.inf
 
     def added(self, side: int, units: float) -> float:
         """Return our margin of a new order, on top of what is open on its side; NaN unknown."""

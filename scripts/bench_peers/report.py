@@ -121,10 +121,10 @@ def table(results: Mapping[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def written_into(text: str, results: str) -> str:
+def written_into(text: str, results: str, markers: tuple[str, str] = (BEGIN, END)) -> str:
     """Return a document with everything between the two markers replaced. Raises: ValueError without markers."""
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
+    before, begin, rest = text.partition(markers[0])
+    _, end, after = rest.partition(markers[1])
     if not begin or not end:
-        raise ValueError(f"the document needs the lines {BEGIN} and {END}")
-    return f"{before}{BEGIN}\n\n{results}\n{END}{after}"
+        raise ValueError(f"the document needs the lines {markers[0]} and {markers[1]}")
+    return f"{before}{markers[0]}\n\n{results}\n{markers[1]}{after}"

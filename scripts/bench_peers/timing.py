@@ -30,18 +30,18 @@ def pin_to_one_core() -> int | None:
 
 def repeat(prepare: Prepare, events: int, repetitions: int) -> list[float]:
     """Return microseconds of processor time an event, of each repetition."""
-    took_us = []
-    for number in range(repetitions + 1):
-        run = prepare()
-        gc.collect()
-        gc.freeze()
-        began_ns = time.process_time_ns()
-        run()
-        ended_ns = time.process_time_ns()
-        gc.unfreeze()
-        if number:
-            took_us.append((ended_ns - began_ns) / events / 1000)
-    return took_us
+    return [took_ns(prepare()) / events / 1000 for _ in range(repetitions + 1)][1:]
+
+
+def took_ns(run: Callable[[], Any]) -> int:
+    """Return the processor time of one run."""
+    gc.collect()
+    gc.freeze()
+    began_ns = time.process_time_ns()
+    run()
+    ended_ns = time.process_time_ns()
+    gc.unfreeze()
+    return ended_ns - began_ns
 
 
 def cut_frames(data: bytes, frames_each: int) -> list[bytes]:
