@@ -171,7 +171,8 @@ class _Asked:
         self, path: Path, comparison: "Comparison | None", results: "Sequence[Result]", *, force: bool
     ) -> None:
         from bot.research.report.depth_map import depth_of_worst_minutes
-        from bot.research.report.page import kept_results, write_report
+        from bot.research.report.kept_results import kept_results
+        from bot.research.report.page import write_report
 
         drawn = results if comparison is None else kept_results(comparison)
         depth = depth_of_worst_minutes(drawn[0], self._sources) if len(drawn) else []

@@ -200,10 +200,9 @@ def test_a_swap_is_booked_at_17_00_new_york_and_three_of_them_on_wednesday() -> 
     venue.trade_by_hand(ACCOUNT, SYMBOL, "buy", 10_000_000)  # 100,000 EUR at 1.1: 110,000 USD
     booked = []
     for _ in range(5):
-        before = venue.swaps_booked
         venue.advance(venue.turn_ns)
         venue.book_swaps()
-        booked.append(venue.swaps_booked - before)
+        booked.append(venue.swaps_booked[-1][1])
     # 110,000 USD at 1.1 mid, one basis point a night: Monday, Tuesday, Wednesday three times, Thursday, Friday.
     assert booked == [Decimal(-11), Decimal(-11), Decimal(-33), Decimal(-11), Decimal(-11)]
     assert sum(p.swap for p in venue.account.positions.values()) == -7_700
