@@ -5,14 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from libraries import needs
 from sweep_plan import planted, scoring
 from tick_days import write_days
 
 import bot.sweeps
 from bot.cli.main import main
 
-for library in ("optuna", "distributed", "plotly", "matplotlib", "arch"):
-    pytest.importorskip(library)
+needs("optuna", "distributed", "plotly", "matplotlib", "arch")
 CONFIG = """symbols: {EURUSD: {}}
 backtest: {calibration_days: 1}
 sweep: {ranges: {sizing.band: {low: 0, high: 1}, strategy.base_leverage: {low: 1, high: 9}}}

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from libraries import needs
 from sweep_plan import plan, planted, scoring
 from tick_days import FIRST_DAY, write_days
 
@@ -18,7 +19,7 @@ from bot.research.sweep.split import Stretch
 from bot.sweeps import Job, plan_of, run_job
 from bot.workforce import Cluster, WorkerLost
 
-pytest.importorskip("optuna")
+needs("optuna")
 CONFIG = (
     "symbols: {EURUSD: {}}\nstrategy: {base_leverage: 3}\n"
     "sizing: {warm_up_s: 20, persistence_s: 5}\nbacktest: {calibration_days: 1}\n"

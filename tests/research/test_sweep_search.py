@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from libraries import needs
 from sweep_plan import BAND, BASE, DAYS, plan, planted, scoring
 
 from bot.research.sweep.found import SweepFound
@@ -19,7 +20,7 @@ from bot.research.sweep.study import StudyUnusable, SweepStudy, Tried, is_hopele
 from bot.sweeps import Job, NothingFound, Plan, sweep
 from bot.workforce import Here
 
-pytest.importorskip("optuna")
+needs("optuna")
 
 
 def opened(what: Plan, folder: Path, *, force: bool = False) -> SweepStudy:
