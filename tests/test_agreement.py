@@ -147,6 +147,7 @@ def test_a_paper_demo_has_no_ledger_to_compare(bench: Bench) -> None:
     assert bench.lines[-1]["agreement"] is None
 
 
+@pytest.mark.slow
 def test_a_demo_whose_ledger_lacks_a_deal_ends_with_1_and_says_so(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -161,6 +161,7 @@ def test_a_login_needs_no_account_id_and_no_variable_for_it(desk: Desk) -> None:
     assert str(ACCOUNT) in desk.bench.out
 
 
+@pytest.mark.slow
 def test_a_login_without_the_venue_still_ends_with_a_token(desk: Desk) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
@@ -279,6 +280,7 @@ def test_a_code_older_than_a_minute_is_exit_3(desk: Desk) -> None:
     assert "older than a minute" in desk.bench.err
 
 
+@pytest.mark.slow
 def test_no_answer_in_time_is_exit_3_in_one_line(desk: Desk) -> None:
     desk.browser(lambda url: None)
     assert desk.login("--timeout", 1) == 3
@@ -541,6 +543,7 @@ def test_a_token_the_venue_does_not_know_is_exit_3(desk: Desk) -> None:
     assert "wrong-but-secret" not in desk.bench.err
 
 
+@pytest.mark.slow
 def test_no_venue_is_exit_4(desk: Desk) -> None:
     granted(desk)
     with socket.socket() as unused:

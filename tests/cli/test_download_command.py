@@ -147,6 +147,7 @@ def test_a_download_that_is_interrupted_goes_on_with_the_missing_days_only(bench
     assert [(line["type"], line["days_asked"], line["days_known"]) for line in bench.lines] == [("summary", 0, 3)]
 
 
+@pytest.mark.slow
 def test_a_corrupt_day_is_told_and_asked_for_anew(bench: Bench, rerun: Rerun) -> None:
     assert Served(bench).download(4, 1) == 0
     path = bench.folder / "ticks" / "EURUSD" / f"EURUSD_{day(3)}.parquet"

@@ -75,6 +75,7 @@ def test_the_bot_trades_on_every_kind_of_account(account: dict[str, Any], bench:
     assert worth == pytest.approx(2 * float(desk.account.settings.balance), rel=0.03)
 
 
+@pytest.mark.slow
 def test_a_closed_port_is_exit_4_within_the_connect_timeout(bench: Bench) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
@@ -84,6 +85,7 @@ def test_a_closed_port_is_exit_4_within_the_connect_timeout(bench: Bench) -> Non
     assert last_line(bench).startswith(f"not ready within 1 s: cannot connect to localhost:{port}: connection refused")
 
 
+@pytest.mark.slow
 def test_a_server_that_takes_the_connection_and_says_nothing_is_exit_4_in_time(bench: Bench) -> None:
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))

@@ -52,6 +52,7 @@ def test_a_venue_is_looked_at_and_each_symbol_explained_in_one_line(bench: Bench
     assert bench.err == ""
 
 
+@pytest.mark.slow
 def test_a_config_that_trades_sends_no_order_and_writes_no_journal(bench: Bench) -> None:
     server = bench.serve()
     journals = bench.folder / "journals"

@@ -282,6 +282,7 @@ def expected_without_id(phase: Phase, waiting: list[Asked], shape: str, code: st
     return expected_in(phase, waiting[0][0].removeprefix("ProtoOA").removesuffix("Req"), code)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("phase", list(Phase))
 @pytest.mark.parametrize("message_id", [None, "r1-999999", "another-1"])
 def test_an_error_that_names_no_request_of_ours(phase: Phase, message_id: str | None) -> None:

@@ -146,6 +146,7 @@ def test_every_feature_equals_its_plain_formula_on_any_stream(stream: list[Batch
     compare(stream)
 
 
+@pytest.mark.slow
 @given(batches(most=12))
 @settings(max_examples=30)
 def test_the_same_holds_where_the_usual_cost_is_that_of_late(stream: list[Batch]) -> None:

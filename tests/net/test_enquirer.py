@@ -50,6 +50,7 @@ def test_a_wrong_secret_is_exit_3(bench: Bench) -> None:
     assert failed.value.exit_code == 3
 
 
+@pytest.mark.slow
 def test_a_closed_port_is_exit_4_when_the_connect_timeout_is_over(bench: Bench) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))

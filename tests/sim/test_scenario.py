@@ -96,6 +96,7 @@ def volatility(symbol_id: int) -> float:
 # -- every scenario --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_a_scenario_is_the_same_for_the_same_seed_and_another_for_another(scenario: str) -> None:
     first = stream(scenario, 20)
