@@ -113,6 +113,25 @@ def calibration_end_ns(minutes: Minutes, days: int) -> int:
     return (quoted[days - 1] + 1) * DAY_NS
 
 
+def calibration_minutes_end_ns(minutes: Minutes, count: int, *, borrows_days: bool) -> int:
+    """Return the end of the first `count` minutes, of a recording that is too short for days.
+
+    Args: `borrows_days` says that an arm needs another day of the recording.
+    Raises: ValueError when nothing is left after them, or there is no other day.
+    """
+    if borrows_days and len(minutes.days()) < 2:
+        raise ValueError("placebo borrows from other days, and there is one: name the other arms instead of `all`")
+    first_ns, last_ns = int(minutes.times_ns[0]), int(minutes.times_ns[-1])
+    end_ns = first_ns + count * MINUTE_NS
+    if end_ns > last_ns:
+        told = (last_ns - first_ns) // MINUTE_NS + 1
+        raise ValueError(
+            f"too short: {told} minutes, and backtest.calibration_minutes takes {count} of them, so that none is left "
+            "to test"
+        )
+    return end_ns
+
+
 class _Comparing:
     """One comparison under way."""
 
@@ -124,7 +143,12 @@ class _Comparing:
         bounds = contest.from_ns, contest.until_ns
         looked_at = Trial("market", config, self._sources, contest.conditions, *bounds, alter=contest.alter)
         self._minutes = minutes_of(played(looked_at), len(self._sources))
-        self._test_ns = calibration_end_ns(self._minutes, config.backtest.calibration_days)
+        given = config.backtest
+        if given.calibration_minutes is None:
+            self._test_ns = calibration_end_ns(self._minutes, given.calibration_days)
+        else:
+            borrows = any(arm.name == PLACEBO for arm in contest.arms)
+            self._test_ns = calibration_minutes_end_ns(self._minutes, given.calibration_minutes, borrows_days=borrows)
         self._begin_ns = int(self._minutes.times_ns[0])
         self._end_ns = min(int(self._minutes.times_ns[-1]) + MINUTE_NS, contest.until_ns)
         self._shocks = tuple(contest.shocks(self._test_ns, self._end_ns))

@@ -298,6 +298,7 @@ class BacktestConfig(Section):
     calibration_days: PositiveWhole = Field(
         3, description="Days at the start that only teach what is usual, and match the arms of a comparison."
     )
+    calibration_minutes: PositiveWhole | None = Field(None, description="Minutes in their place, for short recordings.")
 
 
 class RangeConfig(Section):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from made_markets import FREE, Silent, compared, edge_market, still_market
 
-from bot.comparing import calibration_end_ns
+from bot.comparing import calibration_end_ns, calibration_minutes_end_ns
 from bot.research.backtest.result import Result
 from bot.research.compare.comparison import BY_MEAN_LEVERAGE, BY_VOLATILITY, Comparison
 from bot.research.compare.minutes import DAY_NS, MINUTE_NS, Minutes
@@ -110,3 +110,13 @@ def test_days_without_quotes_do_not_count_and_too_few_are_refused_with_their_dat
     assert calibration_end_ns(minutes, 1) == 16_196 * DAY_NS == (first + 1_440) * MINUTE_NS
     with pytest.raises(ValueError, match=r"too few days: quotes on 2014-05-05, 2014-05-07, .* takes 2 of them"):
         calibration_end_ns(minutes, 2)
+
+
+def test_a_recording_of_minutes_is_calibrated_on_some_of_them() -> None:
+    first = 16_195 * 1_440
+    ten = Minutes(first, np.ones((10, 1)), np.ones((10, 1)))
+    assert calibration_minutes_end_ns(ten, 4, borrows_days=False) == (first + 4) * MINUTE_NS
+    with pytest.raises(ValueError, match=r"too short: 10 minutes, and backtest.calibration_minutes takes 10 of them"):
+        calibration_minutes_end_ns(ten, 10, borrows_days=False)
+    with pytest.raises(ValueError, match="placebo borrows from other days, and there is one"):
+        calibration_minutes_end_ns(ten, 4, borrows_days=True)
