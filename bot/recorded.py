@@ -54,9 +54,12 @@ def recorded_sources(name: str) -> list[Source] | None:
     if not is_recording(path) or (path.is_dir() and not any(path.glob("*.journal*"))):
         return None
     try:
-        span_ns = _span_ns(path)
         with open_run(path) as reader:
+            if reader.first_segment > 1:
+                gone = f"begins with segment {reader.first_segment}, earlier ones were removed"
+                raise JournalError(f"{path}: the recording {gone}; a backtest needs the first, where the login is")
             specs = symbols_of(reader, recorded_run(path, reader.header).session)
+        span_ns = _span_ns(path)
     except JournalError as error:
         raise ValueError(str(error)) from None
 

@@ -102,6 +102,10 @@ def conditions_of(config: Config, *, seed: int = 1, measured: Latency | None = N
     Raises: ConfigError naming the key.
     """
     given = config.backtest
+    for name in given.swaps:
+        if name not in config.symbols:
+            text = f"is no symbol of this config; it has: {', '.join(config.symbols)}"
+            raise config.error_at(f"backtest.swaps.{name}", text)
     if given.latency == "ledger":
         way: Latency = measured_latency(config) if measured is None else measured
     else:
@@ -326,7 +330,7 @@ def settings_of(config: Config) -> EngineSettings:
 
 
 def _within(pieces: Iterator[Messages], from_ns: int, until_ns: int) -> Iterator[Messages]:
-    """Cut a stream of messages at its ends. What comes before the beginning is told as one message there."""
+    """Cut a stream of messages at its ends. What comes before the beginning is told there."""
     for piece in pieces:
         first = int(np.searchsorted(piece.times_ns, from_ns, side="left"))
         last = int(np.searchsorted(piece.times_ns, until_ns, side="left"))

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _RUN = "run"
 _NEVER_NS = 2**62
 DATA_HELP = (
-    "synthetic[:SCENARIO], a .parquet recording, or a folder of downloaded days; once for each symbol of the config, "
+    "synthetic[:SCENARIO], a .parquet recording, a folder of downloaded days, or a journal; one for each symbol, "
     "and for a pair that only converts money. May be repeated."
 )
 

@@ -129,6 +129,12 @@ class Engine(ObservedEngine):
     def _is_closing(self) -> bool:
         return self._guard.is_flattening or (self._stopping and self._settings.flatten_on_stop)
 
+    def moved(self) -> None:
+        """Hear that a checkpoint was restored: arrays that compiled loops know by address lie elsewhere."""
+        if self._evaluator is not None:
+            self._evaluator.moved()
+            self.sink = self._evaluator.sink
+
     # -- events -------------------------------------------------------------------------------------------------
 
     def receive(self, event: ev.Event) -> None:

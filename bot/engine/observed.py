@@ -18,7 +18,6 @@ from bot.execution.fill_quality import FillQuality
 from bot.execution.in_flight import OwnOrder
 from bot.execution.orders import OrderSnapshot
 from bot.market.book import BookArrays
-from bot.market.delta_sink import DeltaSink
 from bot.market.evaluator import Evaluator, Features
 from bot.market.symbols import SymbolSpec
 from bot.sizing.leverage import Targets
@@ -37,7 +36,6 @@ class ObservedEngine:
     _readiness: Readiness
     _board: PriceBoard
     _evaluator: Evaluator | None
-    sink: DeltaSink | None
     _specs: tuple[SymbolSpec, ...]
     _usual: dict[str, dict[str, object]]
     _targets: Targets | None
@@ -59,12 +57,6 @@ class ObservedEngine:
     def books(self) -> BookArrays | None:
         """The books as of the last batch; None before the symbols are known."""
         return self._evaluator.books if self._evaluator else None
-
-    def moved(self) -> None:
-        """Hear that a checkpoint was restored: arrays that compiled loops know by address lie elsewhere."""
-        if self._evaluator is not None:
-            self._evaluator.moved()
-            self.sink = self._evaluator.sink
 
     @property
     def specs(self) -> tuple[SymbolSpec, ...]:

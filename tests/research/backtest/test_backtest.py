@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from small_market import SECOND, START, books, config, source
 
+from bot.config.errors import ConfigError
 from bot.engine.decision import Decision
 from bot.research.backtest.result import Result
 from bot.trials import Trial, conditions_of, run_trial
@@ -95,6 +96,12 @@ def test_what_we_take_is_missing_and_comes_back_with_its_half_life() -> None:
     assert shown.levels(is_bid=False)[:2] == [(110_001, 10_000_000), (110_003, 15_000_000)]
 
 
+def test_a_swap_of_a_symbol_that_is_not_traded_is_refused_by_its_name() -> None:
+    given = config(backtest={"latency": "0", "swaps": {"EURUSDD": {"long_bps": -0.5}}})
+    with pytest.raises(ConfigError, match=r"backtest\.swaps\.EURUSDD.* is no symbol of this config; it has: EURUSD"):
+        conditions_of(given)
+
+
 def test_the_same_seed_gives_the_same_run_and_another_one_another() -> None:
     chance = np.random.default_rng(5)
     quotes, mid = [], 110_000
@@ -139,7 +146,7 @@ def test_a_result_is_kept_whole_and_read_back(tmp_path) -> None:  # type: ignore
     path = tmp_path / "run.npz"
     result.save(path)
     read = Result.load(path)
-    assert (read.clocks == result.clocks).all() or np.array_equal(read.clocks.tobytes(), result.clocks.tobytes())
+    assert (read.clocks.tobytes(), read.fills.tobytes()) == (result.clocks.tobytes(), result.fills.tobytes())
     assert read.figures == result.figures
     assert [p.name for p in tmp_path.iterdir()] == ["run.npz"]
     path.write_bytes(path.read_bytes()[:-40])
