@@ -167,5 +167,5 @@ def test_a_recorded_run_without_its_first_segment_is_refused_in_one_line(tmp_pat
     first, *later = sorted(folder.glob("*.journal*"))
     assert later
     first.unlink()
-    with pytest.raises(ValueError, match="begins with segment 2, .*; a backtest needs the first"):
+    with pytest.raises(ValueError, match=r"begins with segment 2, .*; a backtest needs the first"):
         recorded_sources(str(folder))
