@@ -23,6 +23,7 @@ from bot.research.backtest.conditions import Conditions
 from bot.research.backtest.result import Result
 from bot.research.compare.arms import CONSTANT, LENDER, PLACEBO, Arm
 from bot.research.compare.comparison import BY_MEAN_LEVERAGE, BY_VOLATILITY, ArmFound, Comparison
+from bot.research.compare.in_spans import in_spans
 from bot.research.compare.judging import PRIMARY, Judging, Seen, arm_found, differences, judged, on_clock, seen
 from bot.research.compare.kept_runs import COMPARISON, RunFolder, digest_of
 from bot.research.compare.minutes import DAY_NS, MINUTE_NS, Minutes, minutes_of
@@ -188,10 +189,11 @@ class _Comparing:
         }
         self._run(tasks)
 
-        told = (*contest.more_spans, *spans_of_shocks(self._shocks))
+        scripted = spans_of_shocks(self._shocks)
+        told = (*contest.more_spans, *scripted)
         spans = spans_of(self._minutes, contest.releases, self._test_ns, self._test_ns, self._end_ns, told)
         sampling = Sampling(resamples=contest.resamples, seed=self._seed)
-        judging = Judging(self._test_ns, spans, self._trading_time, sampling)
+        judging = Judging(self._test_ns, spans, self._trading_time, sampling, scripted)
         tries = len({task.name for task in tasks.values()})
         comparison = self._comparison(tasks, judging, tries)
         contest.folder.write(COMPARISON, as_json(comparison))
@@ -279,7 +281,7 @@ class _Comparing:
     def _comparison(self, tasks: Mapping[tuple[str, str, str], Task], judging: Judging, tries: int) -> Comparison:
         contest = self._contest
         found: list[ArmFound] = []
-        differ, verdicts = [], []
+        differ, inside, verdicts = [], [], []
         for signal in contest.signals:
             for matching in MATCHINGS:
                 table = {arm: task for (s, m, arm), task in tasks.items() if (s, m) == (signal, matching)}
@@ -291,6 +293,7 @@ class _Comparing:
                     task = table[arm]
                     found.append(arm_found(arm, signal, matching, task.scale, each, judging, task.path))
                 differ += differences(runs, signal, matching, judging)
+                inside += in_spans(runs, signal, matching, judging)
                 verdicts.append(judged(runs, signal, matching, tries, judging))
         return Comparison(
             primary=PRIMARY,
@@ -315,6 +318,7 @@ class _Comparing:
             differences=tuple(differ),
             judged=tuple(verdicts),
             remarks=tuple(self._remarks),
+            in_spans=tuple(inside),
         )
 
     def _note_halts(self, table: Mapping[str, Task]) -> None:

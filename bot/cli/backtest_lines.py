@@ -123,7 +123,7 @@ class BacktestLines:
             print(f"kept in {folder}")
             return
         content = plain(comparison)
-        parts = {"arms": "arm", "differences": "difference", "judged": "judged"}
+        parts = {"arms": "arm", "differences": "difference", "in_spans": "in_span", "judged": "judged"}
         whole = {key: each for key, each in content.items() if key not in parts}
         self._write({"type": "comparison", **whole, "folder": str(folder)})
         for key, kind in parts.items():

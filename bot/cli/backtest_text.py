@@ -10,6 +10,7 @@ from bot.research.backtest.result import Result
 from bot.research.compare.comparison import ArmFound, Comparison
 from bot.research.metrics.interval import Interval
 from bot.research.metrics.summary import InSpans, RunSummary
+from bot.research.report.span_table import inside_lines
 
 
 def run_text(result: Result, summary: RunSummary, rows_s: float | None) -> str:
@@ -64,6 +65,7 @@ def comparison_text(comparison: Comparison) -> str:
             is_here = (each.signal, each.matching) == (judged.signal, judged.matching)
             if is_here and each.figure == c.primary and each.interval.is_known:
                 lines.append(f"  {each.arm} less {each.against}: {each.figure} {_interval(each.interval)}")
+        lines += [f"  {line}" for line in inside_lines(c, (judged.signal, judged.matching))]
         for test in judged.superior:
             says = f"p {test.p_consistent:.2f}, best {test.best}" if test.is_known else test.remark
             lines.append(f"  superior ability against {test.benchmark}: {says}")

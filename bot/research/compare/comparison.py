@@ -50,6 +50,28 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True)
+class InSpan:
+    """An arm against another inside the spans of one kind, paired in time.
+
+    `kind` is theirs, or what several go by together; `spans` how many there were; `figure` that of `bar_figures` or of
+    `windows`, `ours` and `theirs` what it was; `interval` of ours less theirs, or of the share by which ours is lower
+    where `is_reduction`. Missing: NaN.
+    """
+
+    arm: str
+    against: str
+    signal: str
+    matching: str
+    kind: str
+    spans: int
+    figure: str
+    is_reduction: bool
+    ours: float
+    theirs: float
+    interval: Interval
+
+
+@dataclass(frozen=True, slots=True)
 class Judged:
     """What the arms of one signal and matching together say."""
 
@@ -67,7 +89,8 @@ class Comparison:
     `primary` is the figure that was named before anything was run; `tries` how many variants were tried for it, all
     told; `calibration_until_ns` ends the days that only taught; `data` says of each symbol where it is from and what
     kind of data it is; `assumptions` are the config's `backtest` section, the seed, what signals and arms are;
-    `remarks` what a person should know, such as an arm that could not be matched.
+    `remarks` what a person should know, such as an arm that could not be matched; `in_spans` what the differences were
+    in calm time, at rollover, in each kind of event.
     """
 
     primary: str
@@ -83,3 +106,4 @@ class Comparison:
     differences: tuple[Difference, ...]
     judged: tuple[Judged, ...]
     remarks: tuple[str, ...] = ()
+    in_spans: tuple[InSpan, ...] = ()

@@ -47,24 +47,25 @@ RIVALS = (CONSTANT, ADAPTIVE, SCHEDULE, PLACEBO)
 
 @dataclass(frozen=True, slots=True)
 class Judging:
-    """How arms are judged. Units: `from_ns` the test begins; `spans` of the test days."""
+    """How arms are judged. Units: `from_ns` the test begins; `spans` of the test days, `shocks` those of a script."""
 
     from_ns: int
     spans: tuple[Span, ...]
     trading_time: TradingTime
     sampling: Sampling
+    shocks: tuple[Span, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Seen:
     """A run as it is judged: its test days on the common clock, summed up.
 
-    `crises` its windows of that kind; `majors` the bars of each major by itself.
+    `windows` are its spans by their kind; `majors` the bars of each major by itself.
     """
 
     summary: RunSummary
     bars: Bars
-    crises: np.ndarray
+    windows: Mapping[str, np.ndarray]
     majors: Mapping[str, Bars] = field(default_factory=dict)
 
 
@@ -92,7 +93,8 @@ def seen(result: Result, clock_ns: np.ndarray, judging: Judging) -> Seen:
         for s, symbol in enumerate(result.symbols)
         if symbol.replace("/", "") in MAJORS
     }
-    return Seen(summary, bars, windows_of(run, judging.spans, CRISIS), majors)
+    kinds = dict.fromkeys([CRISIS, *(span.kind for span in judging.spans)])
+    return Seen(summary, bars, {kind: windows_of(run, judging.spans, kind) for kind in kinds}, majors)
 
 
 def _of_symbol(run: ArmRun, s: int) -> ArmRun:
@@ -174,9 +176,8 @@ def _paired(name: str, ours: Seen, theirs: Seen, judging: Judging, how: str) -> 
 
 
 def _crisis_loss(ours: Seen, theirs: Seen, judging: Judging) -> Interval:
-    return paired_window_interval(
-        WINDOW_FIGURES[CRISIS_LOSS], ours.crises, theirs.crises, "reduction", judging.sampling
-    )
+    crises = ours.windows[CRISIS], theirs.windows[CRISIS]
+    return paired_window_interval(WINDOW_FIGURES[CRISIS_LOSS], *crises, "reduction", judging.sampling)
 
 
 def _not_run(arm: str, judging: Judging) -> Interval:

@@ -8,7 +8,7 @@ Source: Politis and Romano (1994), stationary bootstrap; Efron and Tibshirani (1
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -81,21 +81,48 @@ def bar_interval(figure: BarFigure, bars: Bars, sampling: Sampling = HOURLY) -> 
 
 
 def paired_bar_interval(
-    figure: BarFigure, arm: Bars, other: Bars, comparison: Comparison = "difference", sampling: Sampling = HOURLY
+    figure: BarFigure,
+    arm: Bars,
+    other: Bars,
+    comparison: Comparison = "difference",
+    sampling: Sampling = HOURLY,
+    among: np.ndarray | None = None,
 ) -> Interval:
     """Return how sure it is that two arms differ in a figure of bars.
 
     Args: `comparison` "difference": arm - other; "reduction": 1 - arm / other, 0.2 when the arm's is a fifth lower,
-        NaN where the other's is not above 0.
+        NaN where the other's is not above 0. `among` places of the only bars that count, (N,), in the order of time.
     Raises: ValueError when the two have not the same bars.
     """
-    if arm.rows["time_ns"].tobytes() != other.rows["time_ns"].tobytes():
-        raise ValueError(f"the two arms have different bars ({len(arm.rows)} and {len(other.rows)}): cannot be paired")
+    _check_paired(arm, other)
+    places = np.arange(len(arm.rows)) if among is None else among
 
     def compared(chosen: np.ndarray) -> float:
-        return _compared(figure(arm, chosen), figure(other, chosen), comparison)
+        bars = places[chosen]
+        return _compared(figure(arm, bars), figure(other, bars), comparison)
 
-    return _interval(compared, len(arm.rows), *_bar_block(arm, sampling), sampling)
+    return _interval(compared, len(places), *_bar_block(arm, sampling), sampling)
+
+
+def paired_group_interval(
+    figure: BarFigure,
+    arm: Bars,
+    other: Bars,
+    groups: Sequence[np.ndarray],
+    comparison: Comparison = "difference",
+    sampling: Sampling = HOURLY,
+) -> Interval:
+    """Return the same over groups of bars, such as those of each crisis: a group is one draw, whatever `block_s`.
+
+    Args: `groups` places of the bars of each, (N,) each.
+    """
+    _check_paired(arm, other)
+
+    def compared(chosen: np.ndarray) -> float:
+        bars = np.concatenate([groups[place] for place in chosen])
+        return _compared(figure(arm, bars), figure(other, bars), comparison)
+
+    return _interval(compared, len(groups), "window", 1, sampling)
 
 
 def window_interval(figure: WindowFigure, windows: np.ndarray, sampling: Sampling = HOURLY) -> Interval:
@@ -118,6 +145,11 @@ def paired_window_interval(
         return _compared(figure(arm, chosen), figure(other, chosen), comparison)
 
     return _interval(compared, len(arm), "window", 1, sampling)
+
+
+def _check_paired(arm: Bars, other: Bars) -> None:
+    if arm.rows["time_ns"].tobytes() != other.rows["time_ns"].tobytes():
+        raise ValueError(f"the two arms have different bars ({len(arm.rows)} and {len(other.rows)}): cannot be paired")
 
 
 def optimal_block_s(bars: Bars) -> float:

@@ -11,6 +11,7 @@ from bot.research.report import tables
 from bot.research.report.comparison_figures import groups_of
 from bot.research.report.figure import Figure
 from bot.research.report.markup import Html, joined, tag
+from bot.research.report.span_table import inside_table
 from bot.research.report.tables import Cell, Table
 from bot.research.report.words import UNKNOWN, moment, words_of
 
@@ -164,6 +165,7 @@ def all_tables(comparison: Comparison | None, results: Sequence[Result]) -> Html
             of_group = [
                 tables.arms_table(comparison, group),
                 tables.differences_table(comparison, group),
+                inside_table(comparison, group),
                 tables.spans_table(comparison, group),
             ]
             found += [_folded(each) if each is not None and place else each for each in of_group]

@@ -10,6 +10,7 @@ from bot.research.compare.comparison import Comparison, Difference
 from bot.research.metrics.plain import plain
 from bot.research.report.comparison_figures import groups_of
 from bot.research.report.sections import semi_synthetic
+from bot.research.report.span_table import inside_lines
 from bot.research.report.tables import difference_cell, figure_of, of
 from bot.research.report.words import UNKNOWN, difference_words, excludes_zero, moment, number, words_of
 
@@ -54,6 +55,7 @@ def text(comparison: Comparison) -> str:
     for group in groups_of(comparison):
         found += ["", *_wrapped(f"arms{of(group)}"), *_arms(comparison, group)]
         found += ["", *_differences(comparison, group)]
+        found += (piece for line in inside_lines(comparison, group) for piece in _wrapped(line))
     found += ["", "exit p99 in bps of notional, cost/day in bps of equity; a backtest promises nothing"]
     return "\n".join(found) + "\n"
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from bot.research.backtest.record import FILL, clock_dtype
 from bot.research.backtest.result import Result
-from bot.research.compare.comparison import BY_VOLATILITY, ArmFound, Comparison, Difference, Judged
+from bot.research.compare.comparison import BY_VOLATILITY, ArmFound, Comparison, Difference, InSpan, Judged
 from bot.research.metrics.arm_run import SECOND_NS, Span
 from bot.research.metrics.interval import Bounds, Interval
 from bot.research.metrics.summary import summary_of
@@ -65,9 +65,15 @@ def comparison(**changed: Any) -> Comparison:
     tails = Tails("constant", unknown(), interval(0.1, 0.33, 0.5))
     evidence = Evidence("composite", interval(-1.0, 0.25, 1.5), tails, (), {"EURUSD": interval(2.0, 3.0, 4.0)})
     data = ({"symbol": SYMBOL, "source": "ticks", "kind": LABEL},)
-    made = {"data": data, "differences": differences, "arms": tuple(arms)} | changed
+    in_spans = (
+        InSpan(*about, "crisis", 12, "mean_drawdown_frac", True, 0.001, 0.002, interval(0.2, 0.5, 0.7)),
+        InSpan(*about, "crisis", 12, "mean_loss_frac", False, 0.001, 0.002, interval(-0.002, -0.001, 0.0005)),
+        InSpan(*about, "payrolls", 1, "mean_loss_frac", False, 0.001, 0.002, unknown(-0.001)),
+    )
+    made = {"data": data, "differences": differences, "arms": tuple(arms), "in_spans": in_spans} | changed
     judged = (Judged("trend", BY_VOLATILITY, verdict_on(evidence), (), None),)
     return Comparison(
         "net_sharpe", 24, (SYMBOL,), made["data"], {"seed": 7}, MONDAY_NS, MONDAY_NS + 300 * SECOND_NS,
         MONDAY_NS + 2400 * SECOND_NS, spans, made["arms"], made["differences"], judged,
+        in_spans=made["in_spans"],
     )  # fmt: skip

@@ -98,5 +98,5 @@ def test_as_json_everything_is_a_line_and_nothing_is_said_beside_it(
     lines.written(tmp_path / "x.html")
     told = capsys.readouterr()
     kinds = [json.loads(line)["type"] for line in told.out.splitlines()]
-    assert kinds == ["backtest", "comparison", "arm", "arm", *["difference"] * 3, "judged", "report"]
+    assert kinds == ["backtest", "comparison", "arm", "arm", *["difference"] * 3, *["in_span"] * 3, "judged", "report"]
     assert told.err == ""

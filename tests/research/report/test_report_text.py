@@ -7,10 +7,12 @@ from pathlib import Path
 import made_up_findings as made_up
 import pytest
 
+from bot.research.compare.comparison import BY_VOLATILITY
 from bot.research.metrics.bar_figures import exit_cost_p99_bps, shortfall_bps_per_day
 from bot.research.metrics.bars import bars_of
 from bot.research.report import table
 from bot.research.report.arm_drawn import arm_drawn
+from bot.research.report.span_table import inside_table
 from bot.research.report.words import Words, number, words_of
 
 
@@ -27,6 +29,24 @@ def test_the_text_fits_a_terminal_and_says_what_was_found() -> None:
     (row,) = [line for line in lines if line.startswith("  composite - constant") and "●" in line]
     assert row.split() == ["composite", "-", "constant", "+33", "●", "+10", "to", "+50"]
     assert "and 1 others, none of them told from chance" in lines
+    assert "in crisis (12) against constant: drawdown, mean of each: reduction +50 (+20 to +70) %" in lines
+    assert "in calm time and events: 1 other differences are not told from chance, 1 are unknown" in lines
+
+
+def test_the_table_of_spans_has_a_row_a_rival_and_kind_and_says_what_each_arm_was() -> None:
+    found = made_up.comparison()
+    shown = inside_table(found, ("trend", BY_VOLATILITY))
+    assert shown is not None
+    assert [(row[0].text, row[1].text) for row in shown.rows] == [
+        ("crisis (12)", "constant"), ("payrolls (1)", "constant"),
+    ]  # fmt: skip
+    titles = [title for title, _ in shown.columns]
+    drawdown = shown.rows[0][titles.index("drawdown, mean of each: reduction")]
+    assert (drawdown.text, drawdown.detail) == ("+50 ●", "+20 to +70; 0.100 against 0.200")
+    loss = shown.rows[1][titles.index("loss, mean of each")]
+    assert (loss.text, loss.detail) == ("−0.1000", "interval unknown; 0.100 against 0.200")
+    assert shown.rows[1][titles.index("net return")].text == ""
+    assert inside_table(replace(found, in_spans=()), ("trend", BY_VOLATILITY)) is None
 
 
 def test_json_has_null_for_what_is_unknown_and_text_for_a_path() -> None:
