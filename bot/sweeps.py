@@ -21,7 +21,8 @@ from bot.research.sweep.ranges import Choice, Range, described
 from bot.research.sweep.score import Direction, Pruned, Score, Scorer, direction_of
 from bot.research.sweep.split import Split, Stretch, split_days, trading_days
 from bot.research.sweep.study import Changes, Earlier, SweepStudy, Tried, is_hopeless
-from bot.trials import Trial, conditions_of, run_trial, settings_of
+from bot.trial_assumptions import conditions_of
+from bot.trials import Trial, run_trial, settings_of
 from bot.workforce import Workforce
 
 _RECORD_S = 10.0  # rows of a trial: bars are of five minutes, and a year of seconds would fill the memory

@@ -34,7 +34,8 @@ from bot.research.compare.signals import Directions
 from bot.research.shocks.shock import Shock
 from bot.research.sources import Source
 from bot.sizing.strategy import Strategy
-from bot.trials import Trial, run_trial, with_shocks
+from bot.trial_variants import with_shocks
+from bot.trials import Trial, run_trial
 
 _LOOK_S = 0.5
 Alter = Callable[[Iterator[Messages]], Iterator[Messages]]

@@ -6,37 +6,27 @@ is a change of the engine's settings, made here and nowhere else.
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
-from decimal import Decimal
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from bot.assembly import Run, assemble, engine_settings, ledger_path
+from bot.assembly import Run, assemble, engine_settings
 from bot.config import Config
 from bot.config.secrets import ClientSecrets, Token
 from bot.engine.decision import Decision
 from bot.engine.events import UsualRestored
 from bot.engine.settings import EngineSettings
-from bot.journal.ledger_file import LedgerError
-from bot.journal.ledger_reader import round_trips_ns
-from bot.recorded import recorded_sources
 from bot.research.backtest.backtest import Backtest
 from bot.research.backtest.checkpoint import load_checkpoint, save_checkpoint
-from bot.research.backtest.conditions import Conditions, Swap
+from bot.research.backtest.conditions import Conditions
 from bot.research.backtest.drop import Drop
-from bot.research.backtest.latency import Latency, Measured, latency
-from bot.research.backtest.look_ahead import Alter, Cut, Watch, check_look_ahead
 from bot.research.backtest.messages import EMPTY, Messages, merged
 from bot.research.backtest.record import FILL, Day, Recorder, clock_dtype
 from bot.research.backtest.replayed_venue import ReplayedVenue
 from bot.research.backtest.result import Result
 from bot.research.backtest.venue_books import VenueBooks
-from bot.research.shocks.altered import altered
-from bot.research.shocks.shock import Shock, checked, drops
-from bot.research.sources import Source, open_sources
-from bot.sim.rates import Rates
+from bot.research.sources import Source
 
 _ACCOUNT = 1_000_001
 _DAY_NS = 86_400_000_000_000
@@ -79,86 +69,6 @@ def span_ns(trial: Trial) -> tuple[int, int]:
     """Return when a trial begins and ends, by what its sources have."""
     begin_ns = min(source.span_ns[0] for source in trial.sources)
     return max(trial.from_ns, begin_ns), min(trial.until_ns, max(source.span_ns[1] for source in trial.sources) + 1)
-
-
-def with_shocks(trial: Trial, shocks: Sequence[Shock]) -> Trial:
-    """Return a trial whose market has shocks, on top of whatever else alters its messages.
-
-    Raises: ValueError, one line, for a shock that the trial cannot play.
-    """
-    specs = [source.spec for source in trial.sources]
-    ordered = checked(shocks, [spec.name for spec in specs], *span_ns(trial))
-
-    def alter(pieces: Iterator[Messages]) -> Iterator[Messages]:
-        return altered(trial.alter(pieces), ordered, specs)
-
-    return replace(trial, alter=alter, drops=(*trial.drops, *drops(ordered)))
-
-
-def conditions_of(config: Config, *, seed: int = 1, measured: Latency | None = None) -> Conditions:
-    """Return what a config's section `backtest` assumes.
-
-    Args: `measured` is the latency for `latency: ledger`; None takes it from the ledger of the config's account.
-    Raises: ConfigError naming the key.
-    """
-    given = config.backtest
-    for name in given.swaps:
-        if name not in config.symbols:
-            text = f"is no symbol of this config; it has: {', '.join(config.symbols)}"
-            raise config.error_at(f"backtest.swaps.{name}", text)
-    if given.latency == "ledger":
-        way: Latency = measured_latency(config) if measured is None else measured
-    else:
-        try:
-            way = latency(given.latency)
-        except ValueError as error:
-            raise config.error_at("backtest.latency", str(error)) from None
-    return Conditions(
-        balance=Decimal(str(given.balance)),
-        deposit_currency=given.deposit_currency,
-        account_type=given.account_type,
-        leverage=given.leverage,
-        commission_per_million=Decimal(str(given.commission_per_million)),
-        stop_out_frac=config.risk.stop_out_level_frac,
-        latency=way,
-        clock_s=given.clock_s,
-        resilience_half_life_s=given.resilience_half_life_s,
-        rejects_dead_quotes=given.reject_dead_quotes,
-        swaps={name: Swap(swap.long_bps, swap.short_bps) for name, swap in given.swaps.items()},
-        seed=seed,
-    )
-
-
-def open_trial_sources(config: Config, names: Sequence[str], seed: int = 1) -> list[Source]:
-    """Return the sources of a config's symbols, and of what converts their money; others are left out.
-
-    Args: `names` files, folders of days, journals, or synthetic markets.
-    Raises: ValueError, one line.
-    """
-    symbols, deposit = tuple(config.symbols), config.backtest.deposit_currency
-    sources = open_sources(names, symbols, seed, others=recorded_sources)
-    rates = Rates(tuple(source.spec for source in sources), {})
-    wanted = set(symbols)
-    for source in sources[: len(symbols)]:
-        for asset in (source.spec.base_asset, source.spec.quote_asset):
-            wanted |= {spec.name for spec, _ in rates.chain(asset, deposit) or ()}
-    return [source for source in sources if source.spec.name in wanted]
-
-
-def measured_latency(config: Config) -> Measured:
-    """Return the latency that the ledger of a config's account has measured: half of each round trip of an order.
-
-    Raises: ConfigError naming the key, when there is no such ledger, or no order in it has been filled at the market.
-    """
-    path = ledger_path(config)
-    try:
-        trips_ns = round_trips_ns(path, round(config.execution.order_timeout_s * 1e9))
-    except LedgerError as error:
-        raise config.error_at("backtest.latency", f"is 'ledger': {error}") from None
-    if not trips_ns:
-        text = f"is 'ledger', but no market order in {path} has been filled yet; write a time such as 50ms:250ms"
-        raise config.error_at("backtest.latency", text)
-    return Measured(trips_ns)
 
 
 def as_trial(config: Config) -> Config:
@@ -275,44 +185,6 @@ def run_trial(
         },
         {"seed": trial.conditions.seed, **config.backtest.model_dump(mode="json")},
     )
-
-
-def look_ahead(
-    trial: Trial,
-    *,
-    at_ns: Sequence[int] = (),
-    cuts: int = 3,
-    seed: int = 1,
-    on_progress: Callable[[int, int], None] = lambda run, now_ns: None,
-) -> tuple[Cut, ...]:
-    """Return whether a trial's results up to some times depend on anything after them (`backtest.look_ahead`).
-
-    Args: `at_ns` the times, else `cuts` of them spread over the run; `on_progress` is told which run it is, from 0, and
-        how far it is.
-    Raises: as `run_trial`; ValueError for a time that is not within the trial, or too little data.
-    """
-    begin_ns, end_ns = span_ns(trial)
-    for at in at_ns:
-        if not begin_ns < at < end_ns:
-            raise ValueError(f"{_utc(at)} is not within the data, {_utc(begin_ns)} to {_utc(end_ns)}")
-    numbers = itertools.count()
-
-    def run(alter: Alter, until_ns: int, watch: Watch) -> Result:
-        number = next(numbers)
-        changed = replace(
-            trial, alter=lambda pieces: trial.alter(alter(pieces)), until_ns=min(trial.until_ns, until_ns)
-        )
-        return run_trial(
-            changed,
-            on_progress=lambda rows, now_ns: on_progress(number, now_ns),
-            watch=lambda run, decision: watch(decision),
-        )
-
-    return check_look_ahead(run, at_ns=at_ns, cuts=cuts, seed=seed)
-
-
-def _utc(ns: int) -> str:
-    return f"{datetime.fromtimestamp(ns // 1_000_000_000, UTC):%F %T}"
 
 
 def played(trial: Trial) -> Iterator[Messages]:

@@ -12,7 +12,8 @@ from bot.research.sources import Source
 from bot.research.streams import shape_table, tick_messages
 from bot.sim import shape
 from bot.sim.listing import FX_WEEK, default_symbols
-from bot.trials import Trial, conditions_of
+from bot.trial_assumptions import conditions_of
+from bot.trials import Trial
 
 S = 1_000_000_000
 BEGIN_NS = 1_398_758_400 * S  # Tuesday 2014-04-29 08:00 UTC

@@ -117,7 +117,8 @@ class _Asked:
 
         from bot.config.releases import load_releases
         from bot.research.compare.spans import Release
-        from bot.trials import conditions_of, open_trial_sources, settings_of
+        from bot.trial_assumptions import conditions_of, open_trial_sources
+        from bot.trials import settings_of
 
         self.path, self.config, self._data, self._jobs, self._seed = path, config, list(data), jobs, seed
         self._bounds, self._script = (from_ns, until_ns), shocks
@@ -258,7 +259,7 @@ def _measured(path: Path) -> "Measured":
     import os
 
     from bot.config import load_place
-    from bot.trials import measured_latency
+    from bot.trial_assumptions import measured_latency
 
     return measured_latency(load_place(path, os.environ))
 

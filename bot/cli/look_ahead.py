@@ -45,7 +45,7 @@ def look_ahead(
     from bot.cli.progress import Progress
     from bot.config import load_config
     from bot.research.backtest.backtest import BacktestFailed
-    from bot.trials import look_ahead as looked_ahead
+    from bot.trial_variants import look_ahead as looked_ahead
 
     loaded = load_config(config, os.environ)
     times_ns = [moment_ms(text, "--at") * 1_000_000 for text in at or ()]
@@ -70,7 +70,8 @@ def look_ahead(
 
 def _trial(config: "Config", data: list[str], begin: str | None, end: str | None, seed: int) -> "Trial":
     from bot.research.sources import open_sources
-    from bot.trials import Trial, conditions_of
+    from bot.trial_assumptions import conditions_of
+    from bot.trials import Trial
 
     from_ns = 0 if begin is None else moment_ms(begin, "--from") * 1_000_000
     until_ns = 2**62 if end is None else moment_ms(end, "--to") * 1_000_000

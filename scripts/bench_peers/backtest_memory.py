@@ -18,7 +18,8 @@ from bot.app import warm_up
 from bot.config import Config
 from bot.research.backtest.record import Day
 from bot.research.sources import open_sources
-from bot.trials import Trial, conditions_of, run_trial
+from bot.trial_assumptions import conditions_of
+from bot.trials import Trial, run_trial
 
 NAME = "fx_fxcm_EURUSD_2014-05.parquet"
 _DAY_US = 86_400_000_000

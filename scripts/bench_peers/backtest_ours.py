@@ -33,7 +33,8 @@ from bot.market.symbols import SymbolSpec
 from bot.research.backtest.messages import Messages
 from bot.research.backtest.result import Result
 from bot.research.sources import Source
-from bot.trials import Trial, conditions_of, run_trial
+from bot.trial_assumptions import conditions_of
+from bot.trials import Trial, run_trial
 
 _BALANCE = 10_000_000.0
 _COMMON: dict[str, Any] = {"venue": {"environment": "simulator"}, "symbols": {"BTCUSD": {"direction": "signal"}}}

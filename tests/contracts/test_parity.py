@@ -27,7 +27,8 @@ from bot.net.driver import Driver
 from bot.recorded import recorded_sources
 from bot.research.backtest.own_fills import OwnFills, prediction_error, walk
 from bot.research.backtest.recorded_run import RecordedRun
-from bot.trials import Trial, conditions_of, open_trial_sources, run_trial
+from bot.trial_assumptions import conditions_of, open_trial_sources
+from bot.trials import Trial, run_trial
 
 QUICK = {"warm_up_s": 2, "persistence_s": 1, "max_increase_frac_per_min": 1, "band": 0.05, "time_of_day": False}
 

@@ -12,7 +12,7 @@ from bot.journal.ledger import Ledger
 from bot.journal.ledger_file import LedgerError
 from bot.journal.ledger_reader import round_trips_ns
 from bot.research.backtest.latency import Measured
-from bot.trials import conditions_of
+from bot.trial_assumptions import conditions_of
 
 MS, START = 1_000_000, 1_800_000_000_000_000_000
 

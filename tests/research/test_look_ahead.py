@@ -15,7 +15,8 @@ from bot.market.seasonality import Seasonality
 from bot.research.backtest.look_ahead import altered_after
 from bot.research.backtest.messages import Messages
 from bot.sizing.strategy import Parametrised
-from bot.trials import Trial, look_ahead, run_trial
+from bot.trial_variants import look_ahead
+from bot.trials import Trial, run_trial
 
 
 @dataclass

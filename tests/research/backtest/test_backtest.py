@@ -9,7 +9,8 @@ from small_market import SECOND, START, books, config, source
 from bot.config.errors import ConfigError
 from bot.engine.decision import Decision
 from bot.research.backtest.result import Result
-from bot.trials import Trial, conditions_of, run_trial
+from bot.trial_assumptions import conditions_of
+from bot.trials import Trial, run_trial
 
 BIDS = [(109_999, 200_000), (109_998, 500_000), (109_990, 2_000_000)]
 ASKS = [(110_001, 100_000), (110_003, 150_000), (110_010, 2_000_000)]

@@ -10,7 +10,8 @@ from small_market import SECOND, START, books, config, source
 from bot.engine.decision import Decision
 from bot.research.backtest.checkpoint import load_checkpoint, save_checkpoint
 from bot.research.backtest.result import Result
-from bot.trials import Trial, conditions_of, run_trial
+from bot.trial_assumptions import conditions_of
+from bot.trials import Trial, run_trial
 
 HOUR = 3_600
 BEFORE_MIDNIGHT = 23 * HOUR + 3_000

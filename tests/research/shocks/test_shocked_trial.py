@@ -13,7 +13,8 @@ from bot.research.backtest.drop import Drop
 from bot.research.backtest.result import Result
 from bot.research.shocks.response import responses
 from bot.research.shocks.shock import Shock
-from bot.trials import run_trial, with_shocks
+from bot.trial_variants import with_shocks
+from bot.trials import run_trial
 
 AT_NS = BEGIN_NS + 400 * S + S // 2
 
