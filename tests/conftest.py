@@ -21,6 +21,14 @@ def pytest_collection_finish() -> None:
     gc.set_threshold(50_000, 20, 50)
 
 
+@pytest.fixture(autouse=True)
+def no_run_is_left() -> Iterator[None]:
+    """Close what the runs of a test left open; a test that has none does not load them."""
+    yield
+    if (wired := sys.modules.get("wired_bot")) is not None:
+        wired.let_go()
+
+
 @pytest.fixture(scope="session", autouse=True)
 def no_thread_is_left() -> Iterator[None]:
     """Fail when a test has left a thread that would keep the process from ending: CI would wait for ever."""

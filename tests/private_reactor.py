@@ -11,10 +11,9 @@ from typing import Any
 import pytest
 import twisted.internet
 import yaml
-from twisted.internet.error import ConnectionDone
+from reactor_end import close_reactor
 from twisted.internet.selectreactor import SelectReactor
 from twisted.logger import LogLevel, formatEvent, globalLogPublisher
-from twisted.python.failure import Failure
 
 import bot.cli.screen
 from bot.cli.main import main
@@ -114,8 +113,7 @@ def bench(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytes
     globalLogPublisher.addObserver(observe)
     yield bench
     globalLogPublisher.removeObserver(observe)
-    for left in bench.reactor.removeAll():  # the port, when a bad config ended the command before the reactor ran
-        left.connectionLost(Failure(ConnectionDone()))
+    close_reactor(bench.reactor)  # and the port, when a bad config ended the command before the reactor ran
     if bench.server is not None:
         bench.server.stop()  # and its folder
     for number, handler in handlers.items():

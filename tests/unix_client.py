@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from reactor_end import close_reactor
 from twisted.internet.selectreactor import SelectReactor
 
 LIMIT_S = 10.0
@@ -33,8 +34,9 @@ class HandTurned:
         for left in self.sockets:
             left.close()
         for reader in self.reactor.removeAll():
-            reader.connectionLost(None) if reader is self.reactor.waker else reader.loseConnection()
+            reader.loseConnection()
         self.reactor.iterate(0)
+        close_reactor(self.reactor)
 
 
 class Client:

@@ -24,6 +24,7 @@ from bot.ctrader.ratelimit import KindHeld
 from bot.ctrader.schema import message, message_for
 from bot.engine.decision import Decision
 from bot.engine.paper_fills import paper_venue
+from bot.journal.recording import Recording
 from bot.net.client import LONGEST_RETRY_S, retry_delay_s
 from bot.net.driver import Driver
 from bot.net.outcome import DriverSettings, Outcome
@@ -236,6 +237,7 @@ class WiredBot:
             self.run.paper = paper_venue(self.run.engine)
         open_journal(self.run, folder, CLIENT, TOKEN)
         assert self.run.journal is not None
+        _made.append(self.run)
         self.journal_path = self.run.journal.path
         self.driver = Driver(
             self.clock,
@@ -329,6 +331,24 @@ class WiredBot:
     @property
     def is_ready(self) -> bool:
         return bool(self.run.session.ready)
+
+
+_made: list[Run] = []
+
+
+def let_go() -> None:
+    """Close what the runs made since the last call hold open, as the end of their processes would.
+
+    A thousand tests in one process would otherwise hold more files than a process may.
+    """
+    while _made:
+        run = _made.pop()
+        if run.ledger is not None:
+            run.ledger.close()
+        if isinstance(run.journal, Recording):
+            run.journal._writer._release()
+            if run.journal._lock is not None:
+                run.journal._lock.release(is_done=False)
 
 
 def killed(bot: WiredBot) -> WiredBot:

@@ -16,6 +16,7 @@ import pytest
 import twisted.internet
 import yaml
 from private_reactor import VIEW_TOKEN, Bench, bench
+from reactor_end import close_reactor
 from rich.console import Console
 from twisted.internet.selectreactor import SelectReactor
 
@@ -95,6 +96,7 @@ def rerun(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Rerun:
     """Returns what makes the bench ready for one more run: a reactor runs once."""
 
     def renew() -> None:
+        close_reactor(bench.reactor)
         bench.reactor = SelectReactor()
         monkeypatch.setattr(twisted.internet, "reactor", bench.reactor, raising=False)
 

@@ -9,6 +9,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from OpenSSL import SSL
+from reactor_end import close_reactor
 from service_identity import VerificationError
 from twisted.internet.error import ConnectionLost, ConnectionRefusedError, DNSLookupError, TimeoutError
 from twisted.internet.protocol import Factory, Protocol
@@ -133,6 +134,7 @@ def run_link(options: CertificateOptions | None, host: str, ca_file: Path, until
     reactor.callWhenRunning(client.start)
     emergency = reactor.callLater(5, reactor.stop)
     reactor.run(installSignalHandlers=False)
+    close_reactor(reactor)
     assert ending, f"{until} was not told within 5 s; told: {told.lines}"
     emergency.cancel()
     return told, factory.received
@@ -162,6 +164,7 @@ def test_a_link_that_is_dropped_tells_why_and_comes_back_within_a_second_of_when
     reactor.callWhenRunning(client.start)
     emergency = reactor.callLater(5, reactor.stop)
     reactor.run(installSignalHandlers=False)
+    close_reactor(reactor)
     emergency.cancel()
     assert [line for line in told.lines if line[0] != "data"] == [
         ("up", ""),
