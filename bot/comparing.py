@@ -28,7 +28,7 @@ from bot.research.compare.judging import PRIMARY, Judging, Seen, arm_found, diff
 from bot.research.compare.kept_runs import COMPARISON, RunFolder, digest_of
 from bot.research.compare.minutes import DAY_NS, MINUTE_NS, Minutes, minutes_of
 from bot.research.compare.shuffled import lenders
-from bot.research.compare.signals import SIGNALS, directions_of
+from bot.research.compare.signals import ALL_SIGNALS, SIGNALS, directions_of
 from bot.research.compare.spans import CRISIS_RATIO, Release, spans_of
 from bot.research.metrics.arm_run import Span, TradingTime
 from bot.research.metrics.interval import Sampling
@@ -37,6 +37,7 @@ from bot.research.metrics.plain import plain
 from bot.research.shocks.shock import Shock
 from bot.research.shocks.shock import spans as spans_of_shocks
 from bot.research.sources import Source
+from bot.trial_assumptions import sides_of
 from bot.trial_pool import Alter, Ground, Progressed, Task, run_all, same_messages
 from bot.trials import Trial, played
 
@@ -157,7 +158,10 @@ class _Comparing:
             config,
             contest.opened,
             contest.conditions,
-            {name: directions_of(name, self._minutes, self._symbols, self._seed) for name in contest.signals},
+            {
+                name: directions_of(name, self._minutes, self._symbols, self._seed, sides_of(config))
+                for name in contest.signals
+            },
             contest.alter,
             contest.record_s,
             self._shocks,
@@ -304,7 +308,7 @@ class _Comparing:
                 "seed": self._seed,
                 **contest.config.backtest.model_dump(mode="json"),
                 "base_leverage": contest.config.strategy.base_leverage,
-                "signals": {name: SIGNALS[name] for name in contest.signals},
+                "signals": {name: ALL_SIGNALS[name] for name in contest.signals},
                 "arms": {arm.name: arm.says for arm in contest.arms},
                 "crisis": f"spread at least {CRISIS_RATIO:g} times that of the calibration days at this time of day",
                 "block_s": judging.sampling.block_s,

@@ -13,6 +13,8 @@ from bot.research.backtest.latency import Latency, Measured, latency
 from bot.research.sources import Source, open_sources
 from bot.sim.rates import Rates
 
+_SIDES = {"long": 1, "short": -1}
+
 
 def conditions_of(config: Config, *, seed: int = 1, measured: Latency | None = None) -> Conditions:
     """Return what a config's section `backtest` assumes.
@@ -46,6 +48,11 @@ def conditions_of(config: Config, *, seed: int = 1, measured: Latency | None = N
         swaps={name: Swap(swap.long_bps, swap.short_bps) for name, swap in given.swaps.items()},
         seed=seed,
     )
+
+
+def sides_of(config: Config) -> dict[str, int | None]:
+    """Return which side each symbol is held on: +1 long, -1 short, None where the config does not say."""
+    return {name: _SIDES.get(symbol.direction) for name, symbol in config.symbols.items()}
 
 
 def measured_latency(config: Config) -> Measured:

@@ -40,7 +40,7 @@ def backtest(
         typer.Option(metavar="DIR", help="Folder for the runs; default: backtest-CONFIG-ID, ID by the inputs."),
     ] = None,
     signals: Annotated[
-        str, typer.Option(metavar="A,B", help="Directions of a comparison: trend, reversion, random.")
+        str, typer.Option(metavar="A,B", help="Directions of a comparison: trend, reversion, random, config.")
     ] = "trend,reversion,random",
     begin: Annotated[
         str | None, typer.Option("--from", metavar="TIME", help="A date, or an ISO 8601 time; UTC. Default: all.")

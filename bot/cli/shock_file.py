@@ -4,12 +4,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from bot.config import Config
     from bot.research.shocks.shock import Shock
     from bot.trials import Trial
 
 STANDARD = "standard"
-_SIGNS = {"long": 1, "short": -1}
 
 
 def read_shocks(named: str, trial: "Trial", seed: int = 1) -> "list[Shock]":
@@ -20,9 +18,10 @@ def read_shocks(named: str, trial: "Trial", seed: int = 1) -> "list[Shock]":
     from bot.config.source_text import read_yaml_text
     from bot.config.yaml_tree import read_tree
     from bot.research.shocks.script import ShockError, shocks_of, standard
+    from bot.trial_assumptions import sides_of
     from bot.trials import span_ns
 
-    signs = directions(trial.config)
+    signs = sides_of(trial.config)
     if named == STANDARD:
         specs = [source.spec for source in trial.sources if source.spec.name in signs]
         return standard(specs, signs, *span_ns(trial), seed)
@@ -31,8 +30,3 @@ def read_shocks(named: str, trial: "Trial", seed: int = 1) -> "list[Shock]":
         return shocks_of(tree, signs)
     except ShockError as error:
         raise source.error_at(error.key, str(error)) from None
-
-
-def directions(config: "Config") -> dict[str, int | None]:
-    """Return which side each symbol is held on: +1 long, -1 short, None where the config does not say."""
-    return {name: _SIGNS.get(symbol.direction) for name, symbol in config.symbols.items()}

@@ -5,6 +5,7 @@ once an hour and held until the next; it is flat until it is known.
 
     trend      side of the last four hours' move          reversion  against the last hour's move
     random     a fair coin an hour and symbol: the placebo
+    config     the side that the config gives the symbol, always: what a script of shocks moves against
 
 The value at minute k is made of the mids of before minute k. A move of exactly 0 keeps the side.
 Source: models 17.1; time-series momentum after Moskowitz, Ooi and Pedersen (2012), reversal after Lehmann (1990).
@@ -25,7 +26,10 @@ SIGNALS: Mapping[str, str] = {
     "reversion": f"against the side of the last {REVERSION_MINUTES} minutes' move",
     "random": "a fair coin, by the seed: the placebo of signals",
 }
-"""Every signal by its name, and what it is; each is held for `HOLD_MINUTES`."""
+"""The signals of a comparison by their names, and what each is; each is held for `HOLD_MINUTES`."""
+OWN_SIDES = "config"
+ALL_SIGNALS: Mapping[str, str] = {**SIGNALS, OWN_SIDES: "the side that the config gives each symbol"}
+"""Those and the one that has to be asked for."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,13 +51,24 @@ class Directions:
         return np.asarray(self.sides[min(row, len(self.sides) - 1)])
 
 
-def directions_of(signal: str, minutes: Minutes, symbols: tuple[str, ...], seed: int) -> Directions:
-    """Return a signal on the minutes of a market. Raises: ValueError for an unknown name.
+def directions_of(
+    signal: str, minutes: Minutes, symbols: tuple[str, ...], seed: int, own: Mapping[str, int | None] | None = None
+) -> Directions:
+    """Return a signal on the minutes of a market.
 
-    Args: `symbols` of the first columns of `minutes`; `seed` of the random one.
+    Args: `symbols` of the first columns of `minutes`; `seed` of the random one; `own` the side of each symbol, 1 or -1,
+        that `config` needs.
+    Raises: ValueError for an unknown name, and for a symbol that has no side of its own.
     """
     check_signal(signal)
     mids = minutes.mids[:, : len(symbols)]
+    if signal == OWN_SIDES:
+        sided = [(own or {}).get(symbol) for symbol in symbols]
+        without = [symbol for symbol, side in zip(symbols, sided, strict=True) if not side]
+        if without:
+            raise ValueError(f"signal config: symbols.{without[0]}.direction has to be long or short in the config")
+        sides = np.where(np.isfinite(mids), np.array(sided, np.float64), 0.0)
+        return Directions(symbols, minutes.first, sides)
     number = minutes.first + np.arange(len(mids))
     is_due = number % HOLD_MINUTES == 0
     if signal == "random":
@@ -75,5 +90,5 @@ def directions_of(signal: str, minutes: Minutes, symbols: tuple[str, ...], seed:
 
 def check_signal(signal: str) -> None:
     """Refuse a signal that there is not. Raises: ValueError."""
-    if signal not in SIGNALS:
-        raise ValueError(f"unknown signal {signal!r}; there are: {', '.join(SIGNALS)}")
+    if signal not in ALL_SIGNALS:
+        raise ValueError(f"unknown signal {signal!r}; there are: {', '.join(ALL_SIGNALS)}")

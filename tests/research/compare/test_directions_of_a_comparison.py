@@ -63,5 +63,15 @@ def test_before_the_first_quote_there_is_no_direction() -> None:
 
 
 def test_an_unknown_signal_is_refused_with_the_names_there_are() -> None:
-    with pytest.raises(ValueError, match="unknown signal 'momentum'; there are: trend, reversion, random"):
+    with pytest.raises(ValueError, match="unknown signal 'momentum'; there are: trend, reversion, random, config"):
         directions_of("momentum", minutes_of_mids(path(1)), ("A", "B"), 1)
+
+
+def test_the_sides_of_the_config_are_held_from_the_first_quote_on_and_one_without_is_refused() -> None:
+    mids = path(1)
+    mids[:100, 0] = np.nan
+    found = directions_of("config", minutes_of_mids(mids), ("A", "B"), 1, {"A": -1, "B": 1})
+    assert not found.sides[:100, 0].any()
+    assert (found.sides[100:, 0] == -1).all() and (found.sides[:, 1] == 1).all()
+    with pytest.raises(ValueError, match=r"signal config: symbols\.B\.direction has to be long or short"):
+        directions_of("config", minutes_of_mids(mids), ("A", "B"), 1, {"A": -1, "B": None})
