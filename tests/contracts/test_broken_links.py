@@ -32,7 +32,7 @@ def test_whatever_happens_to_the_link_nothing_is_bought_twice_and_all_is_found_a
     bot = WiredBot(tmp_path, config, venue).start()
     bot.until(lambda: bot.is_ready)
     positions = venue.desks[ACCOUNT].account.positions
-    for _ in range(25 if seed else 10):
+    for _ in range(25 if seed else 6):
         bot.let(chance.uniform(0.0, 4.0))
         match chance.choice(["drop", "deaf", "mute", "both", "stall"]):
             case "drop":

@@ -50,7 +50,7 @@ def seen(arm: ArmRun, spans: list[Span]) -> Seen:
 
 def compared(spans: list[Span], shocks: tuple[Span, ...] = ()) -> dict[tuple[str, str], InSpan]:
     arms = {COMPOSITE: seen(run(0.25, 0.0001), spans), CONSTANT: seen(run(1.0, 0.0004), spans)}
-    judging = Judging(MONDAY_NS, tuple(spans), TradingTime(), Sampling(resamples=200), shocks)
+    judging = Judging(MONDAY_NS, tuple(spans), TradingTime(), Sampling(resamples=50), shocks)
     return {(each.kind, each.figure): each for each in in_spans(arms, "trend", BY_VOLATILITY, judging)}
 
 
