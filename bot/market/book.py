@@ -37,6 +37,7 @@ LEVEL = np.dtype([("key", np.int64), ("size", np.int64), ("quotes", np.int64)], 
 HEAD = np.dtype(
     [
         ("level_count", np.int64, (2,)),
+        ("told_key", np.int64, (2,)),
         ("quote_count", np.int64),
         ("spot_e5", np.int64, (2,)),
         ("spot_known", np.uint8, (2,)),
@@ -53,8 +54,8 @@ class BookArrays(NamedTuple):
         `HEAD`.
     Units: prices in 1/100000, sizes in 0.01 base unit, `born_ns` when the id came up at its present price. A level's
         `key` is the price for bids and minus the price for asks, ascending, so that the best level of either side is
-        the last.
-    Missing: `spot_e5[side]` holds no price while `spot_known[side]` is 0.
+        the last. `told_key` is that of the best price as the last message left it, which is what others could see.
+    Missing: `told_key[side]` is 0 without one; `spot_e5[side]` holds no price while `spot_known[side]` is 0.
     """
 
     quotes: np.ndarray
@@ -167,10 +168,21 @@ def _take_from_level(levels: np.ndarray, heads: np.ndarray, side: int, s: int, k
 
 
 @njit(cache=True, error_model="numpy")
-def _born_at_touch(levels: np.ndarray, head: Record, s: int, quote: Record) -> int:
-    """Return when a quote was born if it rests at the best price of its side, else 0."""
-    best = levels[quote.side, s, head.level_count[quote.side] - 1].key
-    return quote.born_ns if quote.key == best else 0
+def _born_at_touch(head: Record, quote: Record) -> int:
+    """Return when a quote was born if it rests at the best price that was told of its side, else 0.
+
+    Not at what is best for a moment within a message: a ladder that is told anew is deleted row by row, and each of its
+    levels would have its turn at the top.
+    """
+    return quote.born_ns if quote.key == head.told_key[quote.side] else 0
+
+
+@njit(cache=True, error_model="numpy")
+def remember_best(levels: np.ndarray, head: Record, s: int) -> None:
+    """Remember the best prices as a message that ends leaves them."""
+    for side in range(2):
+        n = head.level_count[side]
+        head.told_key[side] = levels[side, s, n - 1].key if n else 0
 
 
 @njit(cache=True, error_model="numpy")
@@ -181,12 +193,13 @@ def clear_depth(quotes: np.ndarray, heads: np.ndarray, s: int) -> None:
     heads[s].quote_count = 0
     heads[s].level_count[0] = 0
     heads[s].level_count[1] = 0
+    heads[s].told_key[0] = heads[s].told_key[1] = 0
 
 
 def clear_books(books: BookArrays) -> None:
     """Forget every quote of every symbol, spot prices included; counters stay."""
     books.quotes["used"] = 0
-    for name in ("quote_count", "level_count", "spot_known"):
+    for name in ("quote_count", "level_count", "told_key", "spot_known"):
         books.heads[name] = 0
 
 
@@ -204,7 +217,8 @@ def apply_row(
 ) -> int:
     """Apply one delta row. Return -1, with nothing changed, when the tables are full and must grow first.
 
-    Otherwise the birth time of a quote that the row took away from the best price, 0 when it took none from there.
+    Otherwise the birth time of a quote that the row took away from the best price as the last message left it, 0 when
+    it took none from there.
     """
     head = heads[s]
     if kind == SPOT_BID or kind == SPOT_ASK:
@@ -215,7 +229,7 @@ def apply_row(
         if not quotes[s, i].used:
             head.counters[UNKNOWN_DELETES] += 1
             return 0
-        born_ns = _born_at_touch(levels, head, s, quotes[s, i])
+        born_ns = _born_at_touch(head, quotes[s, i])
         _take_from_level(levels, heads, quotes[s, i].side, s, quotes[s, i].key, quotes[s, i].size)
         _free_slot(quotes, s, i)
         head.quote_count -= 1
@@ -234,7 +248,7 @@ def apply_row(
                 q.size = size_cents
                 return 0
             head.counters[REPRICED] += 1
-            born_ns = _born_at_touch(levels, head, s, q)
+            born_ns = _born_at_touch(head, q)
             _take_from_level(levels, heads, q.side, s, q.key, q.size)
         else:
             q.used = 1

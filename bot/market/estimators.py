@@ -119,6 +119,7 @@ def _message_ended(st: Record, now_ns: int) -> None:
 @njit(cache=True, error_model="numpy")
 def _depth_ended(st: Record, tb: Record, levels: np.ndarray, head: Record, s: int, now_ns: int) -> None:
     head.counters[book.DEPTH_EVENTS] += 1
+    book.remember_best(levels, head, s)
     _message_ended(st, now_ns)
     st.depth_ns = now_ns
     st.is_scan_wanted = 1

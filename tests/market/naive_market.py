@@ -36,19 +36,21 @@ class NaiveBook:
     def __init__(self) -> None:
         self.quotes: dict[int, tuple[int, int, int]] = {}
         self.born: dict[int, int] = {}
+        self.told: list[int | None] = [None, None]  # best prices as the last message left them
         self.counters: Counter[str] = Counter()
 
     def apply(self, kind: int, quote_id: int, price_e5: int, size_cents: int, now_ns: int = 0) -> int | None:
-        """Apply a row; return the birth of a quote that it took away from the best price."""
+        """Apply a row; return the birth of a quote that it took away from the best price that was told."""
         old = self.quotes.get(quote_id)
         left = None
         if kind == CLEAR_BOOK:
             self.quotes.clear()
             self.born.clear()
+            self.told = [None, None]
             return None
         side = kind - DEPTH_BID
         moves = old is not None and (kind == DEPTH_DELETE or old[:2] != (side, price_e5))
-        if old is not None and moves and old[1] == self.levels(old[0])[0][0]:
+        if old is not None and moves and old[1] == self.told[old[0]]:
             left = self.born[quote_id]
         if kind == DEPTH_DELETE:
             if self.quotes.pop(quote_id, None) is None:
@@ -59,6 +61,10 @@ class NaiveBook:
                 self.born[quote_id] = now_ns
             self.quotes[quote_id] = (side, price_e5, size_cents)
         return left
+
+    def tell(self) -> None:
+        """End a message."""
+        self.told = [levels[0][0] if (levels := self.levels(side)) else None for side in (BID, ASK)]
 
     def levels(self, side: int) -> list[Best]:
         sums: Counter[int] = Counter()
@@ -158,6 +164,7 @@ class NaiveSymbol:
             self.connected_ns = now_ns if self.connected_ns < 0 else self.connected_ns
         elif kind == END_DEPTH:
             self.book.counters["depth_events"] += 1
+            self.book.tell()
             self._message(now_ns)
             self.depth_ns, self.scan_wanted = now_ns, True
             if self.book.quotes:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from naive_market import NaiveBook
 
 from bot.market import book
-from bot.market.book import ASK, BID, BookArrays, apply_row, empty_books, grown, levels
+from bot.market.book import ASK, BID, BookArrays, apply_row, empty_books, grown, levels, remember_best
 from bot.market.delta import CLEAR_BOOK, DEPTH_ASK, DEPTH_BID, DEPTH_DELETE, SPOT_BID
 
 SLOTS = 8
@@ -106,12 +106,22 @@ def test_levels_come_best_first_and_are_copies(side: int) -> None:
     assert listed(books, side, 0)[0][1] == 1
 
 
-@given(st.lists(ROW, max_size=40))
-def test_a_row_tells_the_birth_of_a_quote_it_takes_from_the_best_price(
-    rows: list[tuple[int, int, int, int, int]],
+def end_message(books: BookArrays) -> None:
+    for s in range(len(books.heads)):
+        remember_best(books.levels, books.heads[s], s)
+
+
+@given(st.lists(st.one_of(ROW, st.none()), max_size=40))
+def test_a_row_tells_the_birth_of_a_quote_it_takes_from_the_best_price_that_was_told(
+    rows: list[tuple[int, int, int, int, int] | None],
 ) -> None:
     books, naive = empty_books(2), [NaiveBook(), NaiveBook()]
-    for now_ns, (kind, s, quote_id, price, size) in enumerate(rows, start=1):
+    for now_ns, row in enumerate(rows, start=1):
+        if row is None:  # a message ends
+            end_message(books)
+            naive[0].tell(), naive[1].tell()
+            continue
+        kind, s, quote_id, price, size = row
         born_ns = apply(books, kind, s, quote_id, price, size, now_ns)
         assert born_ns == (naive[s].apply(kind, quote_id, price, size, now_ns) or 0)
 
@@ -119,6 +129,20 @@ def test_a_row_tells_the_birth_of_a_quote_it_takes_from_the_best_price(
 def test_a_quote_that_only_changes_its_size_keeps_its_birth_and_a_new_price_is_a_new_birth() -> None:
     books = empty_books(1)
     assert apply(books, DEPTH_BID, 0, 1, 100, 5, now_ns=10) == 0
+    end_message(books)
     assert apply(books, DEPTH_BID, 0, 1, 100, 9, now_ns=20) == 0
     assert apply(books, DEPTH_BID, 0, 1, 101, 9, now_ns=30) == 10
+    end_message(books)
     assert apply(books, DEPTH_DELETE, 0, 1, 0, 0, now_ns=40) == 30
+
+
+def test_of_a_ladder_that_is_told_anew_only_the_best_quote_has_left_the_best_price() -> None:
+    books = empty_books(1)
+    for quote_id, price in enumerate((102, 101, 100), start=1):
+        apply(books, DEPTH_BID, 0, quote_id, price, 5, now_ns=10)
+    end_message(books)
+    left = [apply(books, DEPTH_DELETE, 0, quote_id, 0, 0, now_ns=20) for quote_id in (1, 2, 3)]
+    assert left == [10, 0, 0]
+    assert apply(books, DEPTH_BID, 0, 4, 102, 5, now_ns=20) == 0
+    end_message(books)
+    assert apply(books, DEPTH_DELETE, 0, 4, 0, 0, now_ns=30) == 20
