@@ -130,7 +130,8 @@ class FillQuality:
             executed = order.volume_cents
         fills = self._fills[order.symbol_index]
         if state in COUNTED_STATES and not by_us:
-            fills.ratio.ended(executed / order.volume_cents)
+            fills.ended(executed / order.volume_cents, order.sent_ns)
+            self._find_age()
         # The prediction was made for the whole: a part of it takes the best levels only.
         if order.predicted_bps is not None and order.executed_cents >= order.volume_cents:
             average = order.paid / order.executed_cents
@@ -142,7 +143,7 @@ class FillQuality:
     # -- time ---------------------------------------------------------------------------------------------------
 
     def observe(self, mids: np.ndarray, now_ns: int) -> tuple[MarkOut, ...]:
-        """Return the mark-outs that fall due, and forget latencies of more than an hour ago.
+        """Return the mark-outs that fall due, and forget latencies and fill ratios of more than an hour ago.
 
         Shapes: `mids` (S,), quote currency.   Missing: NaN where there is no mid.
         """
@@ -169,30 +170,33 @@ class FillQuality:
 
     def _age(self, now_ns: int) -> None:
         for fills in self._fills:
-            for latency in fills.latency.values():
-                latency.age(now_ns)
+            fills.age(now_ns)
         self._find_age()
         self._arrays = None
 
     def _find_age(self) -> None:
-        stages = [stage for fills in self._fills for stage in fills.latency.values()]
-        lasts = [stage.last_ns for stage in stages if stage.last_ns is not None]
-        self._age_ns = min(lasts) + AGE_OUT_NS if lasts else None
+        oldest = [fills.oldest_ns for fills in self._fills]
+        self._age_ns = min((each for each in oldest if each is not None), default=None)
+        if self._age_ns is not None:
+            self._age_ns += AGE_OUT_NS
 
     # -- what follows from it -----------------------------------------------------------------------------------
 
     def factors(self) -> np.ndarray:
-        """Return g_fill, (S,) in [0.25, 1]; 1 with fewer than ten orders.   Source: models 9.5."""
+        """Return g_fill, (S,) in [0.25, 1]; 1 with fewer than ten recent orders.   Source: models 9.5."""
         return self._current().factors
 
     def fill_frac(self) -> np.ndarray:
-        """Return the expected fill ratio, (S,) in [0, 1]; NaN before the first order.   Source: models 9.1."""
+        """Return the expected fill ratio, (S,) in [0, 1].
+
+        Missing: NaN without an order in the last hour.   Source: models 9.1.
+        """
         return self._current().fill_frac
 
     def q10(self) -> np.ndarray:
         """Return the 10 % quantile of the fill ratio, (S,) in [0, 1].
 
-        Missing: NaN with fewer than ten orders, which is no sign of bad fills.   Source: models 9.1.
+        Missing: NaN with fewer than ten recent orders, which is no sign of bad fills.   Source: models 9.1.
         """
         return self._current().q10
 
@@ -215,8 +219,8 @@ class _Arrays:
 
     def __init__(self, symbols: Sequence[SymbolFills]) -> None:
         self.factors = _read_only([fills.factor for fills in symbols])
-        self.fill_frac = _read_only([f.ratio.mean if f.ratio.order_count else np.nan for f in symbols])
-        enough = [fills.ratio.order_count >= ENOUGH_SAMPLES for fills in symbols]
+        self.fill_frac = _read_only([f.ratio.mean if f.ratio.recent_count else np.nan for f in symbols])
+        enough = [fills.ratio.recent_count >= ENOUGH_SAMPLES for fills in symbols]
         self.q10 = _read_only([f.ratio.q10 if ok else np.nan for f, ok in zip(symbols, enough, strict=True)])
         self.p50_latency_s = _read_only([fills.latency["total"].p50_s for fills in symbols])
 

@@ -11,7 +11,7 @@ class FillRatio:
 
     Before each order what is known fades towards the prior; the order then adds the share that was filled to one side
     and the rest to the other. Units: `prior` pseudo-orders (filled, not filled); `half_life_orders` orders, infinite
-    for no fading; `order_count` is not faded.
+    for no fading; `order_count` is not faded; `recent_count` those since it was last told to forget.
     Source: models 9.1.
     """
 
@@ -19,7 +19,7 @@ class FillRatio:
         self._prior = prior
         self._decay = 2.0 ** (-1.0 / half_life_orders)
         self.filled, self.missed = prior
-        self.order_count = 0
+        self.order_count = self.recent_count = 0
         self._q10: float | None = None  # not asked for since the last order
 
     def ended(self, fraction: float) -> None:
@@ -30,10 +30,17 @@ class FillRatio:
         if not 0.0 <= fraction <= 1.0:
             raise ValueError(f"the filled share of an order lies in [0, 1], not {fraction}")
         prior_filled, prior_missed = self._prior
+        if self.recent_count == 0:
+            self.filled, self.missed = self._prior
         self.filled = prior_filled + self._decay * (self.filled - prior_filled) + fraction
         self.missed = prior_missed + self._decay * (self.missed - prior_missed) + (1.0 - fraction)
         self.order_count += 1
+        self.recent_count += 1
         self._q10 = None
+
+    def forget(self) -> None:
+        """Begin anew with the next order. Until then the figures are those of the last one, for a report."""
+        self.recent_count = 0
 
     @property
     def mean(self) -> float:

@@ -1,9 +1,13 @@
-"""What is known of our fills in one symbol: how much, how fast, at what cost."""
+"""What is known of our fills in one symbol: how much, how fast, at what cost.
+
+An hour without an order makes how much and how fast unknown. Poor fills alone can ask for a crisis level, in which
+nothing is bought: without an end to what is known, no order would ever show that the venue fills again.
+"""
 
 from typing import Any
 
 from bot.execution.fill_ratio import FillRatio
-from bot.execution.latency import ENOUGH_SAMPLES, StageLatency
+from bot.execution.latency import AGE_OUT_NS, ENOUGH_SAMPLES, StageLatency
 from bot.execution.mark_outs import DELAYS_S, Fill, MarkOut, relative_bps
 from bot.execution.slippage import Slippage
 from bot.execution.weighted_mean import WeightedMean
@@ -21,6 +25,27 @@ class SymbolFills:
         self.latency = {stage: StageLatency() for stage in STAGES}
         self.costs = {name: WeightedMean() for name in _COSTS}
         self.slippage = {reference: Slippage() for reference in _REFERENCES}
+        self._ended_ns: int | None = None  # of the last order that counts; None: nothing is known
+
+    def ended(self, fraction: float, sent_ns: int) -> None:
+        """Take the share of an order that was filled, and when it was sent."""
+        self.age(sent_ns)
+        self.ratio.ended(fraction)
+        self._ended_ns = sent_ns
+
+    def age(self, now_ns: int) -> None:
+        """Forget what is more than an hour old."""
+        for latency in self.latency.values():
+            latency.age(now_ns)
+        if self._ended_ns is not None and now_ns - self._ended_ns > AGE_OUT_NS:
+            self.ratio.forget()
+            self._ended_ns = None
+
+    @property
+    def oldest_ns(self) -> int | None:
+        """When the first of what is known was learnt; None where nothing is."""
+        lasts = [self._ended_ns, *(latency.last_ns for latency in self.latency.values())]
+        return min((last for last in lasts if last is not None), default=None)
 
     def filled(self, fill: Fill, limit_price: float | None) -> None:
         """Take a fill's cost at once: against the mid of its decision and against the limit it was sent with."""
@@ -38,12 +63,12 @@ class SymbolFills:
 
     @property
     def factor(self) -> float:
-        """g_fill: clip(q10/0.9, 0.5, 1)·clip(usual p95/p95, 0.5, 1); each part is 1 with fewer than ten orders.
+        """g_fill: clip(q10/0.9, 0.5, 1)·clip(usual p95/p95, 0.5, 1); each part is 1 with fewer than ten recent orders.
 
         Source: models 9.5.
         """
         by_ratio = 1.0
-        if self.ratio.order_count >= ENOUGH_SAMPLES:
+        if self.ratio.recent_count >= ENOUGH_SAMPLES:
             by_ratio = min(max(self.ratio.q10 / 0.9, 0.5), 1.0)
         return by_ratio * self.latency["total"].factor
 

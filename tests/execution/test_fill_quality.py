@@ -159,14 +159,48 @@ def test_a_fill_without_an_acceptance_has_a_total_latency_only() -> None:
     assert told["total_p50_s"] == pytest.approx(0.05)
 
 
-def test_latency_is_forgotten_after_an_hour_and_the_fill_ratio_is_not() -> None:
+def test_latency_and_fill_ratio_are_forgotten_after_an_hour_and_a_report_still_tells_them() -> None:
     desk = Desk()
     desk.trade()
+    told = desk.summary()["fill_frac"]
     desk.quality.observe(NOWHERE, desk.now_ns + 3600 * SECOND)
     assert desk.quality.p50_latency_s()[0] == pytest.approx(0.05)
+    assert desk.quality.fill_frac()[0] == pytest.approx(told)
     desk.quality.observe(NOWHERE, desk.now_ns + 3601 * SECOND)
     assert math.isnan(desk.quality.p50_latency_s()[0])
-    assert not math.isnan(desk.quality.fill_frac()[0])
+    assert math.isnan(desk.quality.fill_frac()[0])
+    assert (desk.summary()["fill_frac"], desk.summary()["order_count"]) == (told, 1)
+
+
+def test_rejections_do_not_bar_a_symbol_for_ever_and_those_after_the_hour_count_from_the_first_again() -> None:
+    # Poor fills ask for a crisis level, in which nothing is bought: no order would ever show that they are better.
+    desk = Desk()
+    for _ in range(12):
+        desk.trade(share=0.0, state="rejected")
+    assert desk.quality.q10()[0] < 0.3 and desk.quality.factors()[0] == 0.5
+    desk.quality.observe(NOWHERE, desk.now_ns + 3599 * SECOND)
+    assert desk.quality.q10()[0] < 0.3
+    desk.quality.observe(NOWHERE, desk.now_ns + 3601 * SECOND)
+    assert math.isnan(desk.quality.q10()[0]) and desk.quality.factors()[0] == 1.0
+    desk.now_ns += 3602 * SECOND
+    for _ in range(10):
+        desk.trade()
+    good = FillRatio()
+    for _ in range(10):
+        good.ended(1.0)
+    assert desk.quality.q10()[0] == good.q10
+    assert desk.summary()["order_count"] == 22
+
+
+def test_an_order_after_an_hour_of_none_begins_anew_though_nobody_has_looked() -> None:
+    desk = Desk()
+    for _ in range(12):
+        desk.trade(share=0.0, state="rejected")
+    desk.now_ns += 3601 * SECOND
+    desk.trade()
+    fresh = FillRatio()
+    fresh.ended(1.0)
+    assert desk.quality.fill_frac()[0] == fresh.mean
 
 
 def test_a_fill_is_marked_out_at_every_delay() -> None:
