@@ -31,7 +31,7 @@ class SymbolFills:
         """Take the share of an order that was filled, and when it was sent."""
         self.age(sent_ns)
         self.ratio.ended(fraction)
-        self._ended_ns = sent_ns
+        self._ended_ns = sent_ns if self._ended_ns is None else max(sent_ns, self._ended_ns)  # ends come in any order
 
     def age(self, now_ns: int) -> None:
         """Forget what is more than an hour old."""

@@ -203,6 +203,19 @@ def test_an_order_after_an_hour_of_none_begins_anew_though_nobody_has_looked() -
     assert desk.quality.fill_frac()[0] == fresh.mean
 
 
+def test_the_hour_counts_from_the_last_order_that_was_sent_in_whatever_order_they_end() -> None:
+    desk = Desk()
+    early = desk.send()
+    desk.now_ns += 1800 * SECOND
+    desk.trade()
+    late_ns = desk.now_ns
+    desk.quality.ended(early, "rejected")
+    desk.quality.observe(NOWHERE, late_ns + 3599 * SECOND)
+    assert not math.isnan(desk.quality.fill_frac()[0])
+    desk.quality.observe(NOWHERE, late_ns + 3601 * SECOND)
+    assert math.isnan(desk.quality.fill_frac()[0])
+
+
 def test_a_fill_is_marked_out_at_every_delay() -> None:
     desk = Desk()
     desk.quality.filled(desk.send(), 100_000, 1.10002, START)
