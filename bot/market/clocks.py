@@ -29,6 +29,8 @@ _LOST_DEPTH_NS = 60_000_000_000
 _RATE_HALF_LIFE_S = 3600.0
 _LEAST_TICKS = 60.0
 _LONGEST_SECOND_S = 3.0
+QUIET_NS = 3_000_000_000
+"""After so long without a message the price before it is what the next one is compared with."""
 
 
 @njit(cache=True, error_model="numpy")
@@ -80,6 +82,8 @@ def _tick(st: Record, tb: Record, now_ns: int) -> None:
     # Where no tick was for long, nothing is known of a second ago.
     st.second_mid[1] = st.second_mid[0] if elapsed_s < _LONGEST_SECOND_S else math.nan
     st.second_mid[0] = tb.mid if fresh else math.nan
+    if math.isfinite(st.second_mid[1]):
+        st.quiet_mid = math.nan  # a second ago is known again
     is_usual = fresh and tb.crisis_level == 0 and not st.is_closed  # else what is seen must not become usual
     _follow_rate(st, elapsed_s, is_usual)
     if math.isfinite(st.old_mid) and st.mean[WEIGHTED_SIZE] > 0:

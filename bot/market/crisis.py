@@ -16,6 +16,8 @@ Source: models 12. VPIN is left out on purpose: Andersen & Bondarenko (2014). Wh
   is then 0.2 pip at least, as a spread is: where providers are aggregated the two sides are of different ones, and half
   of their spread, a single tick, says nothing of how well a price is known. The rate of quotes needs the company of a
   small jump.
+- Where no tick came for three seconds the jump is that over the silence, by the root of its length. Over five minutes
+  it is none: a market that was closed, or a feed that was.
 - Depth and spread are compared from the fifth second on, so that the first quotes of a session are no crisis.
 - Lost depth, a crossed book, poor fills, or deviations of the spread make level 2 at most by themselves.
 - Lost depth and a lopsided book must be unusual for the symbol as well: there are calm markets whose depth halves every
@@ -34,6 +36,7 @@ from bot.market.state import U_DEPTH, U_GAP, U_SPREAD
 from bot.market.usual import LEAST_DEVIATION, NORMAL
 
 SPREAD, ONE_SIDED, JUMP, STALE = 1, 3, 4, 6
+_LONGEST_SILENCE_NS = 300_000_000_000
 SIGNS = ("spread z", "spread", "depth", "one-sided", "jump", "quote rate", "stale", "fills", "crossed")
 """The signs in the order of `signs`."""
 
@@ -70,9 +73,9 @@ def signs(st: Record, tb: Record, now_ns: int, out: np.ndarray) -> None:
         out[3] = ramp((now_ns - max(st.lopsided_ns, st.closed_ns)) / 1e9, 0.25, 2.0)
     # A jump, and many quotes, are bad signs as far as liquidity is strained: by themselves they are news, or a busy
     # morning. Only a jump beyond all measure needs no company.
-    jumped = jump(st, tb, 0.0)
+    jumped = jump(st, tb, 0.0, now_ns)
     # Not where it is 15 at most; it is unknown, too, where nothing has moved yet, and the floor makes it known.
-    beyond = 0.0 if jumped <= 15.0 else jump(st, tb, least_bps(st, tb.mid))
+    beyond = 0.0 if jumped <= 15.0 else jump(st, tb, least_bps(st, tb.mid), now_ns)
     strain = max(ramp(times_usual, _STRAIN_LOW, _STRAIN_HIGH), out[2])
     out[JUMP] = max(min(ramp(jumped, 5.0, 10.0), strain), ramp(beyond, 15.0, 30.0))
     out[5] = min(ramp(st.rate_z, 4.0, 8.0), strain)
@@ -125,8 +128,10 @@ def lost_depth(st: Record, weighted_units: float) -> float:
 
 
 @njit(cache=True, error_model="numpy")
-def jump(st: Record, tb: Record, least_sigma_bps: float) -> float:
+def jump(st: Record, tb: Record, least_sigma_bps: float, now_ns: int) -> float:
     """Return the move of the last one to two seconds in standard deviations of a second; NaN while unknown.
+
+    Behind a silence of up to five minutes it is the move over the silence, in deviations of as many seconds.
 
     Args: `least_sigma_bps` the least deviation; half of the usual spread it is anyway.
     """
@@ -142,6 +147,9 @@ def jump(st: Record, tb: Record, least_sigma_bps: float) -> float:
         if st.second_mid[i] > 0:
             move = BPS * abs(tb.mid - st.second_mid[i]) / st.second_mid[i]
             largest = max(largest, move / (sigma * math.sqrt(1.0 + i)))
+    if st.quiet_mid > 0 and now_ns - st.quiet_ns <= _LONGEST_SILENCE_NS:
+        move = BPS * abs(tb.mid - st.quiet_mid) / st.quiet_mid
+        largest = max(largest, move / (sigma * math.sqrt((now_ns - st.quiet_ns) / 1e9)))
     return largest
 
 

@@ -16,7 +16,7 @@ from numba import njit
 
 from bot.market import book
 from bot.market.book import ASK, BID
-from bot.market.clocks import look_at_clocks
+from bot.market.clocks import QUIET_NS, look_at_clocks
 from bot.market.crisis import log_cost, log_spread, spread_contagion
 from bot.market.delta import CLEAR_BOOK, DEPTH_ASK, DEPTH_BID, END_DEPTH, END_SPOT, SPOT_ASK, SPOT_BID, Record
 from bot.market.flow import (
@@ -78,7 +78,7 @@ def receive(
             _depth_ended(st, table[s], levels, heads[s], s, now_ns)
         elif kind == END_SPOT:
             heads[s].counters[book.SPOT_EVENTS] += 1
-            _message_ended(st, now_ns)
+            _message_ended(st, table[s], now_ns)
             st.spot_ns = now_ns
             if st.connected_ns < 0:
                 st.connected_ns = now_ns
@@ -108,8 +108,10 @@ def receive(
 
 
 @njit(cache=True, error_model="numpy")
-def _message_ended(st: Record, now_ns: int) -> None:
+def _message_ended(st: Record, tb: Record, now_ns: int) -> None:
     newest_ns = max(st.spot_ns, st.depth_ns)
+    if newest_ns >= 0 and now_ns - newest_ns >= QUIET_NS:
+        st.quiet_mid, st.quiet_ns = tb.mid, newest_ns  # the table is renewed behind the last message of a batch
     # In a crisis too: a feed that stood still is one gap among many, and one taken for stale too soon has to be learnt.
     if newest_ns >= 0 and now_ns > newest_ns and not st.is_closed:
         learn(st, U_GAP, math.log((now_ns - newest_ns) / 1e9))
@@ -120,7 +122,7 @@ def _message_ended(st: Record, now_ns: int) -> None:
 def _depth_ended(st: Record, tb: Record, levels: np.ndarray, head: Record, s: int, now_ns: int) -> None:
     head.counters[book.DEPTH_EVENTS] += 1
     book.remember_best(levels, head, s)
-    _message_ended(st, now_ns)
+    _message_ended(st, tb, now_ns)
     st.depth_ns = now_ns
     st.is_scan_wanted = 1
     if head.level_count[BID] + head.level_count[ASK] > 0:

@@ -141,6 +141,8 @@ STATE = np.dtype(
         ("minute_low", _F),
         ("minutes_s", _F),  # whole minutes in which the worst one was looked for, former runs included
         ("second_mid", _F, (2,)),
+        ("quiet_mid", _F),  # before the silence that has just ended; NaN: there was none
+        ("quiet_ns", _I),
         # Resilience (models 3.4).
         ("gap_log", _F),
         ("rxx", _F),
@@ -178,13 +180,13 @@ _NEVER = (
         "obi_scale_ns",
         "bucket_ns",
     ),
-    "sample_ns",
+    *("sample_ns", "quiet_ns"),
     *("minute_ns", "level_ns", "entered_ns", "pending_ns"),
 )
 _UNKNOWN = (
     *("mean", "previous", "old_mid", "old_weighted", "decay", "distance", "latency_ns", "fill_q10"),
     *("rate_mean", "rate_z", "obi_mean", "lifetime_log", "reach_frac", "bucket_mid", "sample_mid"),
-    *("minute_open", "minute_high", "minute_low", "second_mid", "gap_log", "median", "overall"),
+    *("minute_open", "minute_high", "minute_low", "second_mid", "quiet_mid", "gap_log", "median", "overall"),
     *("spread_deviation", "depth_deviation", "usual", "usual_deviation"),
 )
 
@@ -223,5 +225,5 @@ def forget_link(state: np.ndarray) -> None:
     ):
         state[name] = -1
     state["pending_ns"] = -1  # what was asked for before has not been asked for all the while
-    for name in ("old_mid", "old_weighted", "second_mid", "gap_log", "rate_z"):
+    for name in ("old_mid", "old_weighted", "second_mid", "quiet_mid", "gap_log", "rate_z"):
         state[name] = np.nan

@@ -83,6 +83,7 @@ class TickingSymbol(NaiveSymbol):
         self.minute: tuple[int, list[float]] | None = None
         self.minutes_s = 0.0
         self.ago = [NAN, NAN]
+        self.before_silence: tuple[float, int] | None = None
         self.rate_mean, self.rate_variance, self.rate_n, self.rate_z, self.counted = NAN, 0.0, 0, NAN, 0
         self.gap_log, self.rxx, self.rxy, self.rn = NAN, 0.0, 0.0, 0
         self.scan_ns = self.tick_ns = self.judged_ns = self.closed_ns = -1
@@ -145,6 +146,7 @@ class TickingSymbol(NaiveSymbol):
         self.spot_ns = self.depth_ns = self.crossed_ns = self.apart_ns = self.lopsided_ns = self.connected_ns = -1
         self.bucket, self.bucket_broken, self.pending, self.tick_ns = None, False, None, -1
         self.ago, self.gap_log, self.rate_z = [NAN, NAN], NAN, NAN
+        self.before_silence = None
         kept = {name: self.features[name] for name in KEPT}
         self.features = dict.fromkeys(self.features, NAN) | {"is_depth_seen": 0.0, "is_spot_only": 0.0} | kept
 
@@ -203,6 +205,8 @@ class TickingSymbol(NaiveSymbol):
             self._sample(out["weighted_mid"] if math.isfinite(self.old_mid) else out["mid"], now_ns)
             self._follow_minute(out["mid"], now_ns)
         self.ago = [out["mid"] if fresh else NAN, self.ago[0] if elapsed_s < 3 else NAN]
+        if math.isfinite(self.ago[1]):
+            self.before_silence = None
         usual_now = fresh and self.may_learn
         if elapsed_s > 0.5:
             self._follow_rate((self.messages - self.counted) / elapsed_s, elapsed_s, usual_now)
@@ -347,8 +351,9 @@ class TickingSymbol(NaiveSymbol):
             if math.isnan(mad := self.depth_mad)
             else max(1.4826 * mad, LEAST_DEVIATION),
             lopsided_s=since_s(self.lopsided_ns),
-            mid_moves=tuple(
-                (1e4 * (out["mid"] - ago) / ago, 1.0 + i) for i, ago in enumerate(self.ago) if math.isfinite(ago)
+            mid_moves=(
+                *((1e4 * (out["mid"] - ago) / ago, 1.0 + i) for i, ago in enumerate(self.ago) if math.isfinite(ago)),
+                *self._over_silence(now_ns),
             ),
             volatility_bps=out["volatility_bps"],
             rate_z=self.rate_z,
@@ -357,6 +362,14 @@ class TickingSymbol(NaiveSymbol):
             fill_q10=self.fill_q10,
             crossed_s=since_s(self.crossed_ns),
         )
+
+    def _over_silence(self, now_ns: int) -> list[tuple[float, float]]:
+        if self.before_silence is None:
+            return []
+        mid, since_ns = self.before_silence
+        seconds = (now_ns - since_ns) / 1e9
+        known = math.isfinite(mid) and seconds <= 300
+        return [(1e4 * (self.features["mid"] - mid) / mid, seconds)] if known else []
 
     def _judge(self, now_ns: int) -> None:
         out = self.features

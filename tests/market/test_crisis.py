@@ -175,6 +175,28 @@ def test_a_jump_beyond_all_measure_is_taken_at_once() -> None:
     assert scene.levels() == [3, 0, 0, 0]
 
 
+@pytest.mark.parametrize(
+    ("silent_s", "points", "level"), [(3.5, 500, 3), (8, 500, 3), (25, 1000, 3), (25, 3, 0), (301, 1000, 0)]
+)
+def test_a_jump_out_of_silence_is_measured_by_the_root_of_its_length(silent_s: float, points: int, level: int) -> None:
+    scene = Scene(seconds=60)
+    scene.wait(silent_s)  # clocks are looked at meanwhile, as the engine does four times a second
+    scene.mid[0] += points
+    scene.send(scene.quote(0), 0.0)
+    assert scene.levels() == [level, 0, 0, 0]
+
+
+def test_after_a_silence_a_second_ago_is_what_it_was() -> None:
+    scene = Scene(seconds=60)
+    scene.wait(25)
+    scene.send(scene.quote(0), 0.0)
+    scene.send(scene.quote(0), 1.0)
+    scene.send(scene.quote(0), 1.0)
+    scene.mid[0] += 500
+    scene.send(scene.quote(0), 0.5)
+    assert scene.levels() == [3, 0, 0, 0]
+
+
 def test_a_feed_that_stops_is_no_crisis_by_itself() -> None:
     scene = Scene(seconds=120)  # a hundred gaps have to be known
     others = (1, 2, 3)
