@@ -82,6 +82,7 @@ def _tick(st: Record, tb: Record, now_ns: int) -> None:
     # Where no tick was for long, nothing is known of a second ago.
     st.second_mid[1] = st.second_mid[0] if elapsed_s < _LONGEST_SECOND_S else math.nan
     st.second_mid[0] = tb.mid if fresh else math.nan
+    st.second_sigma_bps[1], st.second_sigma_bps[0] = st.second_sigma_bps[0], tb.volatility_bps
     if math.isfinite(st.second_mid[1]):
         st.quiet_mid = math.nan  # a second ago is known again
     is_usual = fresh and tb.crisis_level == 0 and not st.is_closed  # else what is seen must not become usual

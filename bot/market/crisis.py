@@ -74,8 +74,7 @@ def signs(st: Record, tb: Record, now_ns: int, out: np.ndarray) -> None:
     # A jump, and many quotes, are bad signs as far as liquidity is strained: by themselves they are news, or a busy
     # morning. Only a jump beyond all measure needs no company.
     jumped = jump(st, tb, 0.0, now_ns)
-    # Not where it is 15 at most; it is unknown, too, where nothing has moved yet, and the floor makes it known.
-    beyond = 0.0 if jumped <= 15.0 else jump(st, tb, least_bps(st, tb.mid), now_ns)
+    beyond = jump(st, tb, least_bps(st, tb.mid), now_ns)
     strain = max(ramp(times_usual, _STRAIN_LOW, _STRAIN_HIGH), out[2])
     out[JUMP] = max(min(ramp(jumped, 5.0, 10.0), strain), ramp(beyond, 15.0, 30.0))
     out[5] = min(ramp(st.rate_z, 4.0, 8.0), strain)
@@ -132,25 +131,29 @@ def jump(st: Record, tb: Record, least_sigma_bps: float, now_ns: int) -> float:
     """Return the move of the last one to two seconds in standard deviations of a second; NaN while unknown.
 
     Behind a silence of up to five minutes it is the move over the silence, in deviations of as many seconds.
+    The deviation is the one known before the move, which would raise it.
 
     Args: `least_sigma_bps` the least deviation; half of the usual spread it is anyway.
     """
-    sigma = tb.volatility_bps
-    if not math.isfinite(sigma) or not math.isfinite(tb.mid):
+    if not math.isfinite(tb.volatility_bps) or not math.isfinite(tb.mid):
         return math.nan
-    half_spread = 0.5 * math.exp(st.usual[U_SPREAD]) if math.isfinite(st.usual[U_SPREAD]) else 0.0
-    sigma = max(sigma, half_spread, least_sigma_bps)
-    if not sigma > 0:
-        return math.nan
+    least = 0.5 * math.exp(st.usual[U_SPREAD]) if math.isfinite(st.usual[U_SPREAD]) else 0.0
+    least = max(least, least_sigma_bps)
     largest = 0.0
     for i in range(2):
-        if st.second_mid[i] > 0:
-            move = BPS * abs(tb.mid - st.second_mid[i]) / st.second_mid[i]
-            largest = max(largest, move / (sigma * math.sqrt(1.0 + i)))
-    if st.quiet_mid > 0 and now_ns - st.quiet_ns <= _LONGEST_SILENCE_NS:
-        move = BPS * abs(tb.mid - st.quiet_mid) / st.quiet_mid
-        largest = max(largest, move / (sigma * math.sqrt((now_ns - st.quiet_ns) / 1e9)))
+        largest = max(largest, _in_deviations(tb.mid, st.second_mid[i], st.second_sigma_bps[i], least, 1.0 + i))
+    if now_ns - st.quiet_ns <= _LONGEST_SILENCE_NS:
+        silence_s = (now_ns - st.quiet_ns) / 1e9
+        largest = max(largest, _in_deviations(tb.mid, st.quiet_mid, st.quiet_sigma_bps, least, silence_s))
     return largest
+
+
+@njit(cache=True, error_model="numpy")
+def _in_deviations(mid: float, before: float, sigma_bps: float, least_bps: float, seconds: float) -> float:
+    """Return a move of the mid in deviations of its time; 0 where the price or the deviation is not known."""
+    if not before > 0 or not sigma_bps >= 0 or not seconds > 0 or max(sigma_bps, least_bps) == 0:
+        return 0.0
+    return BPS * abs(mid - before) / before / (max(sigma_bps, least_bps) * math.sqrt(seconds))
 
 
 @njit(cache=True, error_model="numpy")

@@ -39,8 +39,8 @@ def ramp(x: float, low: float, high: float) -> float:
 class Sight:
     """What the signs of a crisis are read from. Missing: NaN, and a sign that cannot be read is 0.
 
-    Units: `spread_deviation` and `depth_deviation` of the logs; `mid_moves` (move in bps, seconds it took);
-    times in seconds.
+    Units: `spread_deviation` and `depth_deviation` of the logs; `mid_moves` (move in bps, seconds it took,
+    volatility in bps of a second before it); times in seconds.
     `is_spread_known` and `is_deviation_known` say whether enough was seen to compare with.
     """
 
@@ -54,8 +54,7 @@ class Sight:
     usual_weighted_units: float = math.nan
     depth_deviation: float = math.nan
     lopsided_s: float = math.nan
-    mid_moves: tuple[tuple[float, float], ...] = ()
-    volatility_bps: float = math.nan
+    mid_moves: tuple[tuple[float, float, float], ...] = ()
     rate_z: float = math.nan
     quiet_s: float = math.nan
     long_gap_s: float = math.nan
@@ -88,13 +87,13 @@ def crisis_signs(sight: Sight) -> list[float]:
 
 def jump(sight: Sight, least_sigma_bps: float) -> float:
     """Return the largest move in deviations of a second, each half of the usual spread at least; NaN while unknown."""
-    sigma = sight.volatility_bps
-    if math.isnan(sigma):
-        return math.nan
     half_spread = 0.0 if math.isnan(sight.usual_spread_bps) else 0.5 * sight.usual_spread_bps
-    sigma = max(sigma, half_spread, least_sigma_bps)
-    jumps = [abs(move) / (sigma * math.sqrt(seconds)) for move, seconds in sight.mid_moves] if sigma > 0 else []
-    return max((found for found in jumps if not math.isnan(found)), default=math.nan)
+    jumps = []
+    for move_bps, seconds, volatility_bps in sight.mid_moves:
+        sigma_bps = max(half_spread, least_sigma_bps, volatility_bps)
+        if volatility_bps >= 0 and sigma_bps > 0 and not math.isnan(move_bps):
+            jumps.append(abs(move_bps) / (sigma_bps * math.sqrt(seconds)))
+    return max(jumps, default=math.nan)
 
 
 def lost_depth(ratio: float, deviation: float) -> float:

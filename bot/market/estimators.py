@@ -111,7 +111,8 @@ def receive(
 def _message_ended(st: Record, tb: Record, now_ns: int) -> None:
     newest_ns = max(st.spot_ns, st.depth_ns)
     if newest_ns >= 0 and now_ns - newest_ns >= QUIET_NS:
-        st.quiet_mid, st.quiet_ns = tb.mid, newest_ns  # the table is renewed behind the last message of a batch
+        # The table is renewed behind the last message of a batch.
+        st.quiet_mid, st.quiet_sigma_bps, st.quiet_ns = tb.mid, tb.volatility_bps, newest_ns
     # In a crisis too: a feed that stood still is one gap among many, and one taken for stale too soon has to be learnt.
     if newest_ns >= 0 and now_ns > newest_ns and not st.is_closed:
         learn(st, U_GAP, math.log((now_ns - newest_ns) / 1e9))

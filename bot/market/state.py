@@ -141,7 +141,9 @@ STATE = np.dtype(
         ("minute_low", _F),
         ("minutes_s", _F),  # whole minutes in which the worst one was looked for, former runs included
         ("second_mid", _F, (2,)),
+        ("second_sigma_bps", _F, (2,)),  # the volatility as it was known then
         ("quiet_mid", _F),  # before the silence that has just ended; NaN: there was none
+        ("quiet_sigma_bps", _F),
         ("quiet_ns", _I),
         # Resilience (models 3.4).
         ("gap_log", _F),
@@ -185,8 +187,9 @@ _NEVER = (
 )
 _UNKNOWN = (
     *("mean", "previous", "old_mid", "old_weighted", "decay", "distance", "latency_ns", "fill_q10"),
+    *("second_mid", "second_sigma_bps", "quiet_mid", "quiet_sigma_bps"),
     *("rate_mean", "rate_z", "obi_mean", "lifetime_log", "reach_frac", "bucket_mid", "sample_mid"),
-    *("minute_open", "minute_high", "minute_low", "second_mid", "quiet_mid", "gap_log", "median", "overall"),
+    *("minute_open", "minute_high", "minute_low", "gap_log", "median", "overall"),
     *("spread_deviation", "depth_deviation", "usual", "usual_deviation"),
 )
 

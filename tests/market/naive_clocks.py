@@ -82,8 +82,8 @@ class TickingSymbol(NaiveSymbol):
         self.returns: list[tuple[float, float]] = []
         self.minute: tuple[int, list[float]] | None = None
         self.minutes_s = 0.0
-        self.ago = [NAN, NAN]
-        self.before_silence: tuple[float, int] | None = None
+        self.ago = [(NAN, NAN), (NAN, NAN)]
+        self.before_silence: tuple[float, float, int] | None = None
         self.rate_mean, self.rate_variance, self.rate_n, self.rate_z, self.counted = NAN, 0.0, 0, NAN, 0
         self.gap_log, self.rxx, self.rxy, self.rn = NAN, 0.0, 0.0, 0
         self.scan_ns = self.tick_ns = self.judged_ns = self.closed_ns = -1
@@ -145,7 +145,7 @@ class TickingSymbol(NaiveSymbol):
             decayed.total = 0.0
         self.spot_ns = self.depth_ns = self.crossed_ns = self.apart_ns = self.lopsided_ns = self.connected_ns = -1
         self.bucket, self.bucket_broken, self.pending, self.tick_ns = None, False, None, -1
-        self.ago, self.gap_log, self.rate_z = [NAN, NAN], NAN, NAN
+        self.ago, self.gap_log, self.rate_z = [(NAN, NAN), (NAN, NAN)], NAN, NAN
         self.before_silence = None
         kept = {name: self.features[name] for name in KEPT}
         self.features = dict.fromkeys(self.features, NAN) | {"is_depth_seen": 0.0, "is_spot_only": 0.0} | kept
@@ -204,8 +204,9 @@ class TickingSymbol(NaiveSymbol):
         if fresh:
             self._sample(out["weighted_mid"] if math.isfinite(self.old_mid) else out["mid"], now_ns)
             self._follow_minute(out["mid"], now_ns)
-        self.ago = [out["mid"] if fresh else NAN, self.ago[0] if elapsed_s < 3 else NAN]
-        if math.isfinite(self.ago[1]):
+        now = (out["mid"] if fresh else NAN, out["volatility_bps"])
+        self.ago = [now, self.ago[0] if elapsed_s < 3 else (NAN, NAN)]
+        if math.isfinite(self.ago[1][0]):
             self.before_silence = None
         usual_now = fresh and self.may_learn
         if elapsed_s > 0.5:
@@ -352,10 +353,9 @@ class TickingSymbol(NaiveSymbol):
             else max(1.4826 * mad, LEAST_DEVIATION),
             lopsided_s=since_s(self.lopsided_ns),
             mid_moves=(
-                *((1e4 * (out["mid"] - ago) / ago, 1.0 + i) for i, ago in enumerate(self.ago) if math.isfinite(ago)),
+                *((1e4 * (out["mid"] - ago) / ago, 1.0 + i, sigma) for i, (ago, sigma) in enumerate(self.ago)),
                 *self._over_silence(now_ns),
             ),
-            volatility_bps=out["volatility_bps"],
             rate_z=self.rate_z,
             quiet_s=since_s(max(self.spot_ns, self.depth_ns)),
             long_gap_s=math.exp(gap.in_use) if gap.n >= 100 or knows_days else _at_least(math.exp(gap.in_use), 15.0),
@@ -363,13 +363,13 @@ class TickingSymbol(NaiveSymbol):
             crossed_s=since_s(self.crossed_ns),
         )
 
-    def _over_silence(self, now_ns: int) -> list[tuple[float, float]]:
+    def _over_silence(self, now_ns: int) -> list[tuple[float, float, float]]:
         if self.before_silence is None:
             return []
-        mid, since_ns = self.before_silence
+        mid, sigma, since_ns = self.before_silence
         seconds = (now_ns - since_ns) / 1e9
         known = math.isfinite(mid) and seconds <= 300
-        return [(1e4 * (self.features["mid"] - mid) / mid, seconds)] if known else []
+        return [(1e4 * (self.features["mid"] - mid) / mid, seconds, sigma)] if known else []
 
     def _judge(self, now_ns: int) -> None:
         out = self.features

@@ -185,7 +185,7 @@ class NaiveSymbol:
     def _message(self, now_ns: int) -> None:
         newest_ns = max(self.spot_ns, self.depth_ns)
         if newest_ns >= 0 and now_ns - newest_ns >= 3_000_000_000:
-            self.before_silence = self.features["mid"], newest_ns
+            self.before_silence = self.features["mid"], self.features["volatility_bps"], newest_ns
         if 0 <= newest_ns < now_ns and not self.closed:
             self.learn_gap((now_ns - newest_ns) / 1e9)
         self.messages += 1

@@ -116,15 +116,15 @@ STRAINED = {"spread_bps": 4.0, "usual_spread_bps": 1.0, "spread_deviation": 1.0}
         ({"weighted_units": 35.0, "usual_weighted_units": 100.0, "depth_deviation": 0.5}, {}),
         ({"weighted_units": 0.0, "usual_weighted_units": 100.0, "depth_deviation": 0.25}, {2: 1.0}),
         ({"lopsided_s": 1.125}, {3: 0.5}),
-        ({"mid_moves": ((-15.0, 1.0),), "volatility_bps": 2.0}, {}),
-        ({"mid_moves": ((-15.0, 1.0),), "volatility_bps": 2.0, **STRAINED}, {1: 0.2, 4: 0.5}),
-        ({"mid_moves": ((15.0, 4.0),), "volatility_bps": 1.0, **STRAINED}, {1: 0.2, 4: 0.5}),
-        ({"mid_moves": ((45.0, 1.0),), "volatility_bps": 2.0}, {4: 0.5}),
-        ({"mid_moves": ((45.0, 1.0),), "volatility_bps": 0.1, "usual_spread_bps": 4.0, "spread_bps": 4.0}, {4: 0.5}),
-        ({"mid_moves": ((2.25, 1.0),), "volatility_bps": 0.1, "least_spread_bps": 0.2}, {}),
-        ({"mid_moves": ((4.5, 1.0),), "volatility_bps": 0.1, "least_spread_bps": 0.2}, {4: 0.5}),
+        ({"mid_moves": ((-15.0, 1.0, 2.0),)}, {}),
+        ({"mid_moves": ((-15.0, 1.0, 2.0),), **STRAINED}, {1: 0.2, 4: 0.5}),
+        ({"mid_moves": ((15.0, 4.0, 1.0),), **STRAINED}, {1: 0.2, 4: 0.5}),
+        ({"mid_moves": ((45.0, 1.0, 2.0),)}, {4: 0.5}),
+        ({"mid_moves": ((45.0, 1.0, 0.1),), "usual_spread_bps": 4.0, "spread_bps": 4.0}, {4: 0.5}),
+        ({"mid_moves": ((2.25, 1.0, 0.1),), "least_spread_bps": 0.2}, {}),
+        ({"mid_moves": ((4.5, 1.0, 0.1),), "least_spread_bps": 0.2}, {4: 0.5}),
         (
-            {"mid_moves": ((0.75, 1.0),), "volatility_bps": 0.1, "least_spread_bps": 0.2}
+            {"mid_moves": ((0.75, 1.0, 0.1),), "least_spread_bps": 0.2}
             | {"usual_spread_bps": 0.2, "spread_bps": 0.8, "spread_deviation": 1.0},
             {1: 0.2, 4: 0.5},
         ),
@@ -175,8 +175,17 @@ def test_a_jump_beyond_all_measure_is_taken_at_once() -> None:
     assert scene.levels() == [3, 0, 0, 0]
 
 
+@pytest.mark.parametrize("seconds", [60, 61, 62, 63, 64])
+def test_a_jump_is_not_measured_by_a_volatility_that_it_is_part_of(seconds: int) -> None:
+    scene = Scene(seconds)
+    scene.mid[0] += 100
+    scene.send(scene.quote(0), 1.0)  # a clock ticks with it, and one in five ticks takes a sample of the price
+    assert scene.levels() == [3, 0, 0, 0]
+
+
 @pytest.mark.parametrize(
-    ("silent_s", "points", "level"), [(3.5, 500, 3), (8, 500, 3), (25, 1000, 3), (25, 3, 0), (301, 1000, 0)]
+    ("silent_s", "points", "level"),
+    [(3.5, 500, 3), (8, 500, 3), (25, 500, 3), (25.4, 500, 3), (25, 3, 0), (301, 1000, 0)],
 )
 def test_a_jump_out_of_silence_is_measured_by_the_root_of_its_length(silent_s: float, points: int, level: int) -> None:
     scene = Scene(seconds=60)
