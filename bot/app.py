@@ -36,12 +36,11 @@ from bot.ctrader.hotpath import HotPath, pour_frame, pour_frames
 from bot.engine.decision import Decision
 from bot.engine.rehearsal import rehearse
 from bot.engine.settings import EngineSettings
-from bot.journal.format import JournalError
 from bot.journal.recording_index import Lines
 from bot.journal.replay import HowFar, ReplayResult, replay
 from bot.journal.run_reader import open_run
 from bot.market.evaluator import Evaluator, EvaluatorSettings
-from bot.recorded import recorded_run
+from bot.recorded import recorded_run, refuse_without_beginning
 
 
 def warm_up(*settings: EngineSettings) -> None:
@@ -367,9 +366,7 @@ def replay_journal(
     Raises: JournalError for a file that is no journal, is corrupt, or comes from a version that decided otherwise.
     """
     with open_run(path) as reader:
-        if reader.first_segment > 1:
-            first = f"begins with segment {reader.first_segment}, earlier ones were removed"
-            raise JournalError(f"{path}: the recording {first}; a replay needs the first")
+        refuse_without_beginning(path, reader)
         run = recorded_run(path, reader.header)
         config = run.config
         warm_up(engine_settings(config, "rehearsal"))

@@ -14,7 +14,7 @@ from bot.config.secrets import ClientSecrets
 from bot.ctrader.redact import MARKER
 from bot.journal.format import JournalError
 from bot.journal.replay import replay
-from bot.journal.run_reader import open_run
+from bot.journal.run_reader import RunReader, open_run
 from bot.journal.segments import is_recording
 from bot.research.backtest.messages import Messages, collected
 from bot.research.backtest.own_fills import OwnFill, OwnFills, walk
@@ -45,6 +45,13 @@ def recorded_run(path: Path, header: Mapping[str, Any]) -> Run:
     )
 
 
+def refuse_without_beginning(path: Path, reader: RunReader) -> None:
+    """Refuse to decide a run again whose beginning is gone. Raises: JournalError for such a one."""
+    if reader.first_segment > 1:
+        first = f"begins with segment {reader.first_segment}, earlier ones were removed"
+        raise JournalError(f"{path}: the recording {first}; a replay needs the first")
+
+
 def recorded_sources(name: str) -> list[Source] | None:
     """Return the market of a recorded run, a source a symbol; None for what is no journal by its name.
 
@@ -55,10 +62,7 @@ def recorded_sources(name: str) -> list[Source] | None:
         return None
     try:
         with open_run(path) as reader:
-            if reader.first_segment > 1:
-                gone = f"begins with segment {reader.first_segment}, earlier ones were removed"
-                raise JournalError(f"{path}: the recording {gone}; a backtest needs the first, where the login is")
-            specs = symbols_of(reader, recorded_run(path, reader.header).session)
+            specs = symbols_of(reader, recorded_run(path, reader.header).session, reader.standing)
         span_ns = _span_ns(path)
     except JournalError as error:
         raise ValueError(str(error)) from None
@@ -69,7 +73,7 @@ def recorded_sources(name: str) -> list[Source] | None:
         def stream(place: int, from_ns: int) -> Iterator[Messages]:
             with open_run(path) as reader:
                 session = recorded_run(path, reader.header).session
-                yield from collected(market_batches(reader, session, symbol, place, from_ns))
+                yield from collected(market_batches(reader, session, symbol, place, from_ns, reader.standing))
 
         return Source(str(path), spec, "recorded by microlev", span_ns, stream)
 
@@ -92,6 +96,7 @@ def own_fills(path: Path) -> list[OwnFill]:
     """
     own = OwnFills()
     with open_run(path) as reader:
+        refuse_without_beginning(path, reader)
         result = replay(reader, recorded_run(path, reader.header).pipeline, own.see)
     if result.difference is not None:
         at = result.difference

@@ -24,7 +24,6 @@ from bot.journal.format import Record, RecordKind, decode_batch, decode_json
 from bot.journal.reader import JournalReader
 from bot.journal.replay import replay
 from bot.net.driver import Driver
-from bot.recorded import recorded_sources
 from bot.research.backtest.own_fills import OwnFills, prediction_error, walk
 from bot.research.backtest.recorded_run import RecordedRun
 from bot.trial_assumptions import conditions_of, open_trial_sources
@@ -158,15 +157,3 @@ def test_the_error_of_a_prediction_is_counted_where_both_are_known() -> None:
     found = prediction_error([1.0, 2.0, float("nan"), 4.0], [0.0, 3.0, 1.0, 4.0])
     assert (found.fills, found.mean_bps, found.median_absolute_bps) == (3, 0.0, 1.0)
     assert prediction_error([], []).fills == 0
-
-
-def test_a_recorded_run_without_its_first_segment_is_refused_in_one_line(tmp_path: Path) -> None:
-    """Its later segments have a market but no login: what is missing is said, not that there were no symbols."""
-    config = bot_config(tmp_path, recording={"segment_mb": 0.02})
-    folder = tmp_path / "recorded"
-    WiredBot(folder, config, virtual_venue(), seconds=5).start().let(10)
-    first, *later = sorted(folder.glob("*.journal*"))
-    assert later
-    first.unlink()
-    with pytest.raises(ValueError, match=r"begins with segment 2, .*; a backtest needs the first"):
-        recorded_sources(str(folder))

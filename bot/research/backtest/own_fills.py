@@ -104,8 +104,8 @@ def walk(fills: Sequence[OwnFill], records: Iterable[Record], session: Session) 
         while waiting and waiting[-1].arrived_ns < record.ns:
             _walk(waiting.pop(), books, names)
         for recv_ns, rows in market.play(record):
-            if len(market.listener.symbols) != len(names):
-                names = [spec.name for spec in market.listener.symbols]
+            if len(market.symbols) != len(names):
+                names = [spec.name for spec in market.symbols]
                 books = VenueBooks(len(names))
             books.take(Messages(np.array([recv_ns]), np.array([len(rows)]), rows), 0, 1)
     for fill in reversed(waiting):

@@ -17,6 +17,8 @@ from typing import Any
 import numpy as np
 from filelock import FileLock, Timeout
 
+from bot.journal.segments import PACKED, PLAIN, named, runs_in
+
 INPUTS, COMPARISON = "inputs.json", "comparison.json"
 _DIGEST = "inputs"
 
@@ -31,15 +33,34 @@ def digest_of(content: Any) -> str:
 
 
 def file_facts(names: list[str]) -> list[list[Any]]:
-    """Return size and time of the files that sources name, of every file of a folder; of a synthetic one its name."""
+    """Return size and time of the files that sources name: all of a folder, all segments of a recorded run.
+
+    Of a source that is no file it is the name.
+    """
     facts: list[list[Any]] = []
     for name in names:
         path = Path(name)
-        files = sorted(path.glob("*.parquet")) if path.is_dir() else [path] if path.is_file() else []
+        files = _files_of(path)
         shapes = [file for each in {file.parent for file in files} for file in each.glob("*shape*")]
         facts.append([name if not files else str(path.resolve())])
-        facts += [[file.name, file.stat().st_size, file.stat().st_mtime_ns] for file in [*files, *sorted(shapes)]]
+        within = path if path.is_dir() else path.parent
+        facts += [
+            [_name_in(within, file), file.stat().st_size, file.stat().st_mtime_ns] for file in [*files, *sorted(shapes)]
+        ]
     return facts
+
+
+def _files_of(path: Path) -> list[Path]:
+    if path.is_dir():
+        return sorted(file for file in path.rglob("*") if file.name.endswith((".parquet", PLAIN, PACKED)))
+    segment = named(path)
+    if segment is not None and not segment.is_whole and path.parent.is_dir():
+        return [each.path for each in runs_in(path.parent).get(segment.run_id, [])]
+    return [path] if path.is_file() else []
+
+
+def _name_in(folder: Path, file: Path) -> str:
+    return str(file.relative_to(folder)) if file.is_relative_to(folder) else file.name
 
 
 class RunFolder:

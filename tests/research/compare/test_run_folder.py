@@ -80,3 +80,19 @@ def test_inputs_tell_a_changed_file_and_every_file_of_a_folder(tmp_path: Path) -
     changed = file_facts([str(day.parent), "synthetic:calm"])
     (day.parent / "EURUSD_2026-01-06.parquet").write_bytes(b"")
     assert before != changed != file_facts([str(day.parent), "synthetic:calm"])
+    assert file_facts([str(day.parent.parent)]) != file_facts([str(day.parent)]), (
+        "the folder of symbols above is as good"
+    )
+    assert len(file_facts([str(day.parent.parent)])) == 3
+
+
+@pytest.mark.parametrize("named", ["", "run.0002.journal.zst", "run.0003.journal"])
+def test_every_segment_of_a_recorded_run_is_part_of_what_a_run_is_made_from(named: str, tmp_path: Path) -> None:
+    for name in ("run.0001.journal.zst", "run.0002.journal.zst", "run.0003.journal"):
+        (tmp_path / name).write_bytes(b"one")
+    before = file_facts([str(tmp_path / named)])
+    assert len(before) == 4
+    (tmp_path / "run.0003.journal").write_bytes(b"one more")
+    grown = file_facts([str(tmp_path / named)])
+    (tmp_path / "run.0001.journal.zst").unlink()
+    assert before != grown != file_facts([str(tmp_path / named)])
