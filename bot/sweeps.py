@@ -15,13 +15,13 @@ from bot.config import ConfigError
 from bot.config.model import RangeConfig, SweepConfig
 from bot.config.variants import Variants
 from bot.research.backtest.backtest import BacktestFailed
-from bot.research.sources import Source, open_sources
+from bot.research.sources import Source
 from bot.research.sweep.found import Beside, Scored, SweepFound, better_by, deflated, steadiness
 from bot.research.sweep.ranges import Choice, Range, described
 from bot.research.sweep.score import Direction, Pruned, Score, Scorer, direction_of
 from bot.research.sweep.split import Split, Stretch, split_days, trading_days
 from bot.research.sweep.study import Changes, Earlier, SweepStudy, Tried, is_hopeless
-from bot.trial_assumptions import conditions_of
+from bot.trial_assumptions import conditions_of, open_trial_sources
 from bot.trials import Trial, run_trial, settings_of
 from bot.workforce import Workforce
 
@@ -47,7 +47,7 @@ def run_job(job: Job) -> Score:
     """Run a job. A variant that is no config, or cannot be run, has failed for a reason and is no error."""
     try:
         config = Variants.of_text(job.config_text).config(job.changes)
-        sources = open_sources(job.data, list(config.symbols), job.seed)
+        sources = open_trial_sources(config, job.data, job.seed)
         conditions = conditions_of(config, seed=job.seed)
         scorer = Scorer(
             job.metric,
@@ -120,16 +120,17 @@ def plan_of(variants: Variants, given: SweepConfig, data: Sequence[str], metric:
     conditions_of(config, seed=seed)
     ranges = {name: _checked_range(variants, name, each) for name, each in given.ranges.items()}
     placed = tuple(each if each.startswith("synthetic") else str(Path(each).absolute()) for each in data)
-    sources = open_sources(placed, list(config.symbols), seed)
+    sources = open_trial_sources(config, placed, seed)
     days = trading_days(sources)
     split = split_days(days, config.backtest.calibration_days, given.train_frac, given.embargo_days)
     labels = {source.spec.name: source.label for source in sources}
-    kinds = [_kind(name, source) for name, source in zip(data, sources, strict=False)]
+    kinds = [_kind(source) for source in sources]
     return Plan(variants, ranges, wanted, direction, split, placed, seed, labels, kinds)
 
 
-def _kind(name: str, source: Source) -> dict[str, Any]:
-    return {"name": Path(name).name, "symbol": source.spec.name, "label": source.label, "span_ns": list(source.span_ns)}
+def _kind(source: Source) -> dict[str, Any]:
+    name, symbol = Path(source.name).name, source.spec.name
+    return {"name": name, "symbol": symbol, "label": source.label, "span_ns": list(source.span_ns)}
 
 
 def _checked_range(variants: Variants, name: str, given: RangeConfig) -> Range:

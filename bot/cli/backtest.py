@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bot.cli.options import moment_ms
+from bot.cli.options import DATA_HELP, moment_ms
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -22,10 +22,6 @@ if TYPE_CHECKING:
 
 _RUN = "run"
 _NEVER_NS = 2**62
-DATA_HELP = (
-    "synthetic[:SCENARIO], a .parquet recording, a folder of downloaded days, or a journal; one for each symbol, "
-    "and for a pair that only converts money. May be repeated."
-)
 
 
 def backtest(

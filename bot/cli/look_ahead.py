@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bot.cli.options import moment_ms
+from bot.cli.options import DATA_HELP, moment_ms
 
 if TYPE_CHECKING:
     from bot.config import Config
@@ -20,9 +20,7 @@ def look_ahead(
     config: Annotated[Path, typer.Argument(metavar="CONFIG", help="The config file.")],
     data: Annotated[
         list[str],
-        typer.Option(
-            "--data", metavar="SOURCE", help="A recording, a folder of days, or synthetic[:SCENARIO]; repeat."
-        ),
+        typer.Option("--data", metavar="SOURCE", help=DATA_HELP),
     ],
     at: Annotated[
         list[str] | None,
@@ -69,15 +67,14 @@ def look_ahead(
 
 
 def _trial(config: "Config", data: list[str], begin: str | None, end: str | None, seed: int) -> "Trial":
-    from bot.research.sources import open_sources
-    from bot.trial_assumptions import conditions_of
+    from bot.trial_assumptions import conditions_of, open_trial_sources
     from bot.trials import Trial
 
     from_ns = 0 if begin is None else moment_ms(begin, "--from") * 1_000_000
     until_ns = 2**62 if end is None else moment_ms(end, "--to") * 1_000_000
     if until_ns <= from_ns:
         raise typer.BadParameter(f"{end} is not after {begin}: --to is exclusive", param_hint="--to")
-    sources = open_sources(data, list(config.symbols), seed)
+    sources = open_trial_sources(config, data, seed)
     return Trial("look-ahead", config, sources, conditions_of(config, seed=seed), from_ns, until_ns)
 
 

@@ -12,6 +12,11 @@ MARKET_HELP = (
     "vanish and prices fall); rollover (after 12 s and every 45 s, as at 17:00 in New York)."
 )
 
+DATA_HELP = (
+    "synthetic[:SCENARIO], a .parquet recording, a folder of downloaded days, or a recorded run; one for each symbol, "
+    "and for a pair that only converts money. May be repeated."
+)
+
 
 def moment_ms(text: str, option: str) -> int:
     """Return a date or an ISO 8601 time as ms since the epoch; UTC where it names no zone.

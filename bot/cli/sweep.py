@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bot.cli.options import MARKET_HELP
+from bot.cli.options import DATA_HELP
 
 if TYPE_CHECKING:
     from bot.research.sweep.found import SweepFound
@@ -19,7 +19,7 @@ _RESULTS = ("sweep.json", "sweep.txt", "importance.png", "stability.png", "sweep
 
 def sweep(
     config: Annotated[Path, typer.Argument(metavar="CONFIG", help="The YAML file of the bot.")],
-    data: Annotated[list[str], typer.Option("--data", metavar="SOURCE", help=f"Once a symbol: {MARKET_HELP}")],
+    data: Annotated[list[str], typer.Option("--data", metavar="SOURCE", help=DATA_HELP)],
     trials: Annotated[int, typer.Option("--trials", min=1, help="How many in all, those of earlier starts included.")],
     ranges: Annotated[
         Path | None, typer.Option("--ranges", help="What to try, instead of the config's section `sweep`.")

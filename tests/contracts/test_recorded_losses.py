@@ -146,6 +146,21 @@ def test_its_fills_are_not_compared_in_one_line(tmp_path: Path, capsys: pytest.C
     )
 
 
+def test_every_command_of_research_takes_a_recorded_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = Scene(tmp_path).start().let(12).bot.journal_path
+    config = tmp_path / "config.yaml"
+    config.write_text(
+        "venue: {environment: simulator}\n"
+        "symbols: {EURUSD: {direction: long}, USDJPY: {direction: short}}\n"
+        "sweep: {ranges: {strategy.base_leverage: {low: 1, high: 2}}}\n"
+    )
+    named = [str(config), "--data", str(path)]
+    assert main(["look-ahead", *named, "--cuts", "1"]) == 0
+    assert "no look-ahead" in capsys.readouterr().out
+    assert main(["sweep", *named, "--trials", "1", "--out", str(tmp_path / "sweep")]) == 2
+    assert "the data have 1 UTC day(s)" in capsys.readouterr().err
+
+
 def test_a_recording_that_begins_before_its_symbols_is_refused_in_one_line(tmp_path: Path) -> None:
     session = Scene(tmp_path).bot.run.session
     with pytest.raises(JournalError, match="begins before its symbols were known"):
