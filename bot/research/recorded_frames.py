@@ -4,9 +4,8 @@ How it works: a journal holds what came in, not what was asked for. A session th
 one that was, so its message ids are others, and the answers to a later login fit none of its questions. From the moment
 the symbols are known none is needed: frames of our account say which symbol they are of, and the answers of a login, in
 the order in which it always asks (`bot.ctrader.phases`), from when on spots and depth are taken again. Whose depth
-subscription was renewed, and its book emptied, is among the decisions.
-
-Limits: a subscription that outlived its login is renewed by the session alone; its book is emptied at the login only.
+subscription was renewed, and its book emptied, is among the decisions; where it is not, the session renews all of them,
+one after the other, because they had outlived their login.
 """
 
 from collections import Counter, deque
@@ -45,7 +44,9 @@ class RecordedFrames:
         self._feed.symbols_loaded(loaded)
         self._account_id = account_id
         self._takes_spots = self._takes_depth = is_ready
+        self._traded_ids = self._symbol_ids[: loaded.traded_count]
         self._renewals: deque[int] = deque()
+        self._all_renewals: deque[int] = deque()
 
     def lost(self, now_ns: int) -> list[Batch]:
         """Take the end of the connection: every book is empty, and nothing counts before the next login."""
@@ -100,8 +101,16 @@ class RecordedFrames:
             self._takes_spots = self._takes_spots or self._is_ours(content)
         elif number == _SPOTS_ON:
             self._takes_depth = self._takes_depth or (self._takes_spots and self._is_ours(content))
-        elif number == _DEPTH_OFF and self._renewals and self._is_ours(content):
+        elif number == _DEPTH_OFF and self._is_ours(content):
+            self._depth_ended(recv_ns)
+
+    def _depth_ended(self, recv_ns: int) -> None:
+        if self._renewals:
             self._feed.clear_book(self._renewals.popleft(), recv_ns)
+            return
+        if not self._all_renewals:
+            self._all_renewals.extend(self._traded_ids)
+        self._feed.clear_book(self._all_renewals.popleft(), recv_ns)
 
     def _is_ours(self, content: Any) -> bool:
         if hasattr(content, "ctidTraderAccountIds"):
@@ -113,6 +122,7 @@ class RecordedFrames:
             self._feed.clear_book(symbol_id, now_ns)
         self._takes_spots = self._takes_depth = False
         self._renewals.clear()
+        self._all_renewals.clear()
 
     def _taken(self) -> list[Batch]:
         return [(event.recv_ns, event.rows) for event in self._feed.take()]
