@@ -15,13 +15,14 @@ from bot.config import ConfigError
 from bot.config.model import RangeConfig, SweepConfig
 from bot.config.variants import Variants
 from bot.research.backtest.backtest import BacktestFailed
+from bot.research.compare.kept_runs import digest_of
 from bot.research.sources import Source
 from bot.research.sweep.found import Beside, Scored, SweepFound, better_by, deflated, steadiness
 from bot.research.sweep.ranges import Choice, Range, described
 from bot.research.sweep.score import Direction, Pruned, Score, Scorer, direction_of
 from bot.research.sweep.split import Split, Stretch, split_days, trading_days
 from bot.research.sweep.study import Changes, Earlier, SweepStudy, Tried, is_hopeless
-from bot.trial_assumptions import conditions_of, open_trial_sources
+from bot.trial_assumptions import conditions_of, inputs_of, open_trial_sources
 from bot.trials import Trial, run_trial, settings_of
 from bot.workforce import Workforce
 
@@ -78,6 +79,8 @@ class Plan:
     seed: int
     labels: Mapping[str, str] = field(default_factory=dict)
     sources: Sequence[Mapping[str, Any]] = ()
+    inputs: str = ""
+    """A digest of what else its scores are made from: files, the strategy's own, the latency, the version."""
 
     def settled(self) -> dict[str, Any]:
         """Return what the study is held to, as what JSON can hold; the figure first."""
@@ -92,6 +95,7 @@ class Plan:
                 "test": list(self.split.test),
             },
             "data": list(self.sources),
+            "files, strategy, latency or version": self.inputs,
             "seed": self.seed,
             "config": json.loads(self.variants.text())["tree"] | {"sweep": None},
         }
@@ -117,7 +121,7 @@ def plan_of(variants: Variants, given: SweepConfig, data: Sequence[str], metric:
     direction = direction_of(wanted, given.direction if wanted == given.metric else None)
     config = variants.config({})
     settings_of(config)
-    conditions_of(config, seed=seed)
+    conditions = conditions_of(config, seed=seed)
     ranges = {name: _checked_range(variants, name, each) for name, each in given.ranges.items()}
     placed = tuple(each if each.startswith("synthetic") else str(Path(each).absolute()) for each in data)
     sources = open_trial_sources(config, placed, seed)
@@ -125,7 +129,8 @@ def plan_of(variants: Variants, given: SweepConfig, data: Sequence[str], metric:
     split = split_days(days, config.backtest.calibration_days, given.train_frac, given.embargo_days)
     labels = {source.spec.name: source.label for source in sources}
     kinds = [_kind(source) for source in sources]
-    return Plan(variants, ranges, wanted, direction, split, placed, seed, labels, kinds)
+    inputs = inputs_of(config, placed, conditions)
+    return Plan(variants, ranges, wanted, direction, split, placed, seed, labels, kinds, digest_of(inputs))
 
 
 def _kind(source: Source) -> dict[str, Any]:

@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 from decimal import Decimal
+from pathlib import Path
 
+from bot import __version__
 from bot.assembly import ledger_path
 from bot.config import Config
 from bot.journal.ledger_file import LedgerError
@@ -10,6 +12,7 @@ from bot.journal.ledger_reader import round_trips_ns
 from bot.recorded import recorded_sources
 from bot.research.backtest.conditions import Conditions, Swap
 from bot.research.backtest.latency import Latency, Measured, latency
+from bot.research.compare.kept_runs import digest_of, file_facts
 from bot.research.sources import Source, open_sources
 from bot.sim.rates import Rates
 
@@ -48,6 +51,22 @@ def conditions_of(config: Config, *, seed: int = 1, measured: Latency | None = N
         swaps={name: Swap(swap.long_bps, swap.short_bps) for name, swap in given.swaps.items()},
         seed=seed,
     )
+
+
+def inputs_of(config: Config, names: Sequence[str], conditions: Conditions) -> dict[str, object]:
+    """Return what runs are made from beside the config's text, as what JSON can hold.
+
+    That is the files of the sources, the code of a strategy that is a file, what the ledger has measured of the
+    latency, and the version of this program.
+    """
+    strategy = Path(config.strategy.name).expanduser()
+    way = conditions.latency
+    return {
+        "version": __version__,
+        "strategy": digest_of(strategy.read_text("utf-8")) if strategy.is_file() else None,
+        "data": file_facts(list(names)),
+        "latency": list(way.ways_ns) if isinstance(way, Measured) else None,
+    }
 
 
 def sides_of(config: Config) -> dict[str, int | None]:

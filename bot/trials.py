@@ -182,6 +182,7 @@ def run_trial(
             "swaps": [[time_ns, float(money)] for time_ns, money in venue.swaps_booked],
             "engine_equity": run.engine.valuation.equity,
             "venue_equity": float(venue.equity()),
+            "money_digits": venue.account.money_digits,
         },
         {"seed": trial.conditions.seed, **config.backtest.model_dump(mode="json")},
     )

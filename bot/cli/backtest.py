@@ -131,22 +131,18 @@ class _Asked:
             )
 
     def folder(self, out: Path | None, *, force: bool) -> "RunFolder":
-        from bot import __version__
-        from bot.research.compare.kept_runs import RunFolder, digest_of, file_facts
+        from bot.research.compare.kept_runs import RunFolder, digest_of
+        from bot.trial_assumptions import inputs_of
 
         config = self.config.model_dump(mode="json", exclude={"credentials"})
         config["sizing"] = self.config.sizing.model_dump(mode="json", exclude_unset=True)
-        strategy = Path(self.config.strategy.name).expanduser()
         inputs = {
-            "version": __version__,
             "config": config,
-            "strategy": digest_of(strategy.read_text("utf-8")) if strategy.is_file() else None,
-            "data": file_facts(self._data),
             "from_ns": self._bounds[0],
             "until_ns": self._bounds[1],
             "seed": self._seed,
             "shocks": None if self._script is None else self._script_text(),
-            "latency": repr(getattr(self._conditions.latency, "ways_ns", None)),
+            **inputs_of(self.config, self._data, self._conditions),
         }
         name = f"backtest-{self.path.stem}-{digest_of(inputs)[:8]}"
         return RunFolder(Path(name) if out is None else out, inputs, force=force)

@@ -12,6 +12,8 @@ from bot.research.metrics.interval import Interval
 from bot.research.metrics.summary import InSpans, RunSummary
 from bot.research.report.span_table import inside_lines
 
+_UNIT_NAMES = {0: "one unit of money", 2: "the cent"}
+
 
 def run_text(result: Result, summary: RunSummary, rows_s: float | None) -> str:
     """Return the table of one run. Args: `rows_s` rows of market data a second; None for a run that was there."""
@@ -22,6 +24,7 @@ def run_text(result: Result, summary: RunSummary, rows_s: float | None) -> str:
         f"{_percent(frac)} at {level}" for level, frac in enumerate(exposure.time_at_level_frac) if level
     )
     differ = abs(figures["engine_equity"] - figures["venue_equity"])
+    digits = figures.get("money_digits", 2)  # in which the venue counts: yen have none
     lines = [
         ("data", "; ".join(f"{symbol}: {label}" for symbol, label in labels.items())),
         ("time", f"{iso_time(int(result.clocks['time_ns'][0]))} to {iso_time(int(result.clocks['time_ns'][-1]))}"),
@@ -39,7 +42,8 @@ def run_text(result: Result, summary: RunSummary, rows_s: float | None) -> str:
         ("crisis levels", levels),
         ("rows", f"{figures['rows']:,}" + ("; run earlier" if rows_s is None else f"; {rows_s:,.0f} a second")),
         ("equity", f"{figures['venue_equity']:,.2f} by the venue: engine and venue "
-                   + ("agree to the cent" if differ < 0.01 else f"DIFFER by {differ:,.2f}")),
+                   + (f"agree to {_UNIT_NAMES.get(digits, f'{0.1**digits:g}')}" if differ < 0.1**digits
+                      else f"DIFFER by {differ:,.2f}")),
     ]  # fmt: skip
     return "\n".join(f"{name:<14} {text}" for name, text in lines)
 

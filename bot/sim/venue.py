@@ -349,6 +349,10 @@ class Venue(Hands):
         needed = self.assets_needed()
         reachable = [name for name in needed if self.rates.chain(name, currency) is not None]
         if currency not in self.assets or len(reachable) < len(needed):
+            lost = [name for name in needed if name not in reachable]
+            if currency in self.assets:
+                unreachable = f"nothing converts {', '.join(lost)} to the deposit currency {currency}"
+                raise ValueError(f"{unreachable}: a pair that does is missing")
             raise ValueError(
                 f"deposit currency {currency!r} is not one the symbols convert to: {', '.join(self.assets)}"
             )

@@ -69,6 +69,11 @@ class Measured:
         if not len(self._ways_ns) or (self._ways_ns < 0).any():
             raise ValueError("a measured latency needs at least one round trip of 0 ns or more")
 
+    @property
+    def ways_ns(self) -> tuple[int, ...]:
+        """The measurements, of one way."""
+        return tuple(self._ways_ns.tolist())
+
     def draw_ns(self, random: np.random.Generator) -> int:
         """Return one of the measurements."""
         return int(self._ways_ns[random.integers(len(self._ways_ns))])

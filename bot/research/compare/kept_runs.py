@@ -7,6 +7,7 @@ place and renamed, so that a command that was killed at any moment finds what wa
 
 import json
 import os
+import re
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,10 +18,13 @@ from typing import Any
 import numpy as np
 from filelock import FileLock, Timeout
 
-from bot.journal.segments import PACKED, PLAIN, named, runs_in
+from bot.journal.segments import named, runs_in
+from bot.sim.recording import SHAPE_FILE, recorded_files
 
 INPUTS, COMPARISON = "inputs.json", "comparison.json"
 _DIGEST = "inputs"
+_OURS = re.compile(r".+\.\d+\.part")
+"""Files that are not whole yet: the process that writes them is in the name."""
 
 
 class FolderUnusable(ValueError):
@@ -41,7 +45,7 @@ def file_facts(names: list[str]) -> list[list[Any]]:
     for name in names:
         path = Path(name)
         files = _files_of(path)
-        shapes = [file for each in {file.parent for file in files} for file in each.glob("*shape*")]
+        shapes = [file for each in {file.parent for file in files} if (file := each / SHAPE_FILE).is_file()]
         facts.append([name if not files else str(path.resolve())])
         within = path if path.is_dir() else path.parent
         facts += [
@@ -52,7 +56,11 @@ def file_facts(names: list[str]) -> list[list[Any]]:
 
 def _files_of(path: Path) -> list[Path]:
     if path.is_dir():
-        return sorted(file for file in path.rglob("*") if file.name.endswith((".parquet", PLAIN, PACKED)))
+        segments = [segment.path for run in runs_in(path).values() for segment in run]
+        try:
+            return segments or recorded_files(path)
+        except ValueError:
+            return []  # whoever opens it says why
     segment = named(path)
     if segment is not None and not segment.is_whole and path.parent.is_dir():
         return [each.path for each in runs_in(path.parent).get(segment.run_id, [])]
@@ -118,7 +126,8 @@ class RunFolder:
 
     def _begin(self) -> None:
         for left in self.path.glob("*.part"):
-            left.unlink()
+            if _OURS.fullmatch(left.name):
+                left.unlink()
         self.write(INPUTS, json.dumps(_plain(self._inputs), indent=1) + "\n")
 
     def write(self, name: str, text: str) -> Path:

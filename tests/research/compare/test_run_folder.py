@@ -8,6 +8,7 @@ import pytest
 from bot.research.backtest.record import FILL, clock_dtype
 from bot.research.backtest.result import Result
 from bot.research.compare.kept_runs import INPUTS, FolderUnusable, RunFolder, file_facts
+from bot.sim.recording import SHAPE_FILE
 
 
 def result(digest: str) -> Result:
@@ -96,3 +97,31 @@ def test_every_segment_of_a_recorded_run_is_part_of_what_a_run_is_made_from(name
     grown = file_facts([str(tmp_path / named)])
     (tmp_path / "run.0001.journal.zst").unlink()
     assert before != grown != file_facts([str(tmp_path / named)])
+
+
+def test_the_shape_that_is_put_behind_ticks_is_part_of_what_a_run_is_made_from(tmp_path: Path) -> None:
+    ticks = tmp_path / "fx_EURUSD.parquet"
+    ticks.write_bytes(b"ticks")
+    before = file_facts([str(ticks)])
+    (tmp_path / SHAPE_FILE).write_bytes(b"shape")
+    assert file_facts([str(ticks)]) != before
+
+
+def test_files_of_a_linked_folder_are_seen(tmp_path: Path) -> None:
+    there, top = tmp_path / "there", tmp_path / "top"
+    there.mkdir()
+    top.mkdir()
+    (there / "EURUSD_2026-01-05.parquet").write_bytes(b"one")
+    (top / "EURUSD").symlink_to(there)
+    before = file_facts([str(top)])
+    (there / "EURUSD_2026-01-05.parquet").write_bytes(b"two!")
+    assert len(before) == 2
+    assert file_facts([str(top)]) != before
+
+
+def test_only_what_a_backtest_has_left_unfinished_is_removed(tmp_path: Path) -> None:
+    (tmp_path / "film.part").write_bytes(b"a download of somebody's")
+    (tmp_path / "run.123.part").write_bytes(b"ours")
+    used(tmp_path, force=True)
+    assert (tmp_path / "film.part").exists()
+    assert not (tmp_path / "run.123.part").exists()

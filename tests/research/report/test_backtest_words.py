@@ -32,6 +32,8 @@ def test_a_run_is_a_table_that_says_what_the_data_are_and_that_both_sides_agree(
     assert "slippage       0.91 bps of notional, predicted 0.50" in told
     apart = replace(RUN, figures=FIGURES | {"venue_equity": 99_960.0})
     assert "engine and venue DIFFER by 1.00" in run_text(apart, summary_of(apart.arm_run(), ()), None)
+    yen = replace(RUN, figures=FIGURES | {"venue_equity": 99_960.6, "money_digits": 0})
+    assert "engine and venue agree to one unit of money" in run_text(yen, summary_of(yen.arm_run(), ()), None)
 
 
 def test_a_comparison_is_a_table_an_arm_a_line_with_its_verdict() -> None:
