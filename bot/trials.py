@@ -189,9 +189,10 @@ def run_trial(
 
 
 def played(trial: Trial) -> Iterator[Messages]:
-    """Yield the messages of a trial, as the venue and the engine of its run get them."""
+    """Yield the messages of a trial, as the venue and the engine of its run get them; no piece is empty."""
     pieces = merged([source.stream(place, trial.from_ns) for place, source in enumerate(trial.sources)])
-    return trial.alter(_within(pieces, trial.from_ns, trial.until_ns))
+    # A run that goes on from a checkpoint leaves out as many as were played: an empty one would not have been counted.
+    return (piece for piece in trial.alter(_within(pieces, trial.from_ns, trial.until_ns)) if len(piece.times_ns))
 
 
 _CLIENT, _TOKEN = ClientSecrets(_KEY, _KEY), Token(_KEY, _KEY)

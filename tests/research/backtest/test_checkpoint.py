@@ -1,6 +1,7 @@
 """A backtest that was killed goes on from its last checkpoint, and ends as if nothing had happened."""
 
 import gc
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,9 @@ from small_market import SECOND, START, books, config, source
 from bot.engine.decision import Decision
 from bot.research.backtest.checkpoint import load_checkpoint, save_checkpoint
 from bot.research.backtest.result import Result
+from bot.research.shocks.shock import Shock
 from bot.trial_assumptions import conditions_of
+from bot.trial_variants import with_shocks
 from bot.trials import Trial, run_trial
 
 HOUR = 3_600
@@ -46,9 +49,23 @@ def _same(one: Result, other: Result) -> bool:
     )
 
 
-@pytest.mark.parametrize("killed_after_s", [700, 1_000])
-def test_a_killed_run_goes_on_from_its_checkpoint_and_ends_the_same(tmp_path: Path, killed_after_s: int) -> None:
-    whole = run_trial(_trial())
+def _shocked() -> Trial:
+    """The same with shocks before and behind midnight: at each edge of one there may be nothing to tell."""
+    at_ns = [START + (BEFORE_MIDNIGHT + after_s) * SECOND for after_s in (100, 300, 400, 900)]
+    shocks = [
+        Shock("spread", "EURUSD", at_ns[0], 60, 10, move_bps=20, reverts=True),
+        Shock("gap", "EURUSD", at_ns[1], 60, move_bps=-50),
+        Shock("stale", "EURUSD", at_ns[2], 30),
+        Shock("stale", "EURUSD", at_ns[3], 30),
+    ]
+    return with_shocks(_trial(), shocks)
+
+
+@pytest.mark.parametrize(("trial", "killed_after_s"), [(_trial, 700), (_trial, 1_000), (_shocked, 1_000)])
+def test_a_killed_run_goes_on_from_its_checkpoint_and_ends_the_same(
+    trial: Callable[[], Trial], killed_after_s: int, tmp_path: Path
+) -> None:
+    whole = run_trial(trial())
     assert len(whole.fills) > 10
     path = tmp_path / "run.checkpoint"
     dies_ns = START + (BEFORE_MIDNIGHT + killed_after_s) * SECOND
@@ -58,11 +75,11 @@ def test_a_killed_run_goes_on_from_its_checkpoint_and_ends_the_same(tmp_path: Pa
             raise Killed
 
     with pytest.raises(Killed):
-        run_trial(_trial(), watch=watch, checkpoint=path, key="inputs")
+        run_trial(trial(), watch=watch, checkpoint=path, key="inputs")
     assert path.exists()
     gc.collect()
     seen: list[int] = []
-    again = run_trial(_trial(), watch=lambda _, d: seen.append(d.now_ns), checkpoint=path, key="inputs")
+    again = run_trial(trial(), watch=lambda _, d: seen.append(d.now_ns), checkpoint=path, key="inputs")
     assert _same(again, whole)
     assert seen[0] > START + BEFORE_MIDNIGHT * SECOND + 500 * SECOND  # it did not begin anew
     assert not path.exists()
