@@ -1,5 +1,6 @@
 """`microlev backtest`: a config on recorded data, and a comparison of ways to set leverage on the same data."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 _RUN = "run"
 _NEVER_NS = 2**62
+_UNEVEN_NS = 6 * 3_600_000_000_000  # not told of: markets that open an hour after another
 
 
 def backtest(
@@ -124,11 +126,12 @@ class _Asked:
         self._conditions: Conditions = conditions_of(config, seed=seed, measured=measured)
         self._opened: Callable[[], Sequence[Source]] = partial(open_trial_sources, config, self._data, seed)
         self._sources = self._opened()
-        first_ns, last_ns = _spanned(self._sources)
-        if not (from_ns <= last_ns and until_ns > first_ns):
-            raise ValueError(
-                f"the sources have nothing from --from to --to: they go from {_at(first_ns)} to {_at(last_ns)}"
-            )
+        for source in self._sources:
+            first_ns, last_ns = source.span_ns
+            if not (from_ns <= last_ns and until_ns > first_ns):
+                has = f"it goes from {_at(first_ns)} to {_at(last_ns)}"
+                raise ValueError(f"{source.name} has nothing of {source.spec.name} from --from to --to: {has}")
+        _tell_of_uneven(self._sources, from_ns, until_ns)
 
     def folder(self, out: Path | None, *, force: bool) -> "RunFolder":
         from bot.research.compare.kept_runs import RunFolder, digest_of
@@ -238,6 +241,18 @@ def _words(text: str, option: str) -> list[str]:
 
 def _spanned(sources: "Sequence[Source]") -> tuple[int, int]:
     return min(source.span_ns[0] for source in sources), max(source.span_ns[1] for source in sources)
+
+
+def _tell_of_uneven(sources: "Sequence[Source]", from_ns: int, until_ns: int) -> None:
+    """Say on standard error where not all sources are there all the time: nothing is traded of one that is not."""
+    first_ns, last_ns = _spanned(sources)
+    for source in sources:
+        begins_ns, ends_ns = source.span_ns
+        if begins_ns > max(first_ns, from_ns) + _UNEVEN_NS or ends_ns < min(last_ns, until_ns) - _UNEVEN_NS:
+            print(
+                f"note: {source.spec.name} is there from {_at(begins_ns)} to {_at(ends_ns)} only: {source.name}",
+                file=sys.stderr,
+            )
 
 
 def _at(time_ns: int) -> str:

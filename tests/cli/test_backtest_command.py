@@ -157,3 +157,32 @@ def test_a_comparison_is_told_for_people_and_as_json_lines(
     # The config's own strategy is the constant one, and every rule of sizing is in force for both.
     assert arms["config"]["summary"]["performance"] == arms["constant"]["summary"]["performance"]
     assert arms["config"]["scale"] == pytest.approx(1.0)
+
+
+def _ticks(path: Path, begin_s: int, seconds: int) -> str:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    ts_us = [(begin_s + i) * 1_000_000 for i in range(0, seconds, 60)]
+    prices = [1.1 + 1e-5 * (i % 7) for i in range(len(ts_us))]
+    pq.write_table(pa.table({"ts_us": ts_us, "bid": prices, "ask": [price + 2e-5 for price in prices]}), path)
+    return str(path)
+
+
+def test_a_source_without_anything_in_the_time_is_refused_and_one_that_is_there_for_a_part_is_told_of(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monday_s, day_s = 1_767_571_200, 86_400
+    config = tmp_path / "c.yaml"
+    config.write_text(
+        "venue: {environment: simulator}\nsymbols: {EURUSD: {direction: long}, GBPUSD: {direction: long}}\n"
+    )
+    all_along = _ticks(tmp_path / "fx_fxcm_EURUSD_2026-01.parquet", monday_s, 2 * day_s)
+    late = _ticks(tmp_path / "fx_fxcm_GBPUSD_2026-01.parquet", monday_s + day_s, day_s)
+    command = ["backtest", str(config), "--data", all_along, "--data", late, "--out", str(tmp_path / "out")]
+    assert main([*command, "--to", "2026-01-06"]) == 2
+    assert f"{late} has nothing of GBPUSD from --from to --to: it goes from 2026-01-06" in capsys.readouterr().err
+    assert main([*command, "--to", "2026-01-06T01:00"]) == 0
+    told = capsys.readouterr().err
+    assert f"note: GBPUSD is there from 2026-01-06T00:00:00.000Z to 2026-01-06T23:59:00.000Z only: {late}" in told
+    assert "EURUSD is there" not in told
