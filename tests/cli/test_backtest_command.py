@@ -169,6 +169,7 @@ def _ticks(path: Path, begin_s: int, seconds: int) -> str:
     return str(path)
 
 
+@pytest.mark.slow
 def test_a_source_without_anything_in_the_time_is_refused_and_one_that_is_there_for_a_part_is_told_of(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -176,13 +177,14 @@ def test_a_source_without_anything_in_the_time_is_refused_and_one_that_is_there_
     config = tmp_path / "c.yaml"
     config.write_text(
         "venue: {environment: simulator}\nsymbols: {EURUSD: {direction: long}, GBPUSD: {direction: long}}\n"
+        "backtest: {clock_s: 3600}\n"
     )
     all_along = _ticks(tmp_path / "fx_fxcm_EURUSD_2026-01.parquet", monday_s, 2 * day_s)
     late = _ticks(tmp_path / "fx_fxcm_GBPUSD_2026-01.parquet", monday_s + day_s, day_s)
     command = ["backtest", str(config), "--data", all_along, "--data", late, "--out", str(tmp_path / "out")]
     assert main([*command, "--to", "2026-01-06"]) == 2
     assert f"{late} has nothing of GBPUSD from --from to --to: it goes from 2026-01-06" in capsys.readouterr().err
-    assert main([*command, "--to", "2026-01-06T01:00"]) == 0
+    assert main([*command, "--from", "2026-01-05T17:00", "--to", "2026-01-06T00:05"]) == 0
     told = capsys.readouterr().err
     assert f"note: GBPUSD is there from 2026-01-06T00:00:00.000Z to 2026-01-06T23:59:00.000Z only: {late}" in told
     assert "EURUSD is there" not in told
