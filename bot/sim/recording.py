@@ -16,8 +16,7 @@ from bot.sim import playback, shape
 from bot.sim.change import Change
 from bot.sim.day_files import day_file_of, symbol_in
 from bot.sim.listing import CRYPTO, EQUITIES, FX, INDICES, METALS, default_symbols, extra_symbols, recorded_symbol
-
-Columns = dict[str, np.ndarray]
+from bot.sim.recorded_rows import Columns, RowCheck, check_types
 
 _BATCH_ROWS = 8_192
 _EVENTS = {"seq", "ts_recv_ns", "kind", "side", "price", "qty", "update_id"}
@@ -57,16 +56,25 @@ def open_parquet(path: Path) -> Any:
 
 
 def column_batches(path: Path, columns: set[str], batch_rows: int = _BATCH_ROWS) -> Iterator[Columns]:
-    """Yield the named columns of a file batch by batch, as numpy arrays of one length.
+    """Yield the named columns of a file batch by batch, as numpy arrays of one length, at least 1.
 
-    Raises: ValueError naming the file when it is missing or foreign, or turns out to be corrupt further on.
+    Raises: ValueError naming the file when it is missing or foreign, or turns out to be corrupt further on, or to hold
+        what no market has (`bot.sim.recorded_rows`).
     """
     file = open_parquet(path)
-    try:
-        for batch in file.iter_batches(batch_size=batch_rows, columns=sorted(columns)):
-            yield {name: batch.column(name).to_numpy(zero_copy_only=False) for name in batch.schema.names}
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{path} is corrupt: {str(error).splitlines()[0]}") from None
+    if not file.metadata.num_rows:
+        return
+    check_types(path, file.schema_arrow, columns)
+    batches, check = file.iter_batches(batch_size=batch_rows, columns=sorted(columns)), RowCheck(path)
+    while True:
+        try:
+            batch = next(batches, None)
+        except (OSError, ValueError) as error:
+            raise ValueError(f"{path} is corrupt: {str(error).splitlines()[0]}") from None
+        if batch is None:
+            return
+        if batch.num_rows:
+            yield check.columns(batch)
 
 
 def column_names(path: Path) -> set[str]:
@@ -79,12 +87,20 @@ def column_span(path: Path, name: str) -> tuple[int, int]:
 
     Raises: ValueError for a file without rows, or without statistics.
     """
-    file = open_parquet(path)
-    place = file.schema_arrow.get_field_index(name)
-    spans = [file.metadata.row_group(i).column(place).statistics for i in range(file.metadata.num_row_groups)]
-    if not spans or any(span is None or not span.has_min_max for span in spans):
-        raise ValueError(f"{path} holds no rows, or no statistics of {name}")
+    spans = _statistics(open_parquet(path), name)
+    if not spans:
+        raise ValueError(f"{path} holds no rows")
+    if any(span is None or not span.has_min_max for span in spans):
+        raise ValueError(f"{path} holds no statistics of {name}")
     return min(span.min for span in spans), max(span.max for span in spans)
+
+
+def _statistics(file: Any, name: str) -> list[Any]:
+    """Return the statistics of a column, None where there are none, of each row group that has rows."""
+    groups = [file.metadata.row_group(i) for i in range(file.metadata.num_row_groups)]
+    # Not the place in the Arrow schema: a column of lists or structs is several of these.
+    paths = [groups[0].column(i).path_in_schema for i in range(groups[0].num_columns)] if groups else []
+    return [group.column(paths.index(name)).statistics for group in groups if group.num_rows]
 
 
 def has_rows(path: Path) -> bool:
@@ -204,9 +220,12 @@ def recorded_files(path: Path) -> list[Path]:
 
 def _described(path: Path) -> tuple[str, int | None]:
     """Return the symbol of a file of quotes, and its digits where the metadata say them."""
-    schema = open_parquet(path).schema_arrow
+    file = open_parquet(path)
+    schema = file.schema_arrow
     if not set(schema.names) >= _TICKS:
         raise ValueError(f"{path} is not in the layout fx_* ({', '.join(sorted(_TICKS))}), as the others beside it")
+    if file.metadata.num_rows:
+        check_types(path, schema, _TICKS)
     day = day_file_of(schema.metadata)
     told = _told_symbol(schema.metadata)
     name = day.symbol if day is not None else told.name or symbol_in(path.name)
