@@ -4,7 +4,7 @@ The one place in `sim` that reads files. pyarrow is imported only here and only 
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -135,13 +135,10 @@ def open_recording(source: str) -> Recording:
     path = Path(source)
     if path.is_dir():
         return _quotes(recorded_files(path))
-    schema = open_parquet(path).schema_arrow
-    names = set(schema.names)
-    if "symbol" in names:
-        raise ValueError(f"{path} has a column for symbols, and a recording is of one: export it with --symbol")
+    file = open_parquet(path)
+    told, names = _told_symbol(path, file), set(file.schema_arrow.names)
     if names >= _TICKS:
         return _quotes([path])
-    told = _told_symbol(schema.metadata)
     for columns, opened in ((_EVENTS, _events), (_BOOK20, _book20), (_BEST_QUOTES, _best_quotes)):
         if columns <= names:
             first = next(column_batches(path, columns), None)
@@ -155,19 +152,40 @@ def open_recording(source: str) -> Recording:
 
 
 class _Told(NamedTuple):
-    """The symbol that a file of ours names, and its digits; None of others, whose names tell."""
+    """The symbol that a file names within, and its digits; None of a file whose name has to tell."""
 
     name: str | None
     digits: int | None
 
 
-def _told_symbol(metadata: Mapping[bytes, bytes] | None) -> _Told:
-    """Return what the metadata of a parquet schema say of its symbol."""
-    metadata = metadata or {}
-    if metadata.get(b"software") != b"microlev" or b"symbol" not in metadata:
-        return _Told(None, None)
+def _told_symbol(path: Path, file: Any) -> _Told:
+    """Return what a parquet file says of its symbol: its metadata, if it is one of ours, or its column `symbol`.
+
+    Raises: ValueError for a file of several symbols, and for a table of ours that is no market.
+    """
+    metadata = file.schema_arrow.metadata or {}
+    is_ours = metadata.get(b"software") == b"microlev"
+    table = metadata.get(b"table", b"quotes").decode()
+    if is_ours and table not in ("quotes", "book"):
+        raise ValueError(f"{path} holds the {table} of a run, no market: export its quotes or its book (--table)")
+    symbols = _symbols_in(path, file) if "symbol" in file.schema_arrow.names else []
+    if len(symbols) > 1:
+        how = "export it with --symbol" if is_ours else "split it"
+        raise ValueError(f"{path} holds several symbols ({', '.join(symbols)}), and a recording is of one: {how}")
+    if not is_ours or b"symbol" not in metadata:
+        return _Told(symbols[0] if symbols else None, None)
     digits = metadata.get(b"digits", b"")
     return _Told(metadata[b"symbol"].decode(), int(digits) if digits.isdigit() else None)
+
+
+def _symbols_in(path: Path, file: Any) -> list[str]:
+    """Return what is in the column `symbol`: the only one, or some of several; by the statistics where they prove it."""
+    spans = _statistics(file, "symbol")
+    if all(span is not None and span.has_min_max and span.has_null_count and not span.null_count for span in spans):
+        found = {end for span in spans for end in (span.min, span.max)}
+    else:
+        found = {symbol for batch in column_batches(path, {"symbol"}) for symbol in batch["symbol"].tolist()}
+    return sorted(symbol.decode() if isinstance(symbol, bytes) else str(symbol) for symbol in found)
 
 
 def _events(path: Path, columns: set[str], first: Columns, told: _Told) -> Recording:
@@ -227,7 +245,7 @@ def _described(path: Path) -> tuple[str, int | None]:
     if file.metadata.num_rows:
         check_types(path, schema, _TICKS)
     day = day_file_of(schema.metadata)
-    told = _told_symbol(schema.metadata)
+    told = _told_symbol(path, file)
     name = day.symbol if day is not None else told.name or symbol_in(path.name)
     if name is None:
         expected = "fx_fxcm_EURUSD_2014-05.parquet or EURUSD_2026-01-05.parquet"

@@ -303,8 +303,15 @@ def test_several_symbols_in_one_file_are_no_market(bot: WiredBot, tmp_path: Path
     quotes = exported(bot, tmp_path, "quotes")["quotes"]
     assert {"EURUSD", "USDJPY"} <= set(quotes["symbol"].to_pylist())
     assert quotes.column_names == ["ts_us", "symbol", "bid", "ask"]
-    with pytest.raises(ValueError, match="has a column for symbols, and a recording is of one"):
+    text = r"quotes.parquet holds several symbols \(EURUSD, .*USDJPY\), and .* is of one: export it with --symbol"
+    with pytest.raises(ValueError, match=text):
         open_recording(str(tmp_path / "quotes.parquet"))
+
+
+def test_a_table_that_is_no_market_says_what_it_holds(bot: WiredBot, tmp_path: Path) -> None:
+    exported(bot, tmp_path, "decisions", symbol="EURUSD")
+    with pytest.raises(ValueError, match=r"decisions.parquet holds the decisions of a run, no market: export"):
+        open_recording(str(tmp_path / "decisions.parquet"))
 
 
 def test_messages_of_one_batch_have_a_row_each_and_tables_grow_between() -> None:

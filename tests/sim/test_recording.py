@@ -277,6 +277,26 @@ def test_a_folder_of_days_is_one_market_in_order_and_days_without_ticks_are_pass
     assert _changes(str(tmp_path), "EURUSD", seconds=60) == changes, "a folder of that one folder is the same"
 
 
+@pytest.mark.parametrize("has_statistics", [True, False])
+def test_a_column_of_symbols_has_to_hold_one_alone_or_in_a_folder(has_statistics: bool, tmp_path: Path) -> None:
+    folder = tmp_path / "EURUSD"
+    for number in (1, 2):
+        _day(folder, number, 1.1)
+    path = folder / "EURUSD_2026-01-02.parquet"
+    table = pq.read_table(path)
+    for symbols in (["GBPUSD", "GBPUSD"], ["EURUSD", "GBPUSD"]):
+        told = table.append_column("symbol", pa.array(symbols)).replace_schema_metadata(None)
+        pq.write_table(told, path, write_statistics=has_statistics)
+        if len(set(symbols)) == 1:
+            assert open_recording(str(path)).spec.name == "GBPUSD", "the column tells before the name does"
+            with pytest.raises(ValueError, match=r"01-02.parquet is of GBPUSD, and EURUSD_2026-01-01"):
+                open_recording(str(folder))
+            continue
+        for source in (path, folder):
+            with pytest.raises(ValueError, match=r"01-02.parquet holds several symbols \(EURUSD, GBPUSD\)"):
+                open_recording(str(source))
+
+
 def test_the_metadata_say_symbol_and_digits_before_name_and_prices_do(tmp_path: Path) -> None:
     path = Path(_day(tmp_path, 1, 1.5, symbol="USDJPY", digits=3)).rename(tmp_path / "fx_x_EURUSD_y.parquet")
     spec = open_recording(str(path)).spec
