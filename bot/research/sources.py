@@ -18,10 +18,10 @@ from bot.research.depth_messages import depth_messages
 from bot.research.recordings import EVENT_COLUMNS, TICK_COLUMNS
 from bot.research.streams import change_batches, shape_table, tick_messages
 from bot.sim import shape
-from bot.sim.listing import FX, FX_WEEK, METAL_WEEK, METALS, default_symbols, extra_symbols
+from bot.sim.listing import default_symbols, extra_symbols, in_its_hours
 from bot.sim.recording import (
-    BEST_SIZE_CENTS,
     SHAPE_FILE,
+    best_size_cents,
     column_batches,
     column_names,
     column_span,
@@ -124,9 +124,7 @@ def _depth(path: Path, spec: SymbolSpec) -> Source:
 
 
 def _ticks(path: Path, files: Sequence[Path], spec: SymbolSpec, label: str) -> Source:
-    week = METAL_WEEK if spec.leverage_id == METALS else FX_WEEK
-    timed = replace(spec, schedule=week.schedule, schedule_time_zone=week.time_zone)
-    best_cents = BEST_SIZE_CENTS[spec.leverage_id or FX]
+    timed = in_its_hours(spec)
     beside = files[0].with_name(SHAPE_FILE)
     spans = {file: _span_ns(file, "ts_us") for file in files if has_rows(file)}
     if not spans:
@@ -146,7 +144,7 @@ def _ticks(path: Path, files: Sequence[Path], spec: SymbolSpec, label: str) -> S
             for batch in columns_in_order(wanted)
             if batch["ts_us"][-1] >= from_ns // 1_000
         )
-        return tick_messages(batches, place, timed, shapes(), best_cents)
+        return tick_messages(batches, place, timed, shapes(), best_size_cents(spec))
 
     firsts, lasts = zip(*spans.values(), strict=True)
     return Source(str(path), timed, label, (min(firsts), max(lasts)), stream)

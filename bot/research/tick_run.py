@@ -35,7 +35,7 @@ from bot.market.crisis import ENTRY, SIGNS, signs
 from bot.market.symbols import SymbolSpec
 from bot.research.fill_costs import FILL, FillTags, cost_bps
 from bot.research.streams import Batch, tick_batches
-from bot.sim.listing import FX_WEEK, METAL_WEEK
+from bot.sim.listing import in_its_hours
 from bot.sim.recording import open_recording
 
 RECORD = np.dtype(
@@ -91,15 +91,14 @@ class TickRun:
 
 
 def symbol_of(path: Path) -> SymbolSpec:
-    """Return the symbol of a tick recording: with the hours of the FX week, or of metals, and the account's leverage.
+    """Return the symbol of a tick recording: with the hours of its class, and the account's leverage.
 
     Raises: ValueError when it is not quoted in the deposit currency, US dollars.
     """
     spec = open_recording(str(path)).spec
     if spec.quote_asset != _DEPOSIT_ASSET:
         raise ValueError(f"{path}: {spec.name} is not quoted in {_DEPOSIT_ASSET}")
-    week = METAL_WEEK if spec.base_asset in METALS else FX_WEEK
-    return replace(spec, schedule=week.schedule, schedule_time_zone=week.time_zone, leverage_id=None)
+    return replace(in_its_hours(spec), leverage_id=None)
 
 
 def run_ticks(paths: Sequence[Path], settings: EngineSettings, depth: Depth | None = None) -> TickRun:

@@ -1,5 +1,7 @@
 """What the venue lists: the default symbols, the form of recorded ones, assets, classes and leverage tiers."""
 
+import math
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -42,6 +44,40 @@ _ASSET_DIGITS = {"EUR": 2, "USD": 2, "JPY": 0, "GBP": 2, "XAU": 2, "BTC": 8}
 _OTHER_ASSET_DIGITS = {"ETH": 8}
 
 
+_CURRENCIES = (
+    "AED|AUD|BRL|CAD|CHF|CNH|CNY|CZK|DKK|EUR|GBP|HKD|HUF|ILS|INR|JPY|KRW|MXN|NOK|NZD|PLN|RON|RUB|SEK|SGD|THB|TRY|TWD|"
+    "USD|ZAR"
+)
+_COINS = "ADA|ATOM|AVAX|BCH|BNB|BTC|DASH|DOGE|DOT|EOS|ETC|ETH|LINK|LTC|NEO|SOL|TRX|UNI|USDC|USDT|XLM|XMR|XRP|XTZ|ZEC"
+_ASSETS = f"{_COINS}|{_CURRENCIES}|XAG|XAU"  # coins first: USDT is not USD with a suffix
+_PAIR = re.compile(f"(?P<base>{_ASSETS})[/_-]?(?P<quote>{_ASSETS})")
+_COIN_LOT_VALUE = 10_000.0  # US dollars
+
+
+def pair_in(name: str) -> tuple[str, str] | None:
+    """Return base and quote of a pair of currencies, coins or metals; None for any other name.
+
+    There may be a sign between the two, and a broker's suffix behind them: EURUSD.r, EURUSDm, EUR/USD.
+    """
+    match = _PAIR.match(name)
+    return None if match is None else (match["base"], match["quote"])
+
+
+def class_in(name: str) -> tuple[int, bool]:
+    """Return the class of a symbol by its name, and whether that is a guess."""
+    for spec in (*default_symbols(), *extra_symbols()):
+        if spec.name == name and spec.leverage_id is not None:
+            return spec.leverage_id, False
+    if name.startswith(("XAU", "XAG")):
+        return METALS, False
+    pair = pair_in(name)
+    if name.startswith(("BTC", "ETH")) or (pair is not None and not set(pair).isdisjoint(_COINS.split("|"))):
+        return CRYPTO, False
+    if pair is not None:
+        return FX, False
+    return (FX if re.fullmatch("[A-Z]{6}", name) else INDICES), True
+
+
 @dataclass(frozen=True, slots=True)
 class Asset:
     """A currency, metal, coin or share. `digits`: decimal places of its money."""
@@ -59,7 +95,7 @@ def _listed(symbol_id: int, name: str, group: int, digits: int, pip_position: in
         EQUITIES: (100, 100, 100, 10_000_000),
         INDICES: (100, 10, 10, 1_000_000),
     }[group]
-    base, quote = (name, "USD") if group in (EQUITIES, INDICES) else (name[:3], name[3:])
+    base, quote = (name, "USD") if group in (EQUITIES, INDICES) else pair_in(name) or (name[:3], name[3:])
     return SymbolSpec(
         symbol_id=symbol_id,
         name=name,
@@ -108,16 +144,37 @@ def extra_symbols() -> tuple[SymbolSpec, ...]:
     )
 
 
-def recorded_symbol(name: str, digits: int, group: int) -> SymbolSpec:
+def recorded_symbol(name: str, digits: int, group: int, price: float | None = None) -> SymbolSpec:
     """Return the specification of a recorded symbol: the default's id if it replaces one, else an id of its own.
 
     The digits are those the recording needs, so that every recorded price is representable.
+
+    Args: `price` of a coin, which says how many make a lot of about ten thousand dollars; None: one.
     """
     for spec in default_symbols():
         if spec.name == name:
             return _listed(spec.symbol_id, name, group, digits, min(digits, spec.pip_position))
     pip_position = 4 if group == FX else min(digits, 2)
-    return _listed(len(default_symbols()) + 1, name, group, digits, pip_position)
+    spec = _listed(len(default_symbols()) + 1, name, group, digits, pip_position)
+    if group != CRYPTO or price is None or spec.base_asset in ("BTC", "ETH"):
+        return spec
+    price_usd = price / 100 if spec.quote_asset == "JPY" else price
+    scale = 10 ** max(0, round(math.log10(_COIN_LOT_VALUE / price_usd)))
+    return replace(
+        spec,
+        lot_size_cents=spec.lot_size_cents * scale,
+        min_volume_cents=spec.min_volume_cents * scale,
+        step_volume_cents=spec.step_volume_cents * scale,
+        max_volume_cents=spec.max_volume_cents * scale,
+    )
+
+
+def in_its_hours(spec: SymbolSpec) -> SymbolSpec:
+    """Return a recorded symbol with the hours of its class: those of currencies or metals; coins trade all week."""
+    if spec.leverage_id == CRYPTO:
+        return spec
+    week = METAL_WEEK if spec.leverage_id == METALS else FX_WEEK
+    return replace(spec, schedule=week.schedule, schedule_time_zone=week.time_zone)
 
 
 def assets_of(specs: Iterable[SymbolSpec]) -> dict[str, Asset]:

@@ -15,7 +15,17 @@ from bot.market.symbols import SymbolSpec
 from bot.sim import playback, shape
 from bot.sim.change import Change
 from bot.sim.day_files import day_file_of, symbol_in
-from bot.sim.listing import CRYPTO, EQUITIES, FX, INDICES, METALS, default_symbols, extra_symbols, recorded_symbol
+from bot.sim.listing import (
+    CLASS_NAMES,
+    CRYPTO,
+    EQUITIES,
+    FX,
+    INDICES,
+    METALS,
+    class_in,
+    pair_in,
+    recorded_symbol,
+)
 from bot.sim.recorded_rows import Columns, RowCheck, check_types
 
 _BATCH_ROWS = 8_192
@@ -179,7 +189,7 @@ def _told_symbol(path: Path, file: Any) -> _Told:
 
 
 def _symbols_in(path: Path, file: Any) -> list[str]:
-    """Return what is in the column `symbol`: the only one, or some of several; by the statistics where they prove it."""
+    """Return what the column `symbol` holds, one or some of several: by the statistics where they prove it."""
     spans = _statistics(file, "symbol")
     if all(span is not None and span.has_min_max and span.has_null_count and not span.null_count for span in spans):
         found = {end for span in spans for end in (span.min, span.max)}
@@ -202,10 +212,10 @@ def _events(path: Path, columns: set[str], first: Columns, told: _Told) -> Recor
 def _book20(path: Path, columns: set[str], first: Columns, told: _Told) -> Recording:
     prices = np.concatenate([first[f"{side}p{level}"] for side in "ba" for level in range(20)])
     name = told.name or "BTCUSD"
-    spec = recorded_symbol(name, max(_digits(prices), told.digits or 0), _group_of(name))
+    spec = recorded_symbol(name, max(_digits(prices), told.digits or 0), class_in(name)[0])
     return Recording(
         spec,
-        "recorded depth (20 levels)",
+        f"recorded depth (20 levels){_guess_note(name)}",
         lambda start_ns, speed: playback.snapshots(
             column_batches(path, columns), spec.symbol_id, playback.Clock(start_ns, speed)
         ),
@@ -253,15 +263,16 @@ def _described(path: Path) -> tuple[str, int | None]:
     return name, told.digits if day is None else day.digits
 
 
-def _group_of(name: str) -> int:
-    for spec in (*default_symbols(), *extra_symbols()):
-        if spec.name == name and spec.leverage_id is not None:
-            return spec.leverage_id
-    if name.startswith(("XAU", "XAG")):
-        return METALS
-    if name.startswith(("BTC", "ETH")):
-        return CRYPTO
-    return FX if re.fullmatch("[A-Z]{6}", name) else INDICES
+def best_size_cents(spec: SymbolSpec) -> int:
+    """Return the mean size at the best price of a recorded symbol whose quotes have none. Units: 0.01 base unit."""
+    if spec.leverage_id == CRYPTO:  # ten lots, however many coins those are
+        return 10 * spec.lot_size_cents
+    return BEST_SIZE_CENTS[spec.leverage_id or FX]
+
+
+def _guess_note(name: str) -> str:
+    group, is_guess = class_in(name)
+    return f", taken for {CLASS_NAMES[group]} by a guess" if is_guess else ""
 
 
 def _quotes(paths: Sequence[Path]) -> Recording:
@@ -273,11 +284,12 @@ def _quotes(paths: Sequence[Path]) -> Recording:
     first = next(columns_in_order(paths), None)
     if first is None:
         raise ValueError(f"{paths[0] if len(paths) == 1 else paths[0].parent} holds no rows")
-    group = _group_of(name)
+    group, _ = class_in(name)
     if digits is None:
         digits = _digits(np.concatenate([first["bid"], first["ask"]]))
-        digits = max(digits, 3 if name.endswith("JPY") else 5) if group == FX else digits
-    spec = recorded_symbol(name, digits, group)
+        _, quote = pair_in(name) or ("", name[3:])
+        digits = max(digits, 3 if quote == "JPY" else 5) if group == FX else digits
+    spec = recorded_symbol(name, digits, group, float(np.median(first["bid"])))
     beside = paths[0].with_name(SHAPE_FILE)
 
     def shapes() -> Iterator[shape.Shape]:
@@ -285,11 +297,12 @@ def _quotes(paths: Sequence[Path]) -> Recording:
             return shape.recorded_shapes(lambda: column_batches(beside, _BOOK20))
         return shape.built_in_shapes()
 
+    days = "" if len(paths) == 1 else f" of {len(paths)} days"
     return Recording(
         spec,
-        f"recorded quotes{'' if len(paths) == 1 else f' of {len(paths)} days'}, semi-synthetic depth",
+        f"recorded quotes{days}, semi-synthetic depth{_guess_note(name)}",
         lambda start_ns, speed: shape.ticks(
-            columns_in_order(paths), spec, shapes(), BEST_SIZE_CENTS[group], playback.Clock(start_ns, speed)
+            columns_in_order(paths), spec, shapes(), best_size_cents(spec), playback.Clock(start_ns, speed)
         ),
     )
 
