@@ -42,7 +42,7 @@ class TableFile:
         except OSError as error:
             raise ExportError(f"{path} cannot be written: {error.strerror}") from None
         self._file = os.fdopen(descriptor, "wb")
-        self._writer = pq.ParquetWriter(self._file, schema, compression="zstd")
+        self._writer = pq.ParquetWriter(self._file, schema, compression="zstd", write_page_checksum=True)
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Write rows as one row group."""

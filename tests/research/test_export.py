@@ -373,6 +373,23 @@ def test_a_file_of_ours_is_a_market_under_any_name_and_others_tell_by_theirs(tmp
                 open_recording(str(path))
 
 
+def test_a_flipped_byte_is_told_when_it_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "EURUSD.parquet"
+    facts = {"software": "microlev", "symbol": "EURUSD", "digits": "5"}
+    file = TableFile(path, schema_of(columns_of("quotes", with_symbol=False), facts), force=False)
+    file.write(_one_quote(file.schema))
+    file.close({})
+    file.publish()
+    content = bytearray(path.read_bytes())
+    chunk = pq.ParquetFile(path).metadata.row_group(0).column(1)
+    page_end = chunk.dictionary_page_offset + chunk.total_compressed_size
+    content[page_end - 1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"EURUSD.parquet is corrupt: .*(CRC|checksum)") as error:
+        open_recording(str(path))
+    assert "\n" not in str(error.value)
+
+
 def _one_quote(schema: Any) -> Any:
     rows = QuoteRows()
     rows.add(1_000, "XAUUSD", 1300.5, 1300.7)
