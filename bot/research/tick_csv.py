@@ -5,6 +5,7 @@ that cannot be read is left out and counted, and the first one told; a time befo
 because a recording that jumps back is none. An empty bid or ask is one that has not changed, as MetaTrader writes them.
 """
 
+import codecs
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import tzinfo
@@ -53,6 +54,7 @@ class TickFile:
         except OSError as error:
             raise TickFileError(f"cannot read {path}: {error.strerror}") from None
         self._skipped: list[int] = []
+        self._encoding = "utf8"
 
     @property
     def bytes_read(self) -> int:
@@ -67,11 +69,13 @@ class TickFile:
         """Return the layout; `given` as of `bot.research.tick_layout.tell_layout`. Raises: TickFileError."""
         try:
             with self.path.open("rb") as file:
-                sample = self._unpacked(file).read(_SAMPLE_BYTES).decode("utf-8-sig", errors="replace")
+                content = self._unpacked(file).read(_SAMPLE_BYTES)
         except OSError as error:
             raise TickFileError(f"cannot read {self.path}: {str(error).splitlines()[0]}") from None
-        lines = sample.splitlines()
-        if len(sample) >= _SAMPLE_BYTES // 2:
+        if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            self._encoding = "utf-16"
+        lines = content.decode("utf-8-sig" if self._encoding == "utf8" else self._encoding, "replace").splitlines()
+        if len(content) >= _SAMPLE_BYTES // 2:
             lines = lines[:-1]  # the last may be cut
         try:
             return tell_layout(lines[:_SAMPLE_LINES], **given)
@@ -94,7 +98,7 @@ class TickFile:
                 yield taken
 
     def _unpacked(self, file: BinaryIO) -> Any:
-        compression = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}.get(self.path.suffix)
+        compression = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}.get(self.path.suffix.lower())
         return file if compression is None else pa.CompressedInputStream(pa.PythonFile(file), compression)
 
     def _batches(self, layout: Layout, block_bytes: int) -> Iterator[pa.RecordBatch]:
@@ -103,7 +107,11 @@ class TickFile:
             reader = pyarrow.csv.open_csv(
                 self._unpacked(self._file),
                 read_options=pyarrow.csv.ReadOptions(
-                    use_threads=False, block_size=block_bytes, column_names=names, skip_rows=layout.first_line
+                    use_threads=False,
+                    block_size=block_bytes,
+                    column_names=names,
+                    skip_rows=layout.first_line,
+                    encoding=self._encoding,
                 ),
                 parse_options=pyarrow.csv.ParseOptions(
                     delimiter=layout.delimiter, invalid_row_handler=self._skip, ignore_empty_lines=False

@@ -67,7 +67,7 @@ def tell_layout(
     if blank is None:
         raise TickFileError("holds no line")
     lines = [line for line in lines if line.strip()]
-    delimiter = max(",;\t", key=lines[0].count)
+    delimiter = max("\t;,", key=lines[0].count)  # of as many the first: behind those two prices may have a comma
     rows = list(csv.reader(lines, delimiter=delimiter))
     head = [_plain(cell) for cell in rows[0]]
     has_header = not any(re.fullmatch(r"[\d.,:/TZ +-]*\d[\d.,:/TZ +-]*", cell) for cell in rows[0])

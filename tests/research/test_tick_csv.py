@@ -109,6 +109,9 @@ MAKERS = {
     ),
     "semicolons": ('"ts";"Bid";"Ask"\n"{ms}";"1,10000";"1,10002"\n"{ms}";"1,10001";"1,10003"\n', ()),
     "asks first, no header": ("{ns};1.10002;1.10000\r\n{ns};1.10003;1.10001\r\n", ()),
+    "as many commas as semicolons": (
+        "2021-01-03T22:02:05.123Z;1,10000;1,10002\n2021-01-03T22:02:05.123Z;1,10001;1,10003\n", (),
+    ),
     "named by hand": (
         "a,b,c\n1.10002,{us},1.10000\n1.10003,{us},1.10001",
         ("--time-column", 2, "--bid-column", "C", "--ask-column", "a"),
@@ -208,9 +211,16 @@ def test_an_empty_side_has_not_changed_and_none_is_known_before_the_first(tmp_pa
         assert (file.counts.incomplete, file.counts.bad) == (1, 0)
 
 
-def test_compressed_files_are_read_as_they_are(tmp_path: Path, capsys: Capture) -> None:
+def test_compressed_and_utf_16_files_are_read_as_they_are(tmp_path: Path, capsys: Capture) -> None:
     content = ticks_text(50).encode()
-    for name, packed in (("t.csv.gz", gzip.compress(content)), ("t.csv.bz2", bz2.compress(content))):
+    utf16 = ticks_text(50).encode("utf-16")
+    for name, packed in (
+        ("t.csv.gz", gzip.compress(content)),
+        ("t.csv.bz2", bz2.compress(content)),
+        ("T.CSV.GZ", gzip.compress(content)),
+        ("u.csv", utf16),
+        ("u.csv.gz", gzip.compress(utf16)),
+    ):
         (tmp_path / name).write_bytes(packed)
         code, printed, errors = run(capsys, tmp_path / name, tmp_path / f"{name}.parquet", "--symbol", "EURUSD")
         assert (code, errors) == (0, "") and ": 50 quotes of EURUSD" in printed
