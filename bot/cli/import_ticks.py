@@ -66,7 +66,7 @@ def import_ticks(
 
     file = made = None
     try:
-        file = TickFile(ticks)
+        file = TickFile(ticks, symbol)
         layout = file.tell_layout(time=time_column or (), bid=bid_column, ask=ask_column, form=form)
         if time_zone is not None and layout.form in EPOCHS:
             raise TickFileError(f"{ticks} counts its times from the epoch ({layout.form}): take --time-zone away")
@@ -92,7 +92,10 @@ def import_ticks(
             made.abandon()
     columns = f"time in {' and '.join(str(i + 1) for i in layout.time)} ({layout.form}"
     columns += "" if layout.form in EPOCHS else f", {time_zone or 'UTC'}"
-    print(f"{out}: {counts.good} quotes of {symbol}; columns: {columns}), bid {layout.bid + 1}, ask {layout.ask + 1}")
+    columns += f"), bid {layout.bid + 1}, ask {layout.ask + 1}"
+    columns += "" if layout.symbol is None else f", symbol {layout.symbol + 1}"
+    others = f"; {counts.other} lines of other symbols left out" if counts.other else ""
+    print(f"{out}: {counts.good} quotes of {symbol}{others}; columns: {columns}")
     if counts.first_bad is not None:
         line, why = counts.first_bad
         typer.echo(

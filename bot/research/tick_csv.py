@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from bot.research.tick_layout import Layout, TickFileError, tell_layout
+from bot.research.tick_symbol import SymbolLines
 from bot.research.tick_time import stamps_ns
 
 _SAMPLE_BYTES, _SAMPLE_LINES = 1 << 16, 200
@@ -33,6 +34,7 @@ class Counts:
     bad: int = 0
     incomplete: int = 0  # before both sides had a price
     crossed: int = 0
+    other: int = 0  # of other symbols
     first_bad: tuple[int, str] | None = None
 
     def note(self, line: int, why: str, count: int = 1) -> None:
@@ -45,9 +47,13 @@ class Counts:
 class TickFile:
     """A CSV file of ticks, read once. `counts` grows with `quotes`; `bytes_read` says how far that has come."""
 
-    def __init__(self, path: Path) -> None:
-        """Raises: TickFileError when it cannot be opened."""
-        self.path, self.counts = path, Counts()
+    def __init__(self, path: Path, symbol: str | None = None) -> None:
+        """Take a file; with `symbol` its lines only, where a column names one.
+
+        Raises: TickFileError when it cannot be opened.
+        """
+        self.path, self.symbol, self.counts = path, symbol, Counts()
+        self.symbols = None if symbol is None else SymbolLines(symbol)
         try:
             self._file = path.open("rb")
             self.bytes_total = path.stat().st_size
@@ -78,7 +84,7 @@ class TickFile:
         if len(content) >= _SAMPLE_BYTES // 2:
             lines = lines[:-1]  # the last may be cut
         try:
-            return tell_layout(lines[:_SAMPLE_LINES], **given)
+            return tell_layout(lines[:_SAMPLE_LINES], symbol=self.symbol, **given)
         except TickFileError as error:
             raise TickFileError(f"{self.path} {error}") from None
 
@@ -103,6 +109,9 @@ class TickFile:
 
     def _batches(self, layout: Layout, block_bytes: int) -> Iterator[pa.RecordBatch]:
         names = [str(i) for i in range(layout.width)]
+        wanted = [*layout.time, layout.bid, layout.ask]
+        if self.symbols is not None and layout.symbol is not None:
+            wanted.append(layout.symbol)
         try:
             reader = pyarrow.csv.open_csv(
                 self._unpacked(self._file),
@@ -118,7 +127,7 @@ class TickFile:
                 ),
                 convert_options=pyarrow.csv.ConvertOptions(
                     column_types=dict.fromkeys(names, pa.string()),
-                    include_columns=[str(i) for i in (*layout.time, layout.bid, layout.ask)],
+                    include_columns=[str(i) for i in wanted],
                     strings_can_be_null=False,
                 ),
             )
@@ -145,13 +154,21 @@ class TickFile:
         self, batch: pa.RecordBatch, layout: Layout, zone: tzinfo, last: tuple[int, float, float], row: int
     ) -> tuple[tuple[int, float, float], tuple[np.ndarray, np.ndarray, np.ndarray]]:
         columns = [pc.utf8_trim_whitespace(column) for column in batch.columns]
+        is_other = np.zeros(batch.num_rows, np.bool_)
+        is_wanted = ~is_other
+        if self.symbols is not None and layout.symbol is not None:
+            try:
+                is_wanted, is_other = self.symbols.among(columns.pop())
+            except ValueError as error:
+                raise TickFileError(f"{self.path} {error}") from None
+            self.counts.other += int(is_other.sum())
         stamp = columns[0] if len(layout.time) == 1 else pc.binary_join_element_wise(columns[0], columns[1], " ")
         ns, is_time = stamps_ns(stamp, layout.form, zone)
         sides = [_prices(column, layout.has_decimal_comma) for column in columns[-2:]]
-        good = is_time & sides[0][1] & sides[1][1]
+        good = is_time & sides[0][1] & sides[1][1] & is_wanted
         if not good.all():
             is_blank = np.logical_and.reduce([np.asarray(pc.equal(column, "")) for column in columns])
-            bad = np.flatnonzero(~good & ~is_blank)
+            bad = np.flatnonzero(~good & ~is_blank & ~is_other)
             if len(bad):
                 self._note_bad(bad, columns, stamp, is_time, sides, row)
         rows = np.flatnonzero(good)
@@ -176,6 +193,8 @@ class TickFile:
         i = int(bad[0])
         if not is_time[i]:
             why = f"{stamp[i].as_py()!r} is no time"
+        elif sides[0][1][i] and sides[1][1][i]:
+            why = "it names no symbol"
         else:
             side = int(sides[0][1][i])  # the bid is good: then it is the ask
             why = f"{columns[-2 + side][i].as_py()!r} is no price"
@@ -224,6 +243,8 @@ def import_ticks(
         write(*block)
     counts = file.counts
     first = "" if counts.first_bad is None else f"; the first is line {counts.first_bad[0]}: {counts.first_bad[1]}"
+    if not counts.good and not counts.bad and file.symbols is not None and file.symbols.others:
+        raise TickFileError(f"{file.path} holds no line of {file.symbol}; it has: {', '.join(file.symbols.others)}")
     if not counts.good:
         raise TickFileError(f"{file.path} holds no quote that can be read{first}")
     total = counts.good + counts.bad + counts.incomplete

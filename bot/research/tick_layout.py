@@ -5,7 +5,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bot.research.tick_symbol import is_same, is_suffixed
 from bot.research.tick_time import FORMS, form_of
+from bot.sim.listing import pair_in
 
 _TIMES = (
     "timestamp",
@@ -23,9 +25,11 @@ _TIMES = (
 _DATES = ("date", "day")
 _BIDS = ("bid", "bid price", "bid_price", "bidprice")
 _ASKS = ("ask", "ask price", "ask_price", "askprice", "offer")
+_SYMBOLS = ("symbol", "instrument", "ticker", "pair")
 _DATE = re.compile(r"\d{4}[-./]?\d\d[-./]?\d\d|\d\d[-./]\d\d[-./]\d{4}")
 _CLOCK = re.compile(r"\d\d:?\d\d:?\d\d([.,]?\d{1,9})?")
 _PRICE = re.compile(r"\d+([.,]\d+)?")
+_WORD = re.compile(r"[A-Za-z][\w/.#+-]{2,}")
 
 
 class TickFileError(ValueError):
@@ -36,7 +40,8 @@ class TickFileError(ValueError):
 class Layout:
     """Where what is. `time` has one column, or two: date and time of day; columns count from 0.
 
-    `first_line` is how many lines, blank ones and the header, stand before the first tick.
+    `first_line` is how many lines, blank ones and the header, stand before the first tick; `symbol` None where no
+    column names one.
     """
 
     delimiter: str
@@ -47,6 +52,7 @@ class Layout:
     ask: int
     form: str
     has_decimal_comma: bool
+    symbol: int | None = None
 
 
 def tell_layout(
@@ -56,11 +62,12 @@ def tell_layout(
     bid: str | None = None,
     ask: str | None = None,
     form: str | None = None,
+    symbol: str | None = None,
 ) -> Layout:
     """Return the layout of a file that begins with these lines.
 
     Args: `time` (one column, or date and time of day), `bid`, `ask`: a name of the header or a number from 1 on, where
-        they are not to be guessed; `form` one of `tick_time.FORMS`.
+        they are not to be guessed; `form` one of `tick_time.FORMS`; `symbol` the one that is wanted.
     Raises: TickFileError, without the file's name.
     """
     blank = next((i for i, line in enumerate(lines) if line.strip()), None)
@@ -91,7 +98,11 @@ def tell_layout(
     if form is None:
         raise TickFileError(f"has stamps like {stamps[0]!r}; say what they are with --format {'|'.join(FORMS)}")
     comma = delimiter != "," and any("," in row[side] for row in body for side in sides)
-    return Layout(delimiter, blank + has_header, len(head), times, *sides, form, comma)
+    if has_header:
+        named = next((names.index(name) for name in _SYMBOLS if name in names), None)
+    else:
+        named = _guess_symbol(body, (*times, *sides), symbol)
+    return Layout(delimiter, blank + has_header, len(head), times, *sides, form, comma, named)
 
 
 def _plain(cell: str) -> str:
@@ -132,6 +143,17 @@ def _guess_sides(body: Sequence[Sequence[str]], times: Sequence[int]) -> tuple[i
     a, b = prices
     below = sum(_number(row[a]) <= _number(row[b]) for row in body)
     return (a, b) if 2 * below >= len(body) else (b, a)
+
+
+def _guess_symbol(body: Sequence[Sequence[str]], taken: Sequence[int], symbol: str | None) -> int | None:
+    """Return the column of words of which one is a pair, or the symbol that is wanted."""
+    for i in range(len(body[0])):
+        words = {row[i] for row in body} - {""}
+        if i not in taken and words and all(map(_WORD.fullmatch, words)):
+            is_wanted = symbol is not None and any(is_same(word, symbol) or is_suffixed(word, symbol) for word in words)
+            if is_wanted or any(pair_in(word.upper()) for word in words):
+                return i
+    return None
 
 
 def _number(cell: str) -> float:

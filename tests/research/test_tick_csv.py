@@ -263,6 +263,67 @@ def test_what_cannot_be_imported_is_told_in_one_line_and_leaves_nothing(
     assert [path.name for path in tmp_path.iterdir()] == ["ticks.csv"]
 
 
+def symbols_text(*symbols: str, header: str = "", count: int = 60) -> str:
+    """Return a file with a tick a second of each symbol in turn; the bid of the n-th symbol is n."""
+    lines = [f"{symbol},{1_600_000_000 + i},{n}.0,{n}.1" for i in range(count) for n, symbol in enumerate(symbols, 1)]
+    return header + "\n".join(lines) + "\n"
+
+
+@pytest.mark.parametrize("header", ["", "Symbol,time,bid,ask\n", "<TICKER>,time,bid,ask\n"])
+@pytest.mark.parametrize(
+    ("names", "wanted", "bid"),
+    [
+        (("GBPUSD", "EUR/USD"), "EURUSD", 2.0),
+        (("EURUSD.r", "EURUSD", "BTCUSDT"), "eurusd", 2.0),
+        (("US30", "GER40"), "US30", 1.0),
+        (("EURUSD.r",), "EURUSD", 1.0),
+        (("EURUSDm",), "EURUSD", 1.0),
+        (("EUR/USD",), "EURUSD.r", 1.0),
+    ],
+)
+def test_of_several_symbols_in_a_file_only_one_is_taken(
+    names: tuple[str, ...], wanted: str, bid: float, header: str, tmp_path: Path, capsys: Capture
+) -> None:
+    ticks, out = tmp_path / "ticks.csv", tmp_path / "out.parquet"
+    ticks.write_text(symbols_text(*names, header=header))
+    code, printed, errors = run(capsys, ticks, out, "--symbol", wanted)
+    others = f"; {60 * (len(names) - 1)} lines of other symbols left out" if len(names) > 1 else ""
+    assert (code, errors) == (0, "")
+    assert printed == f"{out}: 60 quotes of {wanted}{others}; columns: time in 2 (s), bid 3, ask 4, symbol 1\n"
+    assert set(pq.read_table(out)["bid"].to_pylist()) == {bid}
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (symbols_text("GBPUSD", "EURUSD.r"), "holds no line of EURUSD; it has: GBPUSD, EURUSD.r"),
+        (symbols_text("EURUSDT"), "holds no line of EURUSD; it has: EURUSDT"),
+    ],
+)
+def test_a_file_without_the_symbol_is_refused(text: str, why: str, tmp_path: Path, capsys: Capture) -> None:
+    ticks = tmp_path / "ticks.csv"
+    ticks.write_text(text)
+    assert run(capsys, ticks, tmp_path / "out.parquet", "--symbol", "EURUSD") == (2, "", f"{ticks} {why}\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["ticks.csv"]
+
+
+def test_a_symbol_is_not_taken_by_its_suffix_where_another_comes_later_and_lines_may_name_none(tmp_path: Path) -> None:
+    ticks = tmp_path / "ticks.csv"
+    ticks.write_text(symbols_text("EURUSD.r") + "EURUSD.x,1600000100,1,2\n")
+    file = TickFile(ticks, "EURUSD")
+    with pytest.raises(TickFileError, match=r"ticks.csv holds EURUSD.r and EURUSD.x: name the one that is wanted"):
+        list(file.quotes(file.tell_layout(), UTC, 100))
+    file.close()
+    # A price of another symbol is not looked at, and times are in order of one's own.
+    lines = "GBPUSD,1600000200,x,2\n,1600000101,1,2\nEURUSD,1600000102,1,2\n"
+    ticks.write_text(symbols_text("EURUSD") + lines)
+    file = TickFile(ticks, "EURUSD")
+    list(file.quotes(file.tell_layout(), UTC))
+    file.close()
+    counts = file.counts
+    assert (counts.good, counts.other, counts.bad, counts.first_bad) == (61, 1, 1, (62, "it names no symbol"))
+
+
 def test_nothing_is_overwritten_and_columns_that_look_swapped_are_told(tmp_path: Path, capsys: Capture) -> None:
     ticks, out = tmp_path / "ticks.csv", tmp_path / "out.parquet"
     assert run(capsys, ticks, out, "--symbol", "EURUSD") == (2, "", f"cannot read {ticks}: No such file or directory\n")
