@@ -235,7 +235,8 @@ def recorded_files(path: Path) -> list[Path]:
     if not path.is_dir():
         return [path]
     folder = path
-    files = sorted(folder.glob("*.parquet"))
+    # Shapes of depth may lie beside days of ticks, as beside a single file of them.
+    files = sorted(file for file in folder.glob("*.parquet") if file.name != SHAPE_FILE)
     if files:
         return files
     folders = sorted(path for path in folder.iterdir() if path.is_dir() and any(path.glob("*.parquet")))

@@ -12,7 +12,7 @@ from bot.sim.book import VenueBook
 from bot.sim.change import Change, Quote
 from bot.sim.day_files import DayFile
 from bot.sim.market import open_market
-from bot.sim.recording import open_recording
+from bot.sim.recording import SHAPE_FILE, open_recording, recorded_files
 
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
@@ -275,6 +275,8 @@ def test_a_folder_of_days_is_one_market_in_order_and_days_without_ticks_are_pass
     market = open_market(str(tmp_path / "EURUSD"), seed=1, start_ns=START_NS, speed=1.0)
     assert market.descriptions["EURUSD"] == "recorded quotes of 3 days, semi-synthetic depth"
     assert _changes(str(tmp_path), "EURUSD", seconds=60) == changes, "a folder of that one folder is the same"
+    (tmp_path / "EURUSD" / SHAPE_FILE).write_bytes(b"read by who wants shapes")
+    assert recorded_files(tmp_path / "EURUSD") == sorted((tmp_path / "EURUSD").glob("EURUSD_*"))
 
 
 @pytest.mark.parametrize("has_statistics", [True, False])
