@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from bot.research.backtest.look_ahead import Alter, Cut, Watch, check_look_ahead
-from bot.research.backtest.messages import Messages
+from bot.research.backtest.messages import Messages, silence
 from bot.research.backtest.result import Result
 from bot.research.shocks.altered import altered
 from bot.research.shocks.shock import Shock, checked, drops
@@ -49,9 +49,13 @@ def look_ahead(
 
     def run(alter: Alter, until_ns: int, watch: Watch) -> Result:
         number = next(numbers)
-        changed = replace(
-            trial, alter=lambda pieces: trial.alter(alter(pieces)), until_ns=min(trial.until_ns, until_ns)
-        )
+
+        def alter_to_the_end(pieces: Iterator[Messages]) -> Iterator[Messages]:
+            yield from trial.alter(alter(pieces))
+            # However early the last message that is left comes, every run goes on as long.
+            yield silence(min(end_ns, until_ns))
+
+        changed = replace(trial, alter=alter_to_the_end, until_ns=min(trial.until_ns, until_ns))
         return run_trial(
             changed,
             on_progress=lambda rows, now_ns: on_progress(number, now_ns),

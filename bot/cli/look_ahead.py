@@ -88,10 +88,15 @@ def _lines(checked: "tuple[Cut, ...]") -> list[str]:
                 f"{d.name}: {_short(d.unaltered)}, then {_short(d.altered)}"
             ]
     for cut in checked:
+        if not cut.altered_messages:
+            return [
+                f"nothing proved: no data that could be altered follow within half an hour after {_utc(cut.at_ns)}; "
+                "choose another time"
+            ]
         if not cut.differs_after:
             return [
-                f"nothing proved: altering the data after {_utc(cut.at_ns)} changed nothing after it either, "
-                "as where no data follow; choose another time"
+                f"nothing proved: altering the data after {_utc(cut.at_ns)} changed nothing after it either; "
+                "choose another time"
             ]
     last, times = checked[-1], ", ".join(_utc(cut.at_ns) for cut in checked)
     compared = f"{last.rows} rows, {last.fills} fills and {last.decisions} decisions up to the last"

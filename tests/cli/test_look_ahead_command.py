@@ -55,14 +55,15 @@ def test_bad_usage_is_one_line(
 
 
 def test_the_verdict_names_the_first_thing_that_differs() -> None:
-    passed = Cut(60_000_000_000, 90, 60, 2, None, True)
+    passed = Cut(60_000_000_000, 90, 60, 2, None, True, 40)
     found = Difference(50_000_000_000, "row", "target", [1.0], [0.25])
     assert _lines((passed,)) == [
         "no look-ahead: up to 1970-01-01 00:01:00 everything is the same bit for bit when later data are altered "
         "(60 rows, 2 fills and 90 decisions up to the last)"
     ]
-    assert _lines((passed, Cut(60_000_000_000, 90, 60, 2, found, True))) == [
+    assert _lines((passed, Cut(60_000_000_000, 90, 60, 2, found, True, 40))) == [
         "looks ahead: with data after 1970-01-01 00:01:00 altered, the row of 1970-01-01 00:00:50 differs in target: "
         "[1.0], then [0.25]"
     ]
-    assert _lines((Cut(60_000_000_000, 90, 60, 2, None, False),))[0].startswith("nothing proved: altering the data")
+    assert _lines((Cut(60_000_000_000, 90, 60, 2, None, False, 40),))[0].startswith("nothing proved: altering the data")
+    assert _lines((Cut(60_000_000_000, 90, 60, 2, None, False, 0),))[0].startswith("nothing proved: no data that could")

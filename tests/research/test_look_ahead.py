@@ -93,6 +93,39 @@ def test_a_time_after_which_nothing_comes_proves_nothing() -> None:
         look_ahead(trial, at_ns=[BEGIN_NS + 120 * S])
 
 
+SILENT_NS = BEGIN_NS + 60 * S
+
+
+def silent_trial(until_ns: int = 2**62) -> Trial:
+    """Return a trial whose quotes are silent for fifty minutes behind the first minute."""
+    whole = tick_source(ticks=90)
+
+    def stream(place: int, from_ns: int) -> Iterator[Messages]:
+        for piece in whole.stream(place, from_ns):
+            late_ns = np.where(piece.times_ns >= SILENT_NS, 3_000 * S, 0)
+            yield Messages(piece.times_ns + late_ns, piece.ends, piece.rows)
+
+    span_ns = (whole.span_ns[0], whole.span_ns[1] + 3_000 * S)
+    trial = tick_trial([replace(whole, span_ns=span_ns, stream=stream)])
+    return replace(trial, conditions=replace(trial.conditions, clock_s=1.0), until_ns=until_ns)
+
+
+def test_a_time_in_a_silence_shows_no_difference_and_proves_nothing_but_shortly_before_its_end() -> None:
+    at_ns = [SILENT_NS - S + 1_000_000, SILENT_NS + 600 * S, SILENT_NS + 1_500 * S]
+    *silent, proof = look_ahead(silent_trial(), at_ns=at_ns)
+    assert [cut.difference for cut in (*silent, proof)] == [None] * 3
+    assert [(cut.altered_messages, cut.differs_after, cut.is_passed) for cut in silent] == [(0, False, False)] * 2
+    assert proof.is_passed
+    assert proof.altered_messages > 15
+    assert proof.decisions > 60 + 150  # it went on by the clock, every ten seconds
+
+
+@pytest.mark.slow
+def test_a_trial_that_ends_in_a_silence_is_compared_as_far_as_it_goes() -> None:
+    (cut,) = look_ahead(silent_trial(SILENT_NS + 2_000 * S), at_ns=[SILENT_NS + 1_500 * S])
+    assert (cut.difference, cut.altered_messages, cut.is_passed) == (None, 0, False)
+
+
 def test_altering_leaves_what_is_up_to_the_time_and_changes_prices_sizes_and_messages_after_it() -> None:
     (piece,) = tick_source().stream(0, 0)
     at_ns = int(piece.times_ns[299])

@@ -112,10 +112,13 @@ class Backtest:
     ) -> None:
         """Play a recording to its end; `on_piece` is told now and then how many rows are done, and the time.
 
+        A piece without rows is a silence up to its time.
         Raises: BacktestFailed when the session ends for good; ValueError for a recording that is corrupt further on.
         """
         for piece in pieces:
-            if len(piece.times_ns):
+            if len(piece.times_ns) and not len(piece.rows):
+                self._be_silent(int(piece.times_ns[-1]))
+            elif len(piece.times_ns):
                 if self._way is None:
                     self._begin(int(piece.times_ns[0]), piece)
                 self._play(piece)
@@ -212,6 +215,11 @@ class Backtest:
         if self._piece is not piece:
             self._piece, self._placed_piece = piece, piece.of_symbols(self._places)
         return self._placed_piece
+
+    def _be_silent(self, until_ns: int) -> None:
+        if self._way is not None:
+            self._wait(until_ns)
+            self._now_ns = max(self._now_ns, until_ns)
 
     def _wait(self, until_ns: int) -> None:
         while (due_ns := self._due_ns()) <= until_ns:

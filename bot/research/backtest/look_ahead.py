@@ -2,8 +2,8 @@
 
 How it works: the run is made once as it is, and once for each of several times t with everything after t altered:
 prices moved and noised, sizes changed, one message in five missing, all of it seeded. Every row of the result, every
-fill and the canonical bytes of every Decision up to t must be the same, bit for bit. After t something must differ, or
-nothing would have been proved.
+fill and the canonical bytes of every Decision up to t must be the same, bit for bit. Altered messages must have come
+within half an hour after t, and something behind the first of them must differ, or nothing would have been proved.
 
 Limits: what reads a recording past the stream of messages, a strategy that opens its file, is not seen.
 """
@@ -30,7 +30,10 @@ Watch = Callable[[Decision], None]
 
 
 class Runner(Protocol):
-    """Runs the same trial again, its messages altered, up to a time at most."""
+    """Runs the same trial again, its messages altered, up to a time or the end of the data.
+
+    It goes on so far by the clock, whenever the last message that is left comes.
+    """
 
     def __call__(self, alter: Alter, until_ns: int, watch: Watch) -> Result:
         """Return the result; `watch` sees every Decision."""
@@ -96,9 +99,9 @@ class Trace:
         return np.array(self.digests[:count], np.uint64)
 
     def decisions_between(self, from_ns: int, until_ns: int) -> np.ndarray:
-        """Return the digests after one time, and before another."""
+        """Return the digests at and after one time, and before another."""
         times_ns = np.array(self.times_ns)
-        return np.array(self.digests, np.uint64)[(times_ns > from_ns) & (times_ns < until_ns)]
+        return np.array(self.digests, np.uint64)[(times_ns >= from_ns) & (times_ns < until_ns)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +117,11 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """What came of one time t. `differs_after` says whether the altered data have changed anything, as they must."""
+    """What came of one time t.
+
+    `differs_after` says whether the altered data have changed anything, as they must; `altered_messages` how many of
+    them came within the tail.
+    """
 
     at_ns: int
     decisions: int
@@ -122,6 +129,7 @@ class Cut:
     fills: int
     difference: Difference | None
     differs_after: bool
+    altered_messages: int
 
     @property
     def is_passed(self) -> bool:
@@ -151,9 +159,16 @@ def _cut(run: Runner, base: Trace, at_ns: int, seed: int, tail_ns: int) -> Cut:
     def alter(pieces: Iterator[Messages]) -> Iterator[Messages]:
         return altered_after(pieces, at_ns, seed)
 
+    altered_ns: list[int] = []
+
+    def alter_and_note(pieces: Iterator[Messages]) -> Iterator[Messages]:
+        for piece in alter(pieces):
+            altered_ns.extend(piece.times_ns[piece.times_ns > at_ns].tolist())
+            yield piece
+
     other = Trace()
     until_ns = at_ns + tail_ns
-    other.result = run(alter, until_ns, other.see)
+    other.result = run(alter_and_note, until_ns, other.see)
     rows, fills, decisions = base.rows_until(at_ns), base.fills_until(at_ns), base.decisions_until(at_ns)
     found = [
         difference
@@ -166,7 +181,9 @@ def _cut(run: Runner, base: Trace, at_ns: int, seed: int, tail_ns: int) -> Cut:
     number = _first_decision(decisions, other.decisions_until(at_ns))
     if number is not None:
         found.append(_decision_difference(run, alter, number, at_ns))
-    ahead, altered_ahead = (trace.decisions_between(at_ns, until_ns) for trace in (base, other))
+    # A message that is missing moves what is done by the clock: not that, but what an altered one does is a proof.
+    from_ns = altered_ns[0] if altered_ns else until_ns
+    ahead, altered_ahead = (trace.decisions_between(from_ns, until_ns) for trace in (base, other))
     return Cut(
         at_ns,
         len(decisions),
@@ -174,6 +191,7 @@ def _cut(run: Runner, base: Trace, at_ns: int, seed: int, tail_ns: int) -> Cut:
         len(fills),
         min(found, key=lambda difference: difference.time_ns, default=None),
         not np.array_equal(ahead, altered_ahead),
+        len(altered_ns),
     )
 
 

@@ -113,3 +113,8 @@ def _in_order(pieces: Sequence[Messages]) -> Messages:
 
 EMPTY = Messages(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, DELTA))
 """No message at all."""
+
+
+def silence(until_ns: int) -> Messages:
+    """Return a piece that says nothing up to a time: what is due by then happens, and nothing is heard."""
+    return Messages(np.array([until_ns], np.int64), np.zeros(1, np.int64), EMPTY.rows)
