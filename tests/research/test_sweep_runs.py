@@ -13,6 +13,9 @@ from tick_days import FIRST_DAY, write_days
 from bot.config import ConfigError
 from bot.config.variants import Variants
 from bot.research.backtest.record import FILL, Day, clock_dtype
+from bot.research.backtest.result import Result
+from bot.research.metrics.bar_figures import BAR_FIGURES
+from bot.research.metrics.bars import bars_of
 from bot.research.sweep.ranges import Range
 from bot.research.sweep.score import Pruned, Score, Scorer, direction_of
 from bot.research.sweep.split import Stretch
@@ -147,6 +150,25 @@ def test_a_scorer_keeps_the_scored_days_and_ends_a_hopeless_run() -> None:
     score = whole.score(with_interval=False)
     assert score.figure == pytest.approx(0.09) and Score.of_plain(score.plain()).figure == score.figure
     assert Scorer("slippage_bps", Stretch((), (2,)), ["X"], 1.0).score(with_interval=False).state == "failed"
+
+
+def test_a_scorer_knows_what_was_held_when_scoring_began() -> None:
+    day_ns, fills = 86_400 * 10**9, np.zeros(4, FILL)
+    clocks = np.zeros(40, clock_dtype(1))
+    clocks["time_ns"] = day_ns + np.arange(40) * day_ns // 20  # two days
+    clocks["equity"] = 10_000.0
+    fills["time_ns"] = [day_ns + 1, 2 * day_ns, 2 * day_ns + 2, 2 * day_ns + 3]
+    fills["units"] = [10_000, -5_000, 5_000, -5_000]
+    fills["price"] = fills["mid_at_fill"] = 1.1 + np.sign(fills["units"]) * 1e-4
+    fills["mid_at_decision"], fills["notional"], fills["equity"] = 1.1, 5_500.0, 10_000.0
+    whole = Result("trial", ("X",), {}, (), 1.0, clocks, fills)
+    scorer = Scorer("resize_cost_bps_per_day", Stretch((1,), (2,)), ["X"], 1.0)
+    scorer(Day(clocks[:20], fills[:2]))  # a fill of the scored day's first moment is told with the day before
+    scorer(Day(clocks[20:], fills[2:]))
+    bars = bars_of(whole.arm_run(2 * day_ns))
+    expected = BAR_FIGURES["resize_cost_bps_per_day"](bars, bars.everything)
+    assert expected > 0
+    assert scorer.score(with_interval=False).figure == scorer.by_day[0] == expected
 
 
 def test_more_return_and_less_cost_are_better_and_what_nobody_knows_has_to_be_said() -> None:

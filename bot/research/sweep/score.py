@@ -88,6 +88,8 @@ class Pruned(Exception):
 class Scorer:
     """Keeps the scored days of a run, and tells the figure after each.
 
+    Of the days before them it keeps the fills: what is held when scoring begins.
+
     Args: `symbols` of the config; `is_hopeless` is told the figures so far, and may end the run before the last day.
     """
 
@@ -107,13 +109,13 @@ class Scorer:
 
     def __call__(self, day: Day) -> None:
         """Take a day that is over. Raises: Pruned."""
+        self._fills.append(day.fills)
         if not len(day.clocks):
             return
         number = int(day.clocks["time_ns"][0]) // DAY_NS
         if number not in self._stretch.scored:
             return
         self._clocks.append(repack_fields(day.clocks[_KEPT]))
-        self._fills.append(day.fills)
         self.by_day.append(self._figure(bars_of(self._run())))
         if number != self._stretch.scored[-1] and self._is_hopeless(self.by_day):
             raise Pruned
@@ -126,11 +128,12 @@ class Scorer:
         """Return what the run came to; an interval takes a thousand draws."""
         if not self._clocks:
             return Score("failed", reason="the engine was never ready on the days that are scored")
-        bars = bars_of(self._run())
+        run = self._run()
+        bars = bars_of(run)
         figures = {name: float(figure(bars, bars.everything)) for name, figure in BAR_FIGURES.items()}
         value = figures[self._metric]
         if not math.isfinite(value):
-            reason = f"{self._metric} is unknown: {'no fill' if not sum(map(len, self._fills)) else 'no variation'}"
+            reason = f"{self._metric} is unknown: {'no variation' if len(run.fills) else 'no fill'}"
             return Score("failed", math.nan, tuple(self.by_day), figures=figures, reason=reason)
         moments = _moments(bars)
         if not with_interval:
@@ -145,7 +148,8 @@ class Scorer:
     def _run(self) -> ArmRun:
         clocks = np.concatenate(self._clocks)
         fills = np.concatenate([np.empty(0, FILL), *self._fills])
-        return Result("trial", self._symbols, {}, (), self._base_leverage, clocks, fills).arm_run()
+        result = Result("trial", self._symbols, {}, (), self._base_leverage, clocks, fills)
+        return result.arm_run(self._stretch.scored[0] * DAY_NS)
 
 
 def _with_nan(content: dict[str, Any]) -> dict[str, Any]:
