@@ -275,7 +275,10 @@ def _scored(
     workforce: Workforce[Job, Score],
     on_final: Callable[[int, int], None],
 ) -> dict[tuple[str, str], Score]:
-    """Return the scores of variants on train and test days; those that the study remembers are not run again."""
+    """Return the scores of variants on train and test days; those that the study remembers are not run again.
+
+    A run that ended by an error of the machinery, as when its worker died, has no score, and is not remembered.
+    """
     stretches = {"train": plan.split.train_stretch, "test": plan.split.test_stretch}
     unique = {(part, _text(changes)): changes for changes in wanted for part in stretches}
     scored = {key: kept for key, changes in unique.items() if (kept := study.remembered(key[0], changes)) is not None}
@@ -290,7 +293,8 @@ def _scored(
         key, outcome = workforce.take()
         under_way -= 1
         scored[key] = _score(outcome)
-        study.remember(key[0], unique[key], scored[key])
+        if not isinstance(outcome, Exception):
+            study.remember(key[0], unique[key], outcome)
         on_final(len(scored), total)
     return scored
 

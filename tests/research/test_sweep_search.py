@@ -18,7 +18,7 @@ from bot.research.sweep.score import Score
 from bot.research.sweep.split import TooFewDays, split_days
 from bot.research.sweep.study import StudyUnusable, SweepStudy, Tried, is_hopeless
 from bot.sweeps import Job, NothingFound, Plan, sweep
-from bot.workforce import Here
+from bot.workforce import Here, WorkerLost
 
 needs("optuna")
 
@@ -151,6 +151,21 @@ def test_a_sweep_that_is_complete_runs_nothing_again_and_more_trials_go_on(tmp_p
     assert swept(plan(), tmp_path, 2, never) == first
     more = swept(plan(), tmp_path, 3, scoring(planted))
     assert more.tried[:2] == first.tried and len(more.tried) == 3
+
+
+def test_a_final_run_whose_worker_died_is_run_again_by_the_next_start(tmp_path: Path) -> None:
+    run, jobs, what = scoring(planted), [], plan()
+
+    def dies_at_the_test(job: Job) -> Score:
+        if job.with_interval and job.stretch == what.split.test_stretch and not job.changes:
+            raise WorkerLost("its worker process died")
+        return run(job)
+
+    first = swept(what, tmp_path, 1, dies_at_the_test)
+    assert first.default.test.reason == "WorkerLost: its worker process died"
+    again = swept(what, tmp_path, 1, lambda job: jobs.append(job) or run(job))  # type: ignore[func-returns-value]
+    assert again.default.test == run(jobs[0]) and again.chosen == first.chosen
+    assert len(jobs) == 1, "what has a score is remembered"
 
 
 def test_a_study_keeps_to_what_was_settled_unless_forced_to_begin_anew(tmp_path: Path) -> None:
