@@ -18,7 +18,6 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from bot.config import Config
-from bot.market.calendar import rests_at_weekends
 from bot.research.backtest.conditions import Conditions
 from bot.research.backtest.result import Result
 from bot.research.compare.arms import CONSTANT, LENDER, PLACEBO, Arm
@@ -30,10 +29,11 @@ from bot.research.compare.minutes import DAY_NS, MINUTE_NS, Minutes, minutes_of
 from bot.research.compare.shuffled import lenders
 from bot.research.compare.signals import ALL_SIGNALS, SIGNALS, directions_of
 from bot.research.compare.spans import CRISIS_RATIO, Release, spans_of
-from bot.research.metrics.arm_run import Span, TradingTime
+from bot.research.metrics.arm_run import Span
 from bot.research.metrics.interval import Sampling
 from bot.research.metrics.matching import match
 from bot.research.metrics.plain import plain
+from bot.research.metrics.trading_year import trading_time_of
 from bot.research.shocks.shock import Shock
 from bot.research.shocks.shock import spans as spans_of_shocks
 from bot.research.sources import Source
@@ -166,8 +166,7 @@ class _Comparing:
             contest.record_s,
             self._shocks,
         )
-        is_week = any(rests_at_weekends(source.spec) for source in self._sources[: len(self._symbols)])
-        self._trading_time = TradingTime() if is_week else TradingTime(days_per_year=365.25)
+        self._trading_time = trading_time_of(source.spec for source in self._sources[: len(self._symbols)])
         borrowed = lenders(self._minutes.days(), self._test_ns // DAY_NS, self._seed)
         self._lenders = tuple(sorted(borrowed.items()))
         self._remarks: list[str] = []

@@ -16,6 +16,7 @@ from bot.config.model import RangeConfig, SweepConfig
 from bot.config.variants import Variants
 from bot.research.backtest.backtest import BacktestFailed
 from bot.research.compare.kept_runs import digest_of
+from bot.research.metrics.trading_year import trading_time_of
 from bot.research.sources import Source
 from bot.research.sweep.found import Beside, Scored, SweepFound, better_by, deflated, steadiness
 from bot.research.sweep.ranges import Choice, Range, described
@@ -56,6 +57,7 @@ def run_job(job: Job) -> Score:
             tuple(config.symbols),
             config.strategy.base_leverage,
             lambda by_day: is_hopeless(job.direction, job.earlier, by_day),
+            trading_time_of(source.spec for source in sources[: len(config.symbols)]),
         )
         bounds = {"from_ns": job.stretch.from_ns, "until_ns": job.stretch.until_ns}
         run_trial(Trial("trial", config, sources, conditions, record_s=_RECORD_S, **bounds), on_day=scorer)  # type: ignore[arg-type]

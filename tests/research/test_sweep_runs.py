@@ -10,15 +10,19 @@ from libraries import needs
 from sweep_plan import plan, planted, scoring
 from tick_days import FIRST_DAY, write_days
 
+import bot.sweeps
 from bot.config import ConfigError
 from bot.config.variants import Variants
 from bot.research.backtest.record import FILL, Day, clock_dtype
 from bot.research.backtest.result import Result
+from bot.research.metrics.arm_run import TradingTime
 from bot.research.metrics.bar_figures import BAR_FIGURES
 from bot.research.metrics.bars import bars_of
+from bot.research.sources import Source
 from bot.research.sweep.ranges import Range
 from bot.research.sweep.score import Pruned, Score, Scorer, direction_of
 from bot.research.sweep.split import Stretch
+from bot.sim.listing import FX_WEEK, WHOLE_WEEK, default_symbols
 from bot.sweeps import Job, plan_of, run_job
 from bot.workforce import Cluster, WorkerLost
 
@@ -169,6 +173,22 @@ def test_a_scorer_knows_what_was_held_when_scoring_began() -> None:
     expected = BAR_FIGURES["resize_cost_bps_per_day"](bars, bars.everything)
     assert expected > 0
     assert scorer.score(with_interval=False).figure == scorer.by_day[0] == expected
+
+
+@pytest.mark.parametrize(("schedule", "days"), [(FX_WEEK.schedule, 252.0), (WHOLE_WEEK, 365.25)])
+def test_a_sweep_annualises_by_when_its_symbols_trade(
+    schedule: tuple[tuple[int, int], ...], days: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = replace(next(each for each in default_symbols() if each.name == "BTCUSD"), schedule=schedule)
+    clocks = np.zeros(40, clock_dtype(1))
+    clocks["time_ns"] = FIRST_DAY * 86_400 * 10**9 + np.arange(40) * 300 * 10**9
+    clocks["equity"] = 10_000 + np.arange(40) % 3
+    monkeypatch.setattr(bot.sweeps, "open_trial_sources", lambda *_: [Source("made up", spec, "", (0, 1), iter)])
+    monkeypatch.setattr(bot.sweeps, "run_trial", lambda trial, on_day: on_day(Day(clocks, np.empty(0, FILL))))
+    text = variants(tmp_path, CONFIG.replace("EURUSD", "BTCUSD")).text()
+    found = run_job(Job(text, {}, ("none",), Stretch((), (FIRST_DAY,)), "net_sharpe", "maximize", 1, False))
+    bars = bars_of(Result("", ("X",), {}, (), 1.0, clocks, np.empty(0, FILL)).arm_run(), TradingTime(86_400.0, days))
+    assert found.figure == BAR_FIGURES["net_sharpe"](bars, bars.everything) != 0.0
 
 
 def test_more_return_and_less_cost_are_better_and_what_nobody_knows_has_to_be_said() -> None:

@@ -10,7 +10,7 @@ from numpy.lib.recfunctions import repack_fields
 
 from bot.research.backtest.record import FILL, Day
 from bot.research.backtest.result import Result
-from bot.research.metrics.arm_run import ArmRun
+from bot.research.metrics.arm_run import ArmRun, TradingTime
 from bot.research.metrics.bar_figures import BAR_FIGURES
 from bot.research.metrics.bars import Bars, bars_of
 from bot.research.metrics.interval import HOURLY, bar_interval
@@ -90,7 +90,8 @@ class Scorer:
 
     Of the days before them it keeps the fills: what is held when scoring begins.
 
-    Args: `symbols` of the config; `is_hopeless` is told the figures so far, and may end the run before the last day.
+    Args: `symbols` of the config; `is_hopeless` is told the figures so far, and may end the run before the last day;
+        `trading_time` annualises, that of weekdays where none is given.
     """
 
     def __init__(
@@ -100,9 +101,11 @@ class Scorer:
         symbols: Sequence[str],
         base_leverage: float,
         is_hopeless: Callable[[Sequence[float]], bool] = lambda by_day: False,
+        trading_time: TradingTime | None = None,
     ) -> None:
         self._metric, self._stretch, self._is_hopeless = metric, stretch, is_hopeless
         self._symbols, self._base_leverage = tuple(symbols), base_leverage
+        self._trading_time = trading_time
         self._clocks: list[np.ndarray] = []
         self._fills: list[np.ndarray] = []
         self.by_day: list[float] = []
@@ -116,7 +119,7 @@ class Scorer:
         if number not in self._stretch.scored:
             return
         self._clocks.append(repack_fields(day.clocks[_KEPT]))
-        self.by_day.append(self._figure(bars_of(self._run())))
+        self.by_day.append(self._figure(self._bars(self._run())))
         if number != self._stretch.scored[-1] and self._is_hopeless(self.by_day):
             raise Pruned
 
@@ -129,7 +132,7 @@ class Scorer:
         if not self._clocks:
             return Score("failed", reason="the engine was never ready on the days that are scored")
         run = self._run()
-        bars = bars_of(run)
+        bars = self._bars(run)
         figures = {name: float(figure(bars, bars.everything)) for name, figure in BAR_FIGURES.items()}
         value = figures[self._metric]
         if not math.isfinite(value):
@@ -144,6 +147,9 @@ class Scorer:
 
     def _figure(self, bars: Bars) -> float:
         return float(BAR_FIGURES[self._metric](bars, bars.everything))
+
+    def _bars(self, run: ArmRun) -> Bars:
+        return bars_of(run, self._trading_time)
 
     def _run(self) -> ArmRun:
         clocks = np.concatenate(self._clocks)
