@@ -108,6 +108,51 @@ def test_a_killed_sweep_goes_on_as_if_it_had_not_been(tmp_path: Path, deadly: in
     assert len(found.tried) == count
 
 
+def test_a_kill_between_the_writes_of_a_trial_that_is_over_counts_it_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, calls = scoring(planted), []
+
+    def counted(job: Job) -> Score:
+        calls.append(job)
+        return run(job)
+
+    def dies(*_: object, **__: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr("optuna.study.Study.tell", dies)
+        with pytest.raises(Killed):
+            swept(plan(), tmp_path / "killed", 3, counted)
+    found = swept(plan(), tmp_path / "killed", 3, counted)
+    assert len(found.tried) == 3
+    assert sum(not job.with_interval for job in calls) == 3, "what has its score is not run again"
+    assert found.tried == swept(plan(), tmp_path / "whole", 3, run).tried
+
+
+def test_a_kill_while_a_trial_is_asked_for_changes_no_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from optuna.trial import Trial
+
+    whole, study = opened(plan(), tmp_path / "whole"), opened(plan(), tmp_path / "killed")
+    suggest, suggested = Trial._suggest, []
+
+    def dies_at_the_second(self: Trial, name: str, distribution: Any) -> Any:
+        if suggested:
+            raise Killed
+        suggested.append(name)
+        return suggest(self, name, distribution)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Trial, "_suggest", dies_at_the_second)
+        with pytest.raises(Killed):
+            study.ask(1)
+    study.close()
+    study = opened(plan(), tmp_path / "killed")
+    assert study.ask(1)[1] == whole.ask(1)[1]
+    study.close()
+    whole.close()
+
+
 _DYING = """
 import os, signal, sys
 from pathlib import Path
@@ -140,6 +185,46 @@ def test_a_process_killed_again_and_again_loses_no_trial_that_was_told(tmp_path:
         study.close()
     run = scoring(planted)
     assert swept(plan(), tmp_path / "killed", 6, run).tried == swept(plan(), tmp_path / "whole", 6, run).tried
+
+
+_DYING_OF_TWO = """
+import os, signal, sys
+from pathlib import Path
+from sweep_plan import plan, planted, scoring
+from bot.research.sweep.study import SweepStudy
+from bot.sweeps import sweep
+from bot.workforce import Cluster
+folder, victim = Path(sys.argv[1]), os.getpid()
+def run(job):
+    begun = next(n for n in range(99) if not (folder / str(n)).exists())
+    (folder / str(begun)).touch()
+    if begun == 4:
+        os.kill(victim, signal.SIGKILL)
+    return scoring(planted)(job)
+if __name__ == "__main__":
+    what = plan()
+    sweep(what, SweepStudy(folder, what.ranges, what.direction, what.settled(), force=False), 8, Cluster(run, 2))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL here")
+def test_a_sweep_of_two_workers_killed_in_a_trial_ends_with_as_many_as_were_asked_for(tmp_path: Path) -> None:
+    pytest.importorskip("distributed")
+    here = Path(__file__).parents[1]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(here), str(here.parent)])}
+    words = [sys.executable, "-c", _DYING_OF_TWO, str(tmp_path)]
+    died = subprocess.run(words, env=environment, check=False, timeout=300, stderr=subprocess.DEVNULL)
+    assert died.returncode == -signal.SIGKILL
+    study = opened(plan(), tmp_path)
+    before = study.tried()
+    study.close()
+    assert 2 <= len(before) <= 4
+    found = swept(plan(), tmp_path, 8, scoring(planted))
+    assert len(found.tried) == 8
+    assert len({tuple(changes.items()) for changes, _, _ in found.tried}) == 8, "one was counted twice"
+    kept = [(tried.changes, tried.score.state, tried.score.figure) for tried in before]
+    assert all(each in found.tried for each in kept)
 
 
 @pytest.mark.slow

@@ -99,13 +99,18 @@ class SweepStudy:
 
     def tell(self, number: int, score: Score) -> None:
         """Write down what became of a trial."""
-        from optuna.trial import Trial, TrialState
+        from optuna.trial import Trial
 
-        state = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}[score.state]
         trial = Trial(self._study, self._study._storage.get_trial_id_from_study_id_trial_number(self._id, number))
         if score.by_day and math.isfinite(score.by_day[-1]):
             trial.report(score.by_day[-1], len(score.by_day) - 1)  # by it the sampler ranks what was pruned
         trial.set_user_attr("score", score.plain())
+        self._end(number, score)
+
+    def _end(self, number: int, score: Score) -> None:
+        from optuna.trial import TrialState
+
+        state = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}[score.state]
         self._study.tell(number, score.figure if score.state == "complete" else None, state=state)
 
     def tried(self) -> list[Tried]:
@@ -173,7 +178,10 @@ class SweepStudy:
         return int(self._study._study_id)
 
     def _resume(self) -> None:
-        """Ask again for what was under way; twice if need be, so the order of the two writes does not matter."""
+        """Ask again for what was under way; twice if need be, so the order of the two writes does not matter.
+
+        What has its score is over. What was still being asked for is as if it had not been.
+        """
         from optuna.trial import TrialState
 
         trials = self._study.get_trials(deepcopy=False)
@@ -181,7 +189,10 @@ class SweepStudy:
         for each in trials:
             if each.state != TrialState.RUNNING:
                 continue
-            if each.params and each.number not in asked_again:
+            if (kept := each.user_attrs.get("score")) is not None:
+                self._end(each.number, Score.of_plain(kept))
+                continue
+            if each.params.keys() == self._distributions.keys() and each.number not in asked_again:
                 self._study.enqueue_trial(each.params, user_attrs={"again": each.number})
             self._study._storage.set_trial_user_attr(each._trial_id, "interrupted", True)
             self._study.tell(each.number, state=TrialState.FAIL)
