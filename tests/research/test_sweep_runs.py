@@ -11,6 +11,7 @@ from sweep_plan import plan, planted, scoring
 from tick_days import FIRST_DAY, write_days
 
 import bot.sweeps
+from bot.cli.sweep_text import result
 from bot.config import ConfigError
 from bot.config.variants import Variants
 from bot.research.backtest.record import FILL, Day, clock_dtype
@@ -21,10 +22,11 @@ from bot.research.metrics.bars import bars_of
 from bot.research.sources import Source
 from bot.research.sweep.ranges import Range
 from bot.research.sweep.score import Pruned, Score, Scorer, direction_of
-from bot.research.sweep.split import Stretch
+from bot.research.sweep.split import Stretch, split_days
+from bot.research.sweep.study import SweepStudy
 from bot.sim.listing import FX_WEEK, WHOLE_WEEK, default_symbols
-from bot.sweeps import Job, plan_of, run_job
-from bot.workforce import Cluster, WorkerLost
+from bot.sweeps import Job, plan_of, run_job, sweep
+from bot.workforce import Cluster, Here, WorkerLost
 
 needs("optuna")
 CONFIG = (
@@ -194,6 +196,31 @@ def test_a_sweep_annualises_by_when_its_symbols_trade(
 def test_more_return_and_less_cost_are_better_and_what_nobody_knows_has_to_be_said() -> None:
     assert direction_of("net_sharpe", None) == "maximize" and direction_of("slippage_bps", None) == "minimize"
     assert direction_of("mean_leverage", "minimize") == "minimize"
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_two_workers_score_the_same_choices_as_one_does(tmp_path: Path) -> None:
+    pytest.importorskip("distributed")
+    data = write_days(tmp_path / "EURUSD", 4)
+    text = CONFIG.replace("calibration_days: 1", "calibration_days: 1, clock_s: 5")
+    ranges = "{sizing.band: {choices: [0.02, 0.1, 0.3]}}"
+    given = variants(tmp_path, f"{text}sweep: {{embargo_days: 0, ranges: {ranges}}}\n")
+    what = plan_of(given, given.sweep(None, {}), [str(data)], "net_return_frac", 1)
+    days = tuple(range(FIRST_DAY, FIRST_DAY + 3))
+    what = replace(what, split=split_days(days, 0, 0.7, 0))  # two days about a midnight, and one: no silence between
+    found = []
+    for jobs in (1, 2):
+        workforce = Here(run_job) if jobs == 1 else Cluster(run_job, jobs)
+        study = SweepStudy(tmp_path / str(jobs), what.ranges, what.direction, what.settled(), force=False)
+        try:
+            found.append(sweep(what, study, 4, workforce))  # below ten trials choices are drawn, whatever is known
+        finally:
+            workforce.close()
+            study.close()
+    assert {state for _, state, _ in found[0].tried} == {"complete"}
+    assert len({figure for _, _, figure in found[0].tried}) > 1
+    assert result(found[0]) == result(found[1])
 
 
 def dying(job: Job) -> Score:
