@@ -84,6 +84,14 @@ def test_a_strategy_that_peeks_is_caught_with_the_first_thing_that_differs() -> 
     assert cut.difference.unaltered != cut.difference.altered
 
 
+def test_a_decision_that_peeks_is_told_with_both_of_its_values() -> None:
+    trial = peeking(tick_trial([tick_source(ticks=240)]))
+    (cut,) = look_ahead(replace(trial, record_s=3_600.0), at_ns=[BEGIN_NS + 150 * S])  # no row shows it
+    assert cut.difference is not None
+    assert (cut.difference.what, cut.difference.name) == ("decision", "rows")
+    assert repr(cut.difference.unaltered) != repr(cut.difference.altered)
+
+
 def test_a_time_after_which_nothing_comes_proves_nothing() -> None:
     trial = tick_trial([tick_source(ticks=120)])
     (cut,) = look_ahead(trial, at_ns=[BEGIN_NS + 119 * S - 1])

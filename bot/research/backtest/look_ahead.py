@@ -180,7 +180,7 @@ def _cut(run: Runner, base: Trace, at_ns: int, seed: int, tail_ns: int) -> Cut:
     ]
     number = _first_decision(decisions, other.decisions_until(at_ns))
     if number is not None:
-        found.append(_decision_difference(run, alter, number, at_ns))
+        found.append(_decision_difference(run, alter, number, until_ns))
     # A message that is missing moves what is done by the clock: not that, but what an altered one does is a proof.
     from_ns = altered_ns[0] if altered_ns else until_ns
     ahead, altered_ahead = (trace.decisions_between(from_ns, until_ns) for trace in (base, other))
@@ -218,19 +218,19 @@ def _first_decision(one: np.ndarray, other: np.ndarray) -> int | None:
     return None if len(one) == len(other) else shared
 
 
-def _decision_difference(run: Runner, alter: Alter, number: int, at_ns: int) -> Difference:
-    """Run both again as far as the Decision that differs, and find what differs in it."""
+def _decision_difference(run: Runner, alter: Alter, number: int, until_ns: int) -> Difference:
+    """Run both again, with what is behind t as before, and find what differs in the Decision that does."""
     found = []
     for change in (lambda pieces: pieces, alter):
         nth = _Nth(number)
-        run(change, at_ns + 1, nth.see)
+        run(change, until_ns, nth.see)
         found.append({} if nth.encoded is None else describe(nth.encoded))
     one, other = found
     times = [int(str(each["now_ns"])) for each in found if each]
     for name in (*one, *other):
-        if one.get(name) != other.get(name):
+        if repr(one.get(name)) != repr(other.get(name)):  # NaN is NaN here
             return Difference(min(times), "decision", name, one.get(name), other.get(name))
-    return Difference(min(times, default=at_ns), "decision", "bytes", None, None)
+    return Difference(min(times, default=until_ns), "decision", "bytes", None, None)
 
 
 class _Nth:
