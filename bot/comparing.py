@@ -13,7 +13,7 @@ calibration minutes; the placebo's calibration days borrow from each other.
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -23,7 +23,18 @@ from bot.research.backtest.result import Result
 from bot.research.compare.arms import CONSTANT, LENDER, PLACEBO, Arm
 from bot.research.compare.comparison import BY_MEAN_LEVERAGE, BY_VOLATILITY, ArmFound, Comparison
 from bot.research.compare.in_spans import in_spans
-from bot.research.compare.judging import PRIMARY, Judging, Seen, arm_found, differences, judged, on_clock, seen
+from bot.research.compare.judging import (
+    PRIMARY,
+    Judging,
+    Seen,
+    arm_found,
+    differences,
+    gains_in,
+    judged,
+    on_clock,
+    seen,
+    superior_to_benchmarks,
+)
 from bot.research.compare.kept_runs import COMPARISON, RunFolder, digest_of
 from bot.research.compare.minutes import DAY_NS, MINUTE_NS, Minutes, minutes_of
 from bot.research.compare.shuffled import lenders
@@ -284,7 +295,7 @@ class _Comparing:
     def _comparison(self, tasks: Mapping[tuple[str, str, str], Task], judging: Judging, tries: int) -> Comparison:
         contest = self._contest
         found: list[ArmFound] = []
-        differ, inside, verdicts = [], [], []
+        differ, inside, verdicts, gains = [], [], [], []
         for signal in contest.signals:
             for matching in MATCHINGS:
                 table = {arm: task for (s, m, arm), task in tasks.items() if (s, m) == (signal, matching)}
@@ -298,6 +309,8 @@ class _Comparing:
                 differ += differences(runs, signal, matching, judging)
                 inside += in_spans(runs, signal, matching, judging)
                 verdicts.append(judged(runs, signal, matching, tries, judging))
+                gains += gains_in(runs, signal, matching)
+        superior = superior_to_benchmarks(gains, judging)
         return Comparison(
             primary=PRIMARY,
             tries=tries,
@@ -319,7 +332,7 @@ class _Comparing:
             spans=judging.spans,
             arms=tuple(found),
             differences=tuple(differ),
-            judged=tuple(verdicts),
+            judged=tuple(replace(each, superior=superior) for each in verdicts),
             remarks=tuple(self._remarks),
             in_spans=tuple(inside),
         )

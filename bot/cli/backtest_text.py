@@ -11,6 +11,7 @@ from bot.research.compare.comparison import ArmFound, Comparison
 from bot.research.metrics.interval import Interval
 from bot.research.metrics.summary import InSpans, RunSummary
 from bot.research.report.span_table import inside_lines
+from bot.research.report.words import superior_words
 
 _UNIT_NAMES = {0: "one unit of money", 2: "the cent"}
 
@@ -70,13 +71,13 @@ def comparison_text(comparison: Comparison) -> str:
             if is_here and each.figure == c.primary and each.interval.is_known:
                 lines.append(f"  {each.arm} less {each.against}: {each.figure} {_interval(each.interval)}")
         lines += [f"  {line}" for line in inside_lines(c, (judged.signal, judged.matching))]
-        for test in judged.superior:
-            says = f"p {test.p_consistent:.2f}, best {test.best}" if test.is_known else test.remark
-            lines.append(f"  superior ability against {test.benchmark}: {says}")
         if judged.deflated is not None:
             lines.append(f"  deflated Sharpe of {judged.verdict.arm}: {_percent(judged.deflated.probability_frac)}")
         lines.append(f"  verdict: {judged.verdict.sentence}")
         lines += [f"    ({part.part}) {part.sentence}" for part in judged.verdict.parts]
+    for test in c.judged[0].superior if c.judged else ():  # of all of them together, and the same in each
+        says = f"p {test.p_consistent:.2f}, best {test.best}" if test.is_known else test.remark
+        lines += ["", f"superior ability against {test.benchmark}, {superior_words(test)}: {says}"]
     return "\n".join(lines)
 
 

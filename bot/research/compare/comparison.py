@@ -73,7 +73,10 @@ class InSpan:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """What the arms of one signal and matching together say."""
+    """What the arms of one signal and matching together say.
+
+    `superior` is of the arms of all signals and matchings together, and so the same in each.
+    """
 
     signal: str
     matching: str

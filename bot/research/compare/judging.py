@@ -6,7 +6,7 @@ arms of many days fit in memory.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -28,7 +28,7 @@ from bot.research.metrics.interval import (
     paired_window_interval,
 )
 from bot.research.metrics.summary import RunSummary, summary_of
-from bot.research.metrics.superior_ability import SuperiorAbility, superior_ability
+from bot.research.metrics.superior_ability import Gains, SuperiorAbility, gains_of, superior_ability
 from bot.research.metrics.verdict import Evidence, Tails, verdict_on
 from bot.research.metrics.windows import WINDOW_FIGURES, windows_of
 
@@ -137,6 +137,8 @@ def differences(arms: Mapping[str, Seen], signal: str, matching: str, judging: J
 def judged(arms: Mapping[str, Seen], signal: str, matching: str, tries: int, judging: Judging) -> Judged:
     """Return what the arms of one table together say of the composite arm, or of the one that is there in its place.
 
+    What all tables together say, `superior`, is left empty: `superior_to_benchmarks` tells it.
+
     Args: `tries` how many variants were tried, all told.
     """
     arm = next((name for name in (COMPOSITE, OWN) if name in arms), list(arms)[-1])
@@ -161,13 +163,22 @@ def judged(arms: Mapping[str, Seen], signal: str, matching: str, tries: int, jud
     verdict = verdict_on(Evidence(arm, sharpe, tails(ADAPTIVE), others, resize))
     returns = np.array([each.bars.rows["return_frac"] for each in arms.values()])
     deflated = deflated_sharpe(returns, list(arms).index(arm), float(tries))
-    return Judged(signal, matching, verdict, tuple(_superior(arms, judging)), deflated)
+    return Judged(signal, matching, verdict, (), deflated)
 
 
-def _superior(arms: Mapping[str, Seen], judging: Judging) -> list[SuperiorAbility]:
+def gains_in(arms: Mapping[str, Seen], signal: str, matching: str) -> list[Gains]:
+    """Return what the arms of one table earned more than each benchmark that stands in it."""
     bars = {name: each.bars for name, each in arms.items()}
     benchmarks = [name for name in (CONSTANT, ADAPTIVE) if name in bars and len(bars) > 1]
-    return [superior_ability(bars, benchmark, judging.sampling) for benchmark in benchmarks]
+    return [gains_of(bars, benchmark, f"{signal}, {matching}") for benchmark in benchmarks]
+
+
+def superior_to_benchmarks(gains: Sequence[Gains], judging: Judging) -> tuple[SuperiorAbility, ...]:
+    """Return for each benchmark whether any arm of any signal and matching earns more. Args: `gains` of all tables."""
+    tables: dict[str, list[Gains]] = {}
+    for each in gains:
+        tables.setdefault(each.benchmark, []).append(each)
+    return tuple(superior_ability(of_benchmark, judging.sampling) for of_benchmark in tables.values())
 
 
 def _paired(name: str, ours: Seen, theirs: Seen, judging: Judging, how: str) -> Interval:

@@ -18,6 +18,7 @@ from bot.research.report.words import (
     moment,
     number,
     span,
+    superior_words,
     words_of,
 )
 
@@ -157,20 +158,18 @@ def difference_cell(difference: Difference | None) -> Cell:
 def tests_table(comparison: Comparison) -> Table | None:
     """Return what the tests of many arms said: superior ability against benchmarks, deflated Sharpe ratios."""
     rows = []
-    for judged in comparison.judged:
-        for test in judged.superior:
-            head = Cell(f"any arm above {test.benchmark}", f"signal {judged.signal}, {judged.matching}")
-            best = f"best: {test.best} of {len(test.arms)} arms" if test.is_known else test.remark
-            p = _p_value(test) if test.is_known else UNKNOWN
-            bounds = f"{number(test.p_lower)} to {number(test.p_upper)}" if test.is_known else ""
-            rows.append(
-                (
-                    head,
-                    Cell("p-value of superior ability"),
-                    Cell(p, bounds, test.is_known and test.p_consistent < SIGNIFICANT),
-                    Cell(best),
-                )
+    for test in comparison.judged[0].superior if comparison.judged else ():  # of all tables, and the same in each
+        p = _p_value(test) if test.is_known else UNKNOWN
+        bounds = f"{number(test.p_lower)} to {number(test.p_upper)}" if test.is_known else ""
+        rows.append(
+            (
+                Cell(f"any arm above {test.benchmark}", superior_words(test)),
+                Cell("p-value of superior ability"),
+                Cell(p, bounds, test.is_known and test.p_consistent < SIGNIFICANT),
+                Cell(f"best: {test.best}" if test.is_known else test.remark),
             )
+        )
+    for judged in comparison.judged:
         if judged.deflated is not None:
             deflated = judged.deflated
             head = Cell(judged.verdict.arm, f"signal {judged.signal}, {judged.matching}")
@@ -183,7 +182,8 @@ def tests_table(comparison: Comparison) -> Table | None:
     if not rows:
         return None
     note = (
-        "A small p-value says that so good a best arm is unlikely if none were better than the benchmark (Hansen 2005)."
+        "A small p-value says that so good a best arm is unlikely if none were better than the benchmark of its own "
+        "signal and matching (Hansen 2005); all signals and matchings are tested together."
     )
     columns = (("of", ""), ("figure", ""), ("is", ""), ("", ""))
     return Table("Tests that allow for the number of tries", columns, tuple(rows), note, is_of_words=True)

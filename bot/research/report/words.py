@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from bot.research.metrics.interval import Interval
+from bot.research.metrics.superior_ability import SuperiorAbility
 
 UNKNOWN = "unknown"
 TELLING = "●"
@@ -98,6 +99,12 @@ def span(interval: Interval, words: Words, *, signed: bool = False) -> str:
 def excludes_zero(interval: Interval) -> bool:
     """Tell whether an interval is known and leaves out 0."""
     return interval.is_known and (interval.low > 0 or interval.high < 0)
+
+
+def superior_words(test: SuperiorAbility) -> str:
+    """Return which arms a test of superior ability is over."""
+    tables = f"all {test.tables} tables together" if test.tables > 1 else "the one table"
+    return f"over {len(test.arms)} arms of {tables}"
 
 
 def moment(time_ns: int) -> str:

@@ -28,7 +28,7 @@ from bot.research.metrics.interval import (
     window_interval,
 )
 from bot.research.metrics.plain import plain
-from bot.research.metrics.superior_ability import superior_ability
+from bot.research.metrics.superior_ability import _side_by_side, gains_of, superior_ability
 from bot.research.metrics.windows import WINDOW, mean_drawdown_frac
 
 NORMAL = NormalDist()
@@ -250,21 +250,25 @@ def _arms(seed, count=480, **gains):
     return arms
 
 
+def _tested(arms, benchmark, sampling=QUICK):
+    return superior_ability([gains_of(arms, benchmark)], sampling)
+
+
 def test_an_arm_that_is_better_is_found_beside_a_noisy_one_and_nothing_where_none_is() -> None:
     arms = _arms(16, good=(2e-6, 1e-5), poor=(-1e-6, 1e-5), noisy=(0.0, 1e-3))
-    found = superior_ability(arms, "constant", QUICK)
+    found = _tested(arms, "constant")
     assert found.best == "good"
     assert found.p_lower <= found.p_consistent <= found.p_upper < 0.02
-    null = superior_ability(_arms(17, one=(0.0, 1e-5), two=(0.0, 1e-4), three=(0.0, 1e-3)), "constant", QUICK)
+    null = _tested(_arms(17, one=(0.0, 1e-5), two=(0.0, 1e-4), three=(0.0, 1e-3)), "constant")
     assert null.p_consistent > 0.05
-    assert superior_ability(arms, "constant", QUICK) == found
+    assert _tested(arms, "constant") == found
     turned = dict(reversed(arms.items()))
-    assert superior_ability(turned, "constant", QUICK).p_consistent == pytest.approx(found.p_consistent, abs=0.01)
+    assert _tested(turned, "constant").p_consistent == pytest.approx(found.p_consistent, abs=0.01)
 
 
 def test_the_test_is_hansens_with_draws_of_our_own() -> None:
     arms = _arms(18, one=(1.0e-6, 1e-5), two=(-1e-6, 2e-5), three=(-4e-5, 1e-5))
-    found = superior_ability(arms, "constant", replace(QUICK, resamples=1000))
+    found = _tested(arms, "constant", replace(QUICK, resamples=1000))
     base = arms["constant"].rows["return_frac"]
     gains = np.column_stack([arms[name].rows["return_frac"] - base for name in ("one", "two", "three")])
     count, source, means = len(gains), np.random.default_rng(99), []
@@ -286,17 +290,56 @@ def test_the_test_is_hansens_with_draws_of_our_own() -> None:
 
 def test_what_cannot_be_tested_is_unknown_or_refused() -> None:
     arms = _arms(19, count=240, same=(0.0, 0.0), other=(0.0, 1e-5))
-    found = superior_ability(arms, "constant", QUICK)
+    found = _tested(arms, "constant")
     assert (found.arms, found.remark) == (("other",), "no different from the benchmark, left out: same")
     del arms["other"]
-    assert superior_ability(arms, "constant", QUICK).remark == "unknown: no arm ever differs from constant"
-    short = superior_ability(_arms(20, count=100, other=(0.0, 1e-5)), "constant", QUICK)
+    assert _tested(arms, "constant").remark == "unknown: no arm ever differs from constant"
+    short = _tested(_arms(20, count=100, other=(0.0, 1e-5)), "constant")
     assert not short.is_known
     assert short.remark == "unknown: 8.33 blocks, and fewer than 10 say nothing"
     lost = replace(arms["same"], rows=arms["same"].rows.copy())
     lost.rows["return_frac"][7] = np.nan
-    assert superior_ability({**arms, "lost": lost}, "constant", QUICK).remark == "unknown: some returns are unknown"
+    assert _tested({**arms, "lost": lost}, "constant").remark == "unknown: some returns are unknown"
     with pytest.raises(ValueError, match="benchmark best"):
-        superior_ability(arms, "best")
+        _tested(arms, "best")
     with pytest.raises(ValueError, match="arm later has other bars"):
-        superior_ability({**arms, "later": _bars(np.zeros(10))}, "constant")
+        _tested({**arms, "later": _bars(np.zeros(10))}, "constant")
+
+
+def test_one_table_of_many_that_looks_good_by_chance_does_not_among_all_of_them() -> None:
+    tables = {f"t{seed}": _arms(seed, one=(0.0, 1e-5), two=(0.0, 3e-5)) for seed in range(48, 54)}
+    alone = {name: _tested(arms, "constant").p_consistent for name, arms in tables.items()}
+    assert min(alone.values()) < 0.05  # nothing but noise, and six looks at it
+    gains = [gains_of(arms, "constant", name) for name, arms in tables.items()]
+    together = superior_ability(gains, QUICK)
+    assert together.p_consistent > 0.1
+    assert (len(together.arms), together.tables) == (12, 6)
+    assert together.best.endswith(f"({min(alone, key=lambda name: alone[name])})")
+    with pytest.raises(ValueError, match="one benchmark, not constant, one"):
+        superior_ability([*gains, gains_of(tables["t48"], "one")], QUICK)
+
+
+def test_tables_are_tested_as_one_table_of_all_their_arms_each_against_its_own_benchmark() -> None:
+    arms = _arms(21, one=(1e-6, 1e-5), two=(0.0, 2e-5), three=(5e-7, 1e-5))
+    base = arms["constant"].rows["return_frac"]
+    # A table of other returns, in which `three` gains over its benchmark what it gains over the one of all.
+    other = 3 * base + 1e-5
+    gain = arms["three"].rows["return_frac"] - base
+    apart = {"constant": _bars(other), "three": _bars(other + gain)}
+    first = {name: arms[name] for name in ("constant", "one", "two")}
+    found = superior_ability([gains_of(first, "constant"), gains_of(apart, "constant")], QUICK)
+    whole = _tested(arms, "constant")
+    assert found.arms == whole.arms and found.best == whole.best
+    for name in ("p_lower", "p_consistent", "p_upper", "best_t"):
+        assert getattr(found, name) == pytest.approx(getattr(whole, name), abs=1e-6), name
+
+
+def test_a_bar_that_one_table_has_not_is_no_gain_there_and_stands_beside_those_of_the_others() -> None:
+    arms = _arms(22, count=8, one=(1e-6, 1e-5))
+    short = {name: replace(bars, rows=np.delete(bars.rows, [5, 6])) for name, bars in arms.items()}
+    tables = [gains_of(arms, "constant", "whole"), gains_of(short, "constant", "short")]
+    gains, open_s = _side_by_side(tables)
+    (whole,) = tables[0].frac.T
+    assert gains[:, 0].tolist() == whole.tolist()
+    assert gains[:, 1].tolist() == [*whole[:5], 0.0, 0.0, whole[7]]
+    assert open_s.tolist() == [300.0] * 8

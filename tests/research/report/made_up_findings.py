@@ -10,6 +10,7 @@ from bot.research.compare.comparison import BY_VOLATILITY, ArmFound, Comparison,
 from bot.research.metrics.arm_run import SECOND_NS, Span
 from bot.research.metrics.interval import Bounds, Interval
 from bot.research.metrics.summary import summary_of
+from bot.research.metrics.superior_ability import SuperiorAbility
 from bot.research.metrics.verdict import Evidence, Tails, verdict_on
 
 MONDAY_NS = 1_399_248_000 * SECOND_NS  # 2014-05-05 00:00 UTC
@@ -71,7 +72,9 @@ def comparison(**changed: Any) -> Comparison:
         InSpan(*about, "payrolls", 1, "mean_loss_frac", False, 0.001, 0.002, unknown(-0.001)),
     )
     made = {"data": data, "differences": differences, "arms": tuple(arms), "in_spans": in_spans} | changed
-    judged = (Judged("trend", BY_VOLATILITY, verdict_on(evidence), (), None),)
+    best, p = "composite (trend, realised volatility)", (0.2, 0.31, 0.4)
+    superior = SuperiorAbility("constant", (best,) * 8, 2, best, 1.1, *p, 100, 20.0, True, "")
+    judged = (Judged("trend", BY_VOLATILITY, verdict_on(evidence), (superior,), None),)
     return Comparison(
         "net_sharpe", 24, (SYMBOL,), made["data"], {"seed": 7}, MONDAY_NS, MONDAY_NS + 300 * SECOND_NS,
         MONDAY_NS + 2400 * SECOND_NS, spans, made["arms"], made["differences"], judged,

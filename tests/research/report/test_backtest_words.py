@@ -38,7 +38,8 @@ def test_a_run_is_a_table_that_says_what_the_data_are_and_that_both_sides_agree(
 
 def test_a_comparison_is_a_table_an_arm_a_line_with_its_verdict() -> None:
     judged = FOUND.judged[0]
-    told = comparison_text(replace(FOUND, remarks=("an arm was halted",), judged=(judged,)))
+    other = replace(judged, matching="mean leverage")
+    told = comparison_text(replace(FOUND, remarks=("an arm was halted",), judged=(judged, other)))
     assert "24 variants tried" in told
     assert "note: an arm was halted" in told
     assert "spans: 1 crisis" in told
@@ -46,6 +47,9 @@ def test_a_comparison_is_a_table_an_arm_a_line_with_its_verdict() -> None:
     assert rows == ["composite", "constant"]
     assert "composite less constant: net_sharpe +0.25 (-1.00 to +1.50)" in told
     assert judged.verdict.sentence in told
+    # Of all tables together, and so told once.
+    of_all = "superior ability against constant, over 8 arms of all 2 tables together: p 0.31, best composite (trend,"
+    assert told.count("superior ability") == told.count(of_all) == 1
     assert sum(part.sentence in told for part in judged.verdict.parts) == len(judged.verdict.parts)
 
 

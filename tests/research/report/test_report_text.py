@@ -10,7 +10,7 @@ import pytest
 from bot.research.compare.comparison import BY_VOLATILITY
 from bot.research.metrics.bar_figures import exit_cost_p99_bps, shortfall_bps_per_day
 from bot.research.metrics.bars import bars_of
-from bot.research.report import table
+from bot.research.report import table, tables
 from bot.research.report.arm_drawn import arm_drawn
 from bot.research.report.span_table import inside_table
 from bot.research.report.words import Words, number, words_of
@@ -80,3 +80,13 @@ def test_figures_and_tables_say_the_same_of_costs() -> None:
     assert drawn.costs["own impact"] > 0
     assert drawn.slippage_error_bps == pytest.approx(1e4 * 0.0001 / 1.1 - 0.5)
     assert drawn.deepest_percent == pytest.approx(0.399)
+
+
+def test_what_all_tables_together_say_is_one_row_a_benchmark() -> None:
+    found = made_up.comparison()
+    both = (found.judged[0], replace(found.judged[0], matching="mean leverage"))
+    tested = tables.tests_table(replace(found, judged=both))
+    assert tested is not None
+    (row,) = tested.rows
+    assert (row[0].text, row[0].detail) == ("any arm above constant", "over 8 arms of all 2 tables together")
+    assert [cell.text for cell in row[2:]] == ["0.310", "best: composite (trend, realised volatility)"]

@@ -56,6 +56,10 @@ def test_the_tables_go_between_the_marks_and_nothing_else_changes(
     (payrolls,) = [line for line in lines if line.startswith("| payrolls (1) | constant |")]
     assert "−0.1000 (?)" in payrolls, "an interval that is unknown is marked"
     assert any(line.startswith("| trend | realised volatility |") for line in lines)
+    assert (
+        "Superior ability, any of 8 arms of 2 tables together above constant: p 0.31, best composite (trend, realised "
+        "volatility)."
+    ) in lines
     (arm,) = [line for line in lines if line.startswith("| composite | 1.25 |")]
     assert "25.000 (−10.000 to 50.000)" in arm
     assert run(script, monkeypatch, f"fx={folder}", "--write", document) == 0
