@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from bot.config import Config
+from bot.market.hours import SymbolHours
 from bot.research.backtest.conditions import Conditions
 from bot.research.backtest.result import Result
 from bot.research.compare.arms import CONSTANT, LENDER, PLACEBO, Arm
@@ -207,7 +208,8 @@ class _Comparing:
         told = (*contest.more_spans, *scripted)
         spans = spans_of(self._minutes, contest.releases, self._test_ns, self._test_ns, self._end_ns, told)
         sampling = Sampling(resamples=contest.resamples, seed=self._seed)
-        judging = Judging(self._test_ns, spans, self._trading_time, sampling, scripted)
+        hours = tuple(SymbolHours(source.spec) for source in self._sources[: len(self._symbols)])
+        judging = Judging(self._test_ns, spans, self._trading_time, sampling, scripted, hours)
         tries = len({task.name for task in tasks.values()})
         comparison = self._comparison(tasks, judging, tries)
         contest.folder.write(COMPARISON, as_json(comparison))

@@ -2,7 +2,8 @@
 
 How it works: bars of five minutes that touch a span count for its kind, those that touch none are calm. Each span is
 one draw, whose bars are drawn together; in calm time, an hour. Every span is a window as well. Spans shorter than a
-bar, as shocks are, are windows only. What one payrolls minute says of the next is unknown, and is called so.
+bar, as shocks are, are windows only. What moved while a market was closed is in no kind. What one payrolls minute says
+of the next is unknown, and is called so.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -60,15 +61,16 @@ _Told = tuple[str, bool, float, float, Interval]
 def _of_bars(ours: Seen, theirs: Seen, kind: str, groups: Sequence[np.ndarray], judging: Judging) -> Iterator[_Told]:
     if not groups:
         return
+    our_bars, their_bars = (arm.bars.without_closed_hours() for arm in (ours, theirs))
     among = np.concatenate(groups)
     for name, is_reduction in OF_BARS:
         figure, how = BAR_FIGURES[name], _HOW[is_reduction]
         # Calm is one long time, in which an hour is a draw; of anything else, each time that it happened.
         if kind == CALM:
-            interval = paired_bar_interval(figure, ours.bars, theirs.bars, how, judging.sampling, among)
+            interval = paired_bar_interval(figure, our_bars, their_bars, how, judging.sampling, among)
         else:
-            interval = paired_group_interval(figure, ours.bars, theirs.bars, groups, how, judging.sampling)
-        yield name, is_reduction, figure(ours.bars, among), figure(theirs.bars, among), interval
+            interval = paired_group_interval(figure, our_bars, their_bars, groups, how, judging.sampling)
+        yield name, is_reduction, figure(our_bars, among), figure(their_bars, among), interval
 
 
 def _of_windows(ours: np.ndarray, theirs: np.ndarray, judging: Judging) -> Iterator[_Told]:

@@ -12,8 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
+from bot.market.hours import SymbolHours
 from bot.research.backtest.result import Result
 from bot.research.compare.arms import ADAPTIVE, COMPOSITE, CONSTANT, OWN, PLACEBO, SCHEDULE
+from bot.research.compare.closed_hours import closed_growth
 from bot.research.compare.comparison import ArmFound, Difference, Judged
 from bot.research.compare.spans import CRISIS, NOT_EVENTS
 from bot.research.metrics.arm_run import ArmRun, Span, TradingTime
@@ -47,13 +49,18 @@ RIVALS = (CONSTANT, ADAPTIVE, SCHEDULE, PLACEBO)
 
 @dataclass(frozen=True, slots=True)
 class Judging:
-    """How arms are judged. Units: `from_ns` the test begins; `spans` of the test days, `shocks` those of a script."""
+    """How arms are judged.
+
+    Units: `from_ns` the test begins; `spans` of the test days, `shocks` those of a script; `hours` when each symbol
+        trades, none given: all of them while the clock has rows.
+    """
 
     from_ns: int
     spans: tuple[Span, ...]
     trading_time: TradingTime
     sampling: Sampling
     shocks: tuple[Span, ...] = ()
+    hours: tuple[SymbolHours, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,12 +87,16 @@ def on_clock(run: ArmRun, time_ns: np.ndarray) -> ArmRun:
         crisis_level=run.crisis_level[rows],
         exit_cost_bps=run.exit_cost_bps[rows],
         is_capped=run.is_capped[rows],
+        closed_growth=None if run.closed_growth is None else run.closed_growth[rows],
     )
 
 
 def seen(result: Result, clock_ns: np.ndarray, judging: Judging) -> Seen:
     """Return a run as it is judged. Args: `clock_ns` the times of the reference arm's rows."""
-    run = on_clock(result.arm_run(judging.from_ns), clock_ns)
+    own = result.arm_run(judging.from_ns)
+    mids = result.clocks["mid"][-len(own.time_ns) :]
+    # On the arm's own rows: at the opening it may be asked a moment after the reference is.
+    run = on_clock(replace(own, closed_growth=closed_growth(own, mids, judging.hours)), clock_ns)
     bars = bars_of(run, judging.trading_time)
     summary = summary_of(run, judging.spans, not_events=NOT_EVENTS, trading_time=judging.trading_time)
     majors = {

@@ -61,9 +61,10 @@ class ArmRun:
     """One run of one arm.
 
     Args: `swap` what was credited for holding positions, charges negative; `base_leverage` what the arm multiplies;
-        `held_units` of each symbol before the first row, none given: flat.
-    Shapes: `time_ns`, `equity` (T,), T > 0; `leverage`, `crisis_level`, `exit_cost_bps`, `is_capped` (T, S);
-        `fills` (F,) of `ARM_FILL` in the order of time; other fields in it are left alone.
+        `held_units` of each symbol before the first row, none given: flat; `closed_growth` what equity has been
+        multiplied by while a market was closed, up to each row, none given: while the clock has no rows.
+    Shapes: `time_ns`, `equity`, `closed_growth` (T,), T > 0; `leverage`, `crisis_level`, `exit_cost_bps`, `is_capped`
+        (T, S); `fills` (F,) of `ARM_FILL` in the order of time; other fields in it are left alone.
     Units: equity in the deposit currency, net of everything; leverage signed, in equities; `exit_cost_bps` of the
         held notional. A closed market is rows that are missing.
     Missing: NaN; of `exit_cost_bps` also where nothing is held.
@@ -82,6 +83,7 @@ class ArmRun:
     stop_outs_ns: tuple[int, ...] = ()
     base_leverage: float = 1.0
     held_units: tuple[float, ...] = ()
+    closed_growth: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         count = len(self.time_ns)
@@ -132,6 +134,21 @@ class ArmRun:
         filled = self.equity[np.where(place < 0, int(np.argmax(known)), place)]
         return np.where(np.maximum.accumulate(filled <= 0), 0.0, filled)
 
+    @property
+    def growth(self) -> np.ndarray:
+        """Equity over that of the row before, (T,); 1 where nothing was left."""
+        equity = self.known_equity
+        before = np.append(equity[0], equity[:-1])
+        return np.asarray(np.divide(equity, before, out=np.ones_like(equity), where=before != 0))
+
+    @property
+    def traded_equity(self) -> np.ndarray:
+        """Equity without what moved while a market was closed, (T,), on a scale of its own."""
+        closed = self.closed_growth
+        if closed is None:
+            closed = np.cumprod(np.where(self.is_after_gap & (self.growth > 0), self.growth, 1.0))
+        return np.asarray(self.known_equity / closed)
+
     def row_at(self, time_ns: np.ndarray) -> np.ndarray:
         """Return the last row at or before each time, the first one where there is none."""
         return np.asarray(np.maximum(np.searchsorted(self.time_ns, time_ns, side="right") - 1, 0))
@@ -155,4 +172,5 @@ class ArmRun:
             tuple(at_ns for at_ns in self.stop_outs_ns if at_ns < end_ns),
             self.base_leverage,
             self.held_units,
+            None if self.closed_growth is None else self.closed_growth[rows],
         )

@@ -4,7 +4,7 @@ How it works: a figure is a function of bars and of the places of those that cou
 figure of the run, a resample makes one draw of it. So a figure and its interval cannot differ in their formula.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -56,7 +56,8 @@ class Samples:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Bars:
-    """A run as bars. Shapes: `rows` (B,) of `BAR`.
+    """A run as bars. Shapes: `rows` (B,) of `BAR`; `traded_frac` (B,) their returns without what moved while a market,
+    that of one symbol or of all, was closed.
 
     `exit_cost` holds the cost of closing each held position in bps of its notional, where known; `exit_cost_of_equity`
     that of closing all of them in bps of equity, 0 while flat, where known.
@@ -67,11 +68,18 @@ class Bars:
     exit_cost_of_equity: Samples
     trading_time: TradingTime
     base_leverage: float
+    traded_frac: np.ndarray
 
     @property
     def everything(self) -> np.ndarray:
         """The places of all bars, (B,): what makes the figure of the whole run."""
         return np.arange(len(self.rows))
+
+    def without_closed_hours(self) -> "Bars":
+        """Return the same bars with returns that leave out what moved while a market was closed."""
+        rows = self.rows.copy()
+        rows["return_frac"] = self.traded_frac
+        return replace(self, rows=rows)
 
 
 def bars_of(run: ArmRun, trading_time: TradingTime | None = None, bar_s: float = BAR_S) -> Bars:
@@ -89,11 +97,14 @@ def bars_of(run: ArmRun, trading_time: TradingTime | None = None, bar_s: float =
     open_s = run.open_s
     rows["open_s"] = np.add.reduceat(open_s, from_row)
 
-    equity = run.known_equity
-    before = np.append(equity[0], equity[:-1])
-    growth = np.divide(equity, before, out=np.ones_like(equity), where=before != 0)
+    growth = run.growth
     rows["return_frac"] = np.multiply.reduceat(growth, from_row) - 1
     rows["open_return_frac"] = np.multiply.reduceat(np.where(run.is_after_gap, 1.0, growth), from_row) - 1
+
+    equity = run.traded_equity
+    closes = equity[np.append(from_row[1:], len(equity)) - 1]
+    before = np.append(equity[0], closes[:-1])
+    traded = np.divide(closes, before, out=np.ones_like(closes), where=before != 0) - 1
 
     _add_fills(rows, run, bar_of_row)
     size = np.abs(run.leverage)
@@ -110,7 +121,7 @@ def bars_of(run: ArmRun, trading_time: TradingTime | None = None, bar_s: float =
         total = np.where(size > 0, size * run.exit_cost_bps, 0.0).sum(axis=1)
     known = np.flatnonzero(np.isfinite(total))
     of_equity = _samples(total[known], bar_of_row[known], open_s[known], len(rows))
-    return Bars(rows, exit_cost, of_equity, trading_time, run.base_leverage)
+    return Bars(rows, exit_cost, of_equity, trading_time, run.base_leverage, traded)
 
 
 def _add_fills(rows: np.ndarray, run: ArmRun, bar_of_row: np.ndarray) -> None:

@@ -19,7 +19,8 @@ WINDOW = np.dtype(
     ]
 )
 """A window. Units: fractions of equity, drawdown of the peak since just before the window; `loss_frac` from just before
-it to its last row, negative when it gained. Missing: `worst_slippage_bps` NaN without a fill of known cost."""
+it to its last row, negative when it gained. What moved while a market was closed is in neither: a window that begins
+with the opening begins at the opening's own row. Missing: `worst_slippage_bps` NaN without a fill of known cost."""
 
 WindowFigure = Callable[[np.ndarray, np.ndarray], float]
 
@@ -53,7 +54,7 @@ def drawdown_of(time_ns: np.ndarray, equity: np.ndarray) -> Drawdown:
 
 def windows_of(run: ArmRun, spans: Sequence[Span], kind: str) -> np.ndarray:
     """Return the windows of a kind in which the clock has rows, (W,) of `WINDOW`, in the order of the spans."""
-    equity, costs, fills_ns = run.known_equity, shortfall_of(run.fills), run.fills["time_ns"]
+    equity, costs, fills_ns = run.traded_equity, shortfall_of(run.fills), run.fills["time_ns"]
     found = []
     for span in spans:
         begin, end = np.searchsorted(run.time_ns, [span.from_ns, span.to_ns])

@@ -109,6 +109,19 @@ def test_every_bar_is_in_one_group_and_calm_has_those_that_touch_nothing() -> No
     assert kinds_of(spans, spans[3:]) == {CALM: (CALM,), "a": ("a",), "b": ("b",)}
 
 
+def test_what_the_weekend_moved_is_in_no_figure_of_the_time_after_it() -> None:
+    at_s = np.append(np.arange(10) * 60, 200_400 + np.arange(20) * 60)  # the second part is the crisis
+    lost = np.where(at_s > 3_600, 0.7, 1.0) * np.where(at_s > 200_700, 0.99, 1.0)
+    opening = span(200_000, 201_600, CRISIS)
+    arms = {
+        name: seen(run_of(1000 * lost**held, at_s=at_s), [opening]) for name, held in ((COMPOSITE, 1), (CONSTANT, 2))
+    }
+    judging = Judging(MONDAY_NS, (opening,), TradingTime(), Sampling(resamples=50))
+    found = {each.figure: each for each in in_spans(arms, "trend", BY_VOLATILITY, judging)}
+    assert (found["net_return_frac"].ours, found["net_return_frac"].theirs) == pytest.approx((-0.01, 0.99**2 - 1))
+    assert (found["mean_loss_frac"].ours, found["mean_loss_frac"].theirs) == pytest.approx((0.01, 1 - 0.99**2))
+
+
 def test_without_the_composite_arm_or_its_rivals_there_is_nothing_to_say() -> None:
     judging = Judging(MONDAY_NS, tuple(crises()), TradingTime(), Sampling())
     arm = seen(run(1.0, 0.0), crises())

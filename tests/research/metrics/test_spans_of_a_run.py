@@ -61,6 +61,19 @@ def test_a_window_begins_with_the_equity_just_before_it() -> None:
     assert math.isnan(worst_slippage_bps(windows, both[1:]))
 
 
+def test_what_the_weekend_moved_is_in_no_window_that_begins_with_the_opening_or_spans_it() -> None:
+    # Closed for an hour after the second row, over which 100 became 80; then 76 and back to 80.
+    run = run_of([100, 100, 80, 76, 80, 90], at_s=[0, 1, 3601, 3602, 3603, 3604])
+    spans = [_span(3601, 3604), _span(1000, 3604), _span(1, 3605), _span(3602, 3604)]
+    windows = windows_of(run, spans, "crisis")
+    assert windows["drawdown_frac"].tolist() == pytest.approx([0.05] * 4)
+    # 80 to 80; the same from before the opening on; 100 to 100 and 80 to 90; 80 to 80.
+    assert windows["loss_frac"].tolist() == pytest.approx([0.0, 0.0, 1 - 90 / 80, 0.0])
+    told = replace(run, closed_growth=np.array([1, 1, 0.8, 0.8, 0.8, 0.8]))
+    assert windows_of(told, spans, "crisis")["loss_frac"] == pytest.approx(windows["loss_frac"])
+    assert windows_of(replace(run, closed_growth=np.ones(6)), spans, "crisis")["loss_frac"][0] == pytest.approx(0.2)
+
+
 def test_no_window_has_no_figures_and_a_summary_has_each_kind_once() -> None:
     run = run_of(np.full(10, 1000.0))
     nothing = windows_of(run, [], "crisis")
