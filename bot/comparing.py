@@ -35,6 +35,7 @@ from bot.research.compare.judging import (
     on_clock,
     seen,
     superior_to_benchmarks,
+    without_exit,
 )
 from bot.research.compare.kept_runs import COMPARISON, RunFolder, digest_of
 from bot.research.compare.minutes import DAY_NS, MINUTE_NS, Minutes, minutes_of
@@ -312,6 +313,8 @@ class _Comparing:
                 inside += in_spans(runs, signal, matching, judging)
                 verdicts.append(judged(runs, signal, matching, tries, judging))
                 gains += gains_in(runs, signal, matching)
+                if shut := without_exit(runs):
+                    self._remark(f"{signal}, matched by {matching}: no exit for {shut}")
         superior = superior_to_benchmarks(gains, judging)
         return Comparison(
             primary=PRIMARY,

@@ -35,7 +35,9 @@ def run_text(result: Result, summary: RunSummary, rows_s: float | None) -> str:
         ("drawdown", _percent(performance.max_drawdown.depth_frac)),
         ("costs", f"{costs.costs:,.2f}: slippage, commission {costs.commission:,.2f}, swap {costs.swap:,.2f}"),
         ("slippage", f"{_number(realised)} bps of notional, predicted {_number(predicted)}"),
-        ("exit cost p99", f"{_number(exposure.exit_cost_p99_bps)} bps of notional"),
+        ("exit cost p99", f"{_number(exposure.exit_cost_p99_bps)} bps of notional"
+                          + (f"; no exit for {100 * exposure.no_exit_frac:.2g} % of held time"
+                             if exposure.no_exit_frac > 0 else "")),
         ("mean leverage", _number(exposure.mean_leverage)),
         ("orders", _counts(figures["orders"])),
         ("rejections", _counts(figures["rejected"])),
@@ -142,4 +144,4 @@ def _percent(frac: float) -> str:
 
 
 def _number(number: float) -> str:
-    return f"{number:.2f}" if math.isfinite(number) else "unknown"
+    return "unknown" if math.isnan(number) else "infinite" if math.isinf(number) else f"{number:.2f}"

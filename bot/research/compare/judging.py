@@ -177,6 +177,13 @@ def judged(arms: Mapping[str, Seen], signal: str, matching: str, tries: int, jud
     return Judged(signal, matching, verdict, (), deflated)
 
 
+def without_exit(arms: Mapping[str, Seen]) -> str:
+    """Return for how much of its held time each arm had nothing to close against, in words; nothing where none had."""
+    shares = {name: each.summary.exposure.no_exit_frac for name, each in arms.items()}
+    told = ", ".join(f"{100 * share:.2g} % ({name})" for name, share in shares.items() if share > 0)
+    return f"{told} of held time" if told else ""
+
+
 def gains_in(arms: Mapping[str, Seen], signal: str, matching: str) -> list[Gains]:
     """Return what the arms of one table earned more than each benchmark that stands in it."""
     bars = {name: each.bars for name, each in arms.items()}

@@ -67,7 +67,7 @@ class ArmRun:
         (T, S); `fills` (F,) of `ARM_FILL` in the order of time; other fields in it are left alone.
     Units: equity in the deposit currency, net of everything; leverage signed, in equities; `exit_cost_bps` of the
         held notional. A closed market is rows that are missing.
-    Missing: NaN; of `exit_cost_bps` also where nothing is held.
+    Missing: NaN; of `exit_cost_bps` also where nothing is held, and infinite where there is nothing to close against.
     Raises: ValueError naming what does not fit.
     """
 

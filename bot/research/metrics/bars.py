@@ -60,7 +60,8 @@ class Bars:
     that of one symbol or of all, was closed.
 
     `exit_cost` holds the cost of closing each held position in bps of its notional, where known; `exit_cost_of_equity`
-    that of closing all of them in bps of equity, 0 while flat, where known.
+    that of closing all of them in bps of equity, 0 while flat, where known. Infinite where nobody stood on the side to
+    close against: known, and no exit.
     """
 
     rows: np.ndarray
@@ -114,12 +115,12 @@ def bars_of(run: ArmRun, trading_time: TradingTime | None = None, bar_s: float =
         share = (run.crisis_level == level).mean(axis=1)
         rows["level_s"][:, level] = np.add.reduceat(share * open_s, from_row)
 
-    held = (size > 0) & np.isfinite(run.exit_cost_bps)
+    held = (size > 0) & ~np.isnan(run.exit_cost_bps)
     row, symbol = np.nonzero(held)
     exit_cost = _samples(run.exit_cost_bps[row, symbol], bar_of_row[row], open_s[row], len(rows))
     with np.errstate(invalid="ignore"):
         total = np.where(size > 0, size * run.exit_cost_bps, 0.0).sum(axis=1)
-    known = np.flatnonzero(np.isfinite(total))
+    known = np.flatnonzero(~np.isnan(total))
     of_equity = _samples(total[known], bar_of_row[known], open_s[known], len(rows))
     return Bars(rows, exit_cost, of_equity, trading_time, run.base_leverage, traded)
 

@@ -167,6 +167,8 @@ def optimal_block_s(bars: Bars) -> float:
 
 
 def _compared(ours: float, theirs: float, comparison: Comparison) -> float:
+    if math.isinf(ours) or math.isinf(theirs):  # there was no exit: how much less that is than another is unknown
+        return math.nan
     if comparison == "difference":
         return ours - theirs
     return 1 - ours / theirs if theirs > 0 else math.nan
@@ -187,6 +189,8 @@ def _interval(
         fixed = (sampling.level_frac, resamples, sampling.seed, unit, block_units, blocks, bool(bounds), remark)
         return Interval(estimate, first.low, first.high, first.method, *fixed, bounds)
 
+    if math.isinf(estimate):
+        return interval((), 0, "unknown: the figure is infinite")
     if not math.isfinite(estimate):
         return interval((), 0, "unknown: there is no figure to begin with")
     if blocks < sampling.least_blocks:

@@ -58,7 +58,8 @@ class Performance:
 class Exposure:
     """What was held. Units: gross leverage in equities, shares of time, exit cost in bps of notional (or of equity).
 
-    `exit_cost_known_frac` is the share of the time of positions for which the cost of closing them is known.
+    `exit_cost_known_frac` is the share of the time of positions for which the cost of closing them is known,
+    `no_exit_frac` that for which it is known that there was nothing to close against.
     """
 
     mean_leverage: float
@@ -69,6 +70,7 @@ class Exposure:
     exit_cost_p99_bps: float
     exit_cost_of_equity_p99_bps: float
     exit_cost_known_frac: float
+    no_exit_frac: float
     stop_outs: int
 
 
@@ -169,6 +171,7 @@ def _exposure(run: ArmRun, bars: Bars) -> Exposure:
         bar_figures.exit_cost_p99_bps(bars, at),
         bar_figures.exit_cost_of_equity_p99_bps(bars, at),
         float(bars.exit_cost.open_s.sum()) / held_s if held_s > 0 else math.nan,
+        float(bars.exit_cost.open_s[np.isinf(bars.exit_cost.sorted_bps)].sum()) / held_s if held_s > 0 else math.nan,
         len(run.stop_outs_ns),
     )
 

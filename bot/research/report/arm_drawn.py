@@ -21,7 +21,8 @@ class ArmDrawn:
 
     Shapes: a series is x and y, (N,) each.
     Units: equity in deposit currency, `below_peak` in percent, costs in bps of equity a day by part, slippage in bps
-        (predicted, realised), `exit_cost` bps of notional and percent of time at or above it.
+        (predicted, realised), `exit_cost` bps of notional and percent of time at or above it, as far as it is finite;
+        `no_exit_percent` of the time in which it was known that there was nothing to close against.
     Missing: `slippage_error_bps` and `exit_cost_p99_bps` NaN where there is nothing to measure.
     """
 
@@ -36,6 +37,7 @@ class ArmDrawn:
     fills: int
     exit_cost: Series
     exit_cost_p99_bps: float
+    no_exit_percent: float
 
 
 def arm_drawn(result: Result, from_ns: int = 0) -> ArmDrawn:
@@ -45,7 +47,7 @@ def arm_drawn(result: Result, from_ns: int = 0) -> ArmDrawn:
     peak = np.maximum.accumulate(equity)
     fall = -100 * np.divide(peak - equity, peak, out=np.zeros(len(equity)), where=peak > 0)
     slippage, error, fills = _slippage(run, costs)
-    exit_cost, tail = _exit_cost(bars)
+    exit_cost, tail, no_exit = _exit_cost(bars)
     return ArmDrawn(
         result.name,
         thinned_over_time(run.time_ns, equity),
@@ -58,6 +60,7 @@ def arm_drawn(result: Result, from_ns: int = 0) -> ArmDrawn:
         fills,
         exit_cost,
         tail,
+        no_exit,
     )
 
 
@@ -90,13 +93,16 @@ def _slippage(run: ArmRun, costs: FillShortfall) -> tuple[Series, float, int]:
     return thinned(predicted[order], realised[order], _POINTS), error, len(known)
 
 
-def _exit_cost(bars: Bars) -> tuple[Series, float]:
-    """Return exit costs with the percent of the time at or above each, and their 99th percentile."""
+def _exit_cost(bars: Bars) -> tuple[Series, float, float]:
+    """Return exit costs with the percent of the time at or above each, their 99th percentile, and that without exit."""
     samples = bars.exit_cost
     if not len(samples.sorted_bps):
-        return (np.empty(0), np.empty(0)), math.nan
+        return (np.empty(0), np.empty(0)), math.nan, 0.0
     so_far, total_s = np.cumsum(samples.open_s), samples.open_s.sum()
     left = 100 * (1 - (so_far - samples.open_s) / total_s)
     # As `bar_figures` counts: at most a hundredth of the time is above it, up to the last digit of a sum.
     place = int(np.argmax(total_s - so_far <= 0.01 * total_s * (1 + 1e-9)))
-    return thinned(samples.sorted_bps, left, _POINTS), float(samples.sorted_bps[place])
+    finite = np.isfinite(samples.sorted_bps)
+    shut = 100 * float(samples.open_s[~finite].sum() / total_s)
+    drawn = thinned(samples.sorted_bps[finite], left[finite], _POINTS) if finite.any() else (np.empty(0), np.empty(0))
+    return drawn, float(samples.sorted_bps[place]), shut

@@ -200,16 +200,22 @@ def _exit_costs(arms: Sequence[ArmDrawn], strong: int, note: str) -> Figure:
         for i, arm in enumerate(arms)
         if len(arm.exit_cost[0])
     )
-    known = [arm for arm in arms if len(arm.exit_cost[0])]
+    known = [arm for arm in arms if not np.isnan(arm.exit_cost_p99_bps)]
     sentence = "No position was held, or nowhere was it known what closing it would have cost."
     if known:
         worst, best = (of(known, key=lambda arm: arm.exit_cost_p99_bps) for of in (max, min))
         sentence = "How much of the time closing a position would have cost so much or more. The 99th percentile is "
-        sentence += f"{worst.exit_cost_p99_bps:.2f} bps with {worst.name}"
-        sentence += f", {best.exit_cost_p99_bps:.2f} with {best.name}." if best is not worst else "."
+        sentence += f"{_bps(worst.exit_cost_p99_bps)} with {worst.name}"
+        sentence += f", {_bps(best.exit_cost_p99_bps)} with {best.name}." if best is not worst else "."
+    if shut := [f"{arm.no_exit_percent:.2g} % of held time with {arm.name}" for arm in arms if arm.no_exit_percent > 0]:
+        sentence += f" There was nothing to close against for {', '.join(shut)}."
     panel = Panel(Axis("time at or above", "%", is_log=True), lines)
     axis = Axis("cost of closing a position", "bps of its notional", is_log=True)
     return Figure("exit-costs", "Exit cost", sentence, axis, (panel,), note=note, wanted_px=420)
+
+
+def _bps(cost: float) -> str:
+    return f"{cost:.2f} bps" if np.isfinite(cost) else "infinite"
 
 
 def _depth(depth: DepthMap) -> Figure:

@@ -56,6 +56,7 @@ _MORE_ARM_FIGURES: tuple[tuple[str, str, Callable[[RunSummary], float], int], ..
     ("fills", "", lambda s: s.costs.fills, 0),
     ("stop-outs", "", lambda s: s.exposure.stop_outs, 0),
     ("slippage less predicted", "bps", lambda s: s.costs.prediction_error_bps, 3),
+    ("no exit", "% of held time", lambda s: 100 * s.exposure.no_exit_frac, 2),
     ("costs of gross profit", "%", lambda s: 100 * s.costs.cost_per_gross_profit, 1),
 )
 

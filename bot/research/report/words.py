@@ -79,8 +79,10 @@ def difference_words(figure: str, *, is_reduction: bool) -> Words:
 
 def number(figure: float, words: Words = Words("", ""), *, signed: bool = False) -> str:  # noqa: B008  # immutable
     """Return a number as it is written, without its unit; unknown is called unknown."""
-    if figure is None or not math.isfinite(figure):
+    if figure is None or math.isnan(figure):
         return UNKNOWN
+    if math.isinf(figure):
+        return "infinite" if figure > 0 else "−infinite"
     written = figure * words.times
     # Four figures tell enough: the decimals of a large number are noise that takes room.
     decimals = max(words.decimals - max(len(f"{abs(written):.0f}") - 2, 0), 0)

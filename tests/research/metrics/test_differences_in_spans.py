@@ -7,7 +7,7 @@ from arm_runs import MONDAY_NS, fill, fills_of, run_of
 from bot.research.compare.arms import COMPOSITE, CONSTANT
 from bot.research.compare.comparison import BY_VOLATILITY, InSpan
 from bot.research.compare.in_spans import EVERY_SHOCK, bars_in, in_spans, kinds_of
-from bot.research.compare.judging import Judging, Seen
+from bot.research.compare.judging import Judging, Seen, without_exit
 from bot.research.compare.spans import CALM, CRISIS
 from bot.research.metrics.arm_run import SECOND_NS, ArmRun, Span, TradingTime
 from bot.research.metrics.bars import bars_of
@@ -120,6 +120,14 @@ def test_what_the_weekend_moved_is_in_no_figure_of_the_time_after_it() -> None:
     found = {each.figure: each for each in in_spans(arms, "trend", BY_VOLATILITY, judging)}
     assert (found["net_return_frac"].ours, found["net_return_frac"].theirs) == pytest.approx((-0.01, 0.99**2 - 1))
     assert (found["mean_loss_frac"].ours, found["mean_loss_frac"].theirs) == pytest.approx((0.01, 1 - 0.99**2))
+
+
+def test_arms_that_could_not_get_out_are_named_with_the_share_of_the_time_that_they_held() -> None:
+    cost = np.append(np.full(38, 1.0), [np.inf, np.inf])
+    stuck = seen(run_of(np.full(40, 1000.0), leverage=np.ones(40), exit_cost_bps=cost), [])
+    free = seen(run_of(np.full(40, 1000.0), leverage=np.ones(40), exit_cost_bps=np.ones(40)), [])
+    assert without_exit({COMPOSITE: stuck, CONSTANT: free}) == "5 % (composite) of held time"
+    assert without_exit({CONSTANT: free, "flat": seen(run_of(np.full(9, 1000.0)), [])}) == ""
 
 
 def test_without_the_composite_arm_or_its_rivals_there_is_nothing_to_say() -> None:

@@ -16,6 +16,7 @@ from bot.research.metrics.arm_run import SECOND_NS, Span, TradingTime
 from bot.research.metrics.bar_figures import BAR_FIGURES
 from bot.research.metrics.bars import bars_of
 from bot.research.metrics.fill_shortfall import resizes
+from bot.research.metrics.interval import bar_interval, paired_bar_interval
 from bot.research.metrics.plain import plain
 from bot.research.metrics.summary import summary_of
 from bot.research.metrics.windows import WINDOW_FIGURES
@@ -127,6 +128,22 @@ def test_exit_cost_quantiles_leave_out_what_is_flat_or_unknown() -> None:
     assert (exposure.exit_cost_p50_bps, exposure.exit_cost_p95_bps, exposure.exit_cost_p99_bps) == (50, 95, 99)
     assert exposure.exit_cost_known_frac == pytest.approx(100 / 101)
     assert exposure.mean_leverage == pytest.approx(101 / 102)
+
+
+def test_an_exit_that_was_not_there_is_an_infinite_cost_and_not_an_unknown_one() -> None:
+    cost = np.append(np.arange(1.0, 98.0), [np.inf, np.inf, np.nan])  # 97 known, two without an exit, one unknown
+    run = run_of(np.full(100, 1000.0), leverage=np.ones(100), exit_cost_bps=cost)
+    exposure = summary_of(run).exposure
+    assert (exposure.exit_cost_p50_bps, exposure.exit_cost_p99_bps) == (50, math.inf)
+    assert exposure.exit_cost_of_equity_p99_bps == math.inf
+    assert (exposure.exit_cost_known_frac, exposure.no_exit_frac) == (pytest.approx(0.99), pytest.approx(0.02))
+    bars = bars_of(run)
+    assert bar_interval(BAR_FIGURES["exit_cost_p99_bps"], bars).remark == "unknown: the figure is infinite"
+    half = bars_of(replace(run, exit_cost_bps=np.where(np.isinf(run.exit_cost_bps), 1.0, run.exit_cost_bps)))
+    for ours, theirs in ((half, bars), (bars, half), (bars, bars)):
+        for how in ("difference", "reduction"):
+            found = paired_bar_interval(BAR_FIGURES["exit_cost_p99_bps"], ours, theirs, how)
+            assert math.isnan(found.estimate) and not found.is_known
 
 
 def test_a_tail_is_found_where_the_largest_costs_were_not_drawn() -> None:

@@ -1,6 +1,7 @@
 """What `microlev backtest` says of a run and of a comparison, in words and as JSON lines, and on the way there."""
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,6 +31,10 @@ def test_a_run_is_a_table_that_says_what_the_data_are_and_that_both_sides_agree(
     assert "99,961.00 by the venue: engine and venue agree to the cent" in told
     # Bought twice at 1.1001, decided at 1.1: 0.9 bps each, half a basis point was predicted.
     assert "slippage       0.91 bps of notional, predicted 0.50" in told
+    summary = summary_of(RUN.arm_run(), ())
+    shut = replace(summary, exposure=replace(summary.exposure, exit_cost_p99_bps=math.inf, no_exit_frac=0.0213))
+    assert "exit cost p99  infinite bps of notional; no exit for 2.1 % of held time" in run_text(RUN, shut, None)
+    assert "no exit" not in told
     apart = replace(RUN, figures=FIGURES | {"venue_equity": 99_960.0})
     assert "engine and venue DIFFER by 1.00" in run_text(apart, summary_of(apart.arm_run(), ()), None)
     yen = replace(RUN, figures=FIGURES | {"venue_equity": 99_960.6, "money_digits": 0})

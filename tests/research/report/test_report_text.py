@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import made_up_findings as made_up
+import numpy as np
 import pytest
 
 from bot.research.compare.comparison import BY_VOLATILITY
@@ -12,6 +13,7 @@ from bot.research.metrics.bar_figures import exit_cost_p99_bps, shortfall_bps_pe
 from bot.research.metrics.bars import bars_of
 from bot.research.report import table, tables
 from bot.research.report.arm_drawn import arm_drawn
+from bot.research.report.run_figures import figures_of_runs
 from bot.research.report.span_table import inside_table
 from bot.research.report.words import Words, number, words_of
 
@@ -60,7 +62,14 @@ def test_json_has_null_for_what_is_unknown_and_text_for_a_path() -> None:
 
 @pytest.mark.parametrize(
     ("figure", "written"),
-    [(0.12345, "0.12"), (-0.001, "0.00"), (-3.0, "−3.00"), (1171.44, "1,171"), (float("nan"), "unknown")],
+    [
+        (0.12345, "0.12"),
+        (-0.001, "0.00"),
+        (-3.0, "−3.00"),
+        (1171.44, "1,171"),
+        (float("nan"), "unknown"),
+        (float("inf"), "infinite"),
+    ],
 )
 def test_numbers_are_written_as_long_as_they_tell(figure: float, written: str) -> None:
     assert number(figure) == written
@@ -80,6 +89,17 @@ def test_figures_and_tables_say_the_same_of_costs() -> None:
     assert drawn.costs["own impact"] > 0
     assert drawn.slippage_error_bps == pytest.approx(1e4 * 0.0001 / 1.1 - 0.5)
     assert drawn.deepest_percent == pytest.approx(0.399)
+
+
+def test_time_without_an_exit_is_told_and_not_drawn() -> None:
+    run = made_up.result(count=400)
+    run.clocks["exit_cost_bps"][100:110] = np.inf
+    drawn = arm_drawn(run)
+    assert drawn.exit_cost_p99_bps == np.inf
+    assert np.isfinite(drawn.exit_cost[0]).all() and drawn.no_exit_percent == pytest.approx(2.5)
+    (figure,) = [each for each in figures_of_runs([run], []) if each.name == "exit-costs"]
+    assert "The 99th percentile is infinite with composite." in figure.sentence
+    assert "nothing to close against for 2.5 % of held time with composite" in figure.sentence
 
 
 def test_what_all_tables_together_say_is_one_row_a_benchmark() -> None:
