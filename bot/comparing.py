@@ -154,6 +154,7 @@ class _Comparing:
         self._contest, self._watch = contest, watch
         config, self._seed = contest.config, contest.conditions.seed
         self._symbols = tuple(config.symbols)
+        self._weights = tuple(symbol.weight for symbol in config.symbols.values())
         self._sources = contest.opened()
         bounds = contest.from_ns, contest.until_ns
         looked_at = Trial("market", config, self._sources, contest.conditions, *bounds, alter=contest.alter)
@@ -210,7 +211,7 @@ class _Comparing:
         spans = spans_of(self._minutes, contest.releases, self._test_ns, self._test_ns, self._end_ns, told)
         sampling = Sampling(resamples=contest.resamples, seed=self._seed)
         hours = tuple(SymbolHours(source.spec) for source in self._sources[: len(self._symbols)])
-        judging = Judging(self._test_ns, spans, self._trading_time, sampling, scripted, hours)
+        judging = Judging(self._test_ns, spans, self._trading_time, sampling, scripted, hours, self._weights)
         tries = len({task.name for task in tasks.values()})
         comparison = self._comparison(tasks, judging, tries)
         contest.folder.write(COMPARISON, as_json(comparison))
@@ -274,7 +275,7 @@ class _Comparing:
             both = zip(MATCHINGS, (factors.volatility_factor, factors.leverage_factor), strict=True)
             for matching, scale in both:
                 is_lent = arm.name != PLACEBO or (LENDER.name, matching) in found
-                base = self._contest.config.strategy.base_leverage * scale
+                base = self._contest.config.strategy.base_leverage * max(self._weights) * scale
                 most = self._contest.config.risk.max_symbol_leverage
                 if base > most:
                     self._remark(

@@ -191,7 +191,8 @@ class _Asked:
         result = Result.load(task.path)
         if not len(result.clocks):
             raise ValueError("nothing was decided in this time: it is too short, or the market is closed")
-        lines.ran(result, summary_of(result.arm_run()), folder.path)
+        weights = [symbol.weight for symbol in self.config.symbols.values()]
+        lines.ran(result, summary_of(result.arm_run(weights=weights)), folder.path)
         return result
 
     def compare(self, folder: "RunFolder", arms: list[str], signals: list[str], lines: "BacktestLines") -> "Comparison":

@@ -7,6 +7,7 @@ or not there. Nothing in it is code.
 import json
 import os
 import zipfile
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -40,9 +41,10 @@ class Result:
     figures: dict[str, Any] = field(default_factory=dict)
     assumptions: dict[str, Any] = field(default_factory=dict)
 
-    def arm_run(self, from_ns: int = 0) -> ArmRun:
+    def arm_run(self, from_ns: int = 0, weights: Sequence[float] = ()) -> ArmRun:
         """Return the run as the metrics take it, from a time on.
 
+        Args: `weights` of the symbols, as the config has them: the run's file does not; none given: 1.
         Raises: ValueError when there is no row from that time on.
         """
         rows, is_in = self.clocks[self.clocks["time_ns"] >= from_ns], self.fills["time_ns"] >= from_ns
@@ -61,6 +63,7 @@ class Result:
             tuple(t for t in self.figures.get("stop_outs_ns", ()) if t >= from_ns),
             self.base_leverage,
             tuple(held_units.tolist()),
+            weights=tuple(weights),
         )
 
     def save(self, path: Path) -> None:

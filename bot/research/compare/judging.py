@@ -52,7 +52,7 @@ class Judging:
     """How arms are judged.
 
     Units: `from_ns` the test begins; `spans` of the test days, `shocks` those of a script; `hours` when each symbol
-        trades, none given: all of them while the clock has rows.
+        trades, none given: all of them while the clock has rows; `weights` of each symbol, none given: 1.
     """
 
     from_ns: int
@@ -61,6 +61,7 @@ class Judging:
     sampling: Sampling
     shocks: tuple[Span, ...] = ()
     hours: tuple[SymbolHours, ...] = ()
+    weights: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,7 +94,7 @@ def on_clock(run: ArmRun, time_ns: np.ndarray) -> ArmRun:
 
 def seen(result: Result, clock_ns: np.ndarray, judging: Judging) -> Seen:
     """Return a run as it is judged. Args: `clock_ns` the times of the reference arm's rows."""
-    own = result.arm_run(judging.from_ns)
+    own = result.arm_run(judging.from_ns, judging.weights)
     mids = result.clocks["mid"][-len(own.time_ns) :]
     # On the arm's own rows: at the opening it may be asked a moment after the reference is.
     run = on_clock(replace(own, closed_growth=closed_growth(own, mids, judging.hours)), clock_ns)

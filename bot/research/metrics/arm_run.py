@@ -62,7 +62,8 @@ class ArmRun:
 
     Args: `swap` what was credited for holding positions, charges negative; `base_leverage` what the arm multiplies;
         `held_units` of each symbol before the first row, none given: flat; `closed_growth` what equity has been
-        multiplied by while a market was closed, up to each row, none given: while the clock has no rows.
+        multiplied by while a market was closed, up to each row, none given: while the clock has no rows; `weights` of
+        each symbol, which has so many times `base_leverage` as its own base, none given: 1.
     Shapes: `time_ns`, `equity`, `closed_growth` (T,), T > 0; `leverage`, `crisis_level`, `exit_cost_bps`, `is_capped`
         (T, S); `fills` (F,) of `ARM_FILL` in the order of time; other fields in it are left alone.
     Units: equity in the deposit currency, net of everything; leverage signed, in equities; `exit_cost_bps` of the
@@ -84,6 +85,7 @@ class ArmRun:
     base_leverage: float = 1.0
     held_units: tuple[float, ...] = ()
     closed_growth: np.ndarray | None = None
+    weights: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         count = len(self.time_ns)
@@ -173,4 +175,5 @@ class ArmRun:
             self.base_leverage,
             self.held_units,
             None if self.closed_growth is None else self.closed_growth[rows],
+            self.weights,
         )

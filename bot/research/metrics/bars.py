@@ -37,8 +37,9 @@ BAR = np.dtype(
     ]
 )
 """A bar: sums over its rows and fills. Units: `time_ns` of its first row; `_s` seconds of open market, or times them;
-`_of_equity` fractions of the equity at the fill; `notional` of the fills with a known cost; the rest of the
-costs in the deposit currency. `open_return_frac` leaves out what happened while the market was closed."""
+`_of_equity` fractions of the equity at the fill, that of resizes over the symbol's weight; `notional` of the fills with
+a known cost; the rest of the costs in the deposit currency. `open_return_frac` leaves out what happened while the
+market was closed."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -128,6 +129,7 @@ def bars_of(run: ArmRun, trading_time: TradingTime | None = None, bar_s: float =
 def _add_fills(rows: np.ndarray, run: ArmRun, bar_of_row: np.ndarray) -> None:
     fills, costs = run.fills, shortfall_of(run.fills, run.held_units)
     bar = bar_of_row[run.row_at(fills["time_ns"])]
+    weight = np.array(run.weights)[fills["symbol"]] if run.weights else 1.0
     notional, equity = fills["notional"], fills["equity"]
     is_owned = np.isfinite(equity) & (equity > 0)
     share = np.divide(1.0, equity, out=np.zeros(len(fills)), where=is_owned)
@@ -142,7 +144,7 @@ def _add_fills(rows: np.ndarray, run: ArmRun, bar_of_row: np.ndarray) -> None:
         "shortfall_of_equity": costs.shortfall * share,
         "slippage_of_equity": costs.slippage * share,
         "impact_of_equity": costs.impact * share,
-        "resize_of_equity": np.where(costs.is_resize, costs.shortfall, 0.0) * share,
+        "resize_of_equity": np.where(costs.is_resize, costs.shortfall, 0.0) * share / weight,
     }
     for name, each in sums.items():
         rows[name] = np.bincount(bar, weights=each, minlength=len(rows))

@@ -103,6 +103,24 @@ def test_a_resize_keeps_the_side_and_the_base_leverage_divides_its_cost() -> Non
     assert _figure("resize_cost_bps_per_day", run, trading_time=SHORT) == pytest.approx(1e4 * resized / 1000 / 4)
 
 
+def test_a_resize_is_over_the_base_of_its_own_symbol() -> None:
+    # Both open, then grow by 5 and by 3, each unit costing 1; 2 x 0.5 and 2 x 4 are their bases.
+    fills = fills_of(
+        fill(0, 10, 101, 100), fill(1, 10, 101, 100, symbol=1), fill(2, 5, 101, 100), fill(3, 3, 101, 100, symbol=1),
+        fill(4, -15, 99, 100), fill(5, -13, 99, 100, symbol=1),
+    )  # fmt: skip
+    flat = np.zeros((10, 2))
+    run = run_of(
+        np.full(10, 1000.0), fills=fills, base_leverage=2.0, weights=(0.5, 4.0), leverage=flat, crisis_level=flat,
+        exit_cost_bps=flat, is_capped=flat,
+    )  # fmt: skip
+    wanted = 1e4 * (5 / 1.0 + 3 / 8.0) / 1000
+    assert _figure("resize_cost_bps_per_day", run, trading_time=SHORT) == pytest.approx(wanted)
+    assert _figure("resize_cost_bps_per_day", replace(run, weights=()), trading_time=SHORT) == pytest.approx(
+        1e4 * 8 / 2 / 1000
+    )
+
+
 @pytest.mark.parametrize("begin", [1, 2, 3, 4, 6])
 def test_a_part_of_a_run_has_the_resizes_of_the_whole_where_it_is_said_what_was_held(begin: int) -> None:
     units = np.array([10.0, 5, -25, 4, 6, -3, 3])

@@ -1,4 +1,4 @@
-"""What moves while one symbol rests and others trade, by hand: gold opens an hour after the currencies."""
+"""Runs as they are judged: what moves while one symbol rests and others trade, by hand, and the weights of symbols."""
 
 from dataclasses import replace
 
@@ -11,6 +11,7 @@ from bot.research.backtest.result import Result
 from bot.research.compare.closed_hours import closed_growth
 from bot.research.compare.judging import Judging, seen
 from bot.research.metrics.arm_run import SECOND_NS, Span, TradingTime
+from bot.research.metrics.bar_figures import resize_cost_bps_per_day
 from bot.research.metrics.interval import Sampling
 from bot.sim.listing import default_symbols
 
@@ -57,6 +58,21 @@ def test_a_feed_that_is_silent_in_its_own_hours_is_open() -> None:
     assert closed_growth(run, mids, (HOURS[0], HOURS[0]))[-1] == pytest.approx(0.99 * 0.94)  # over the weekend as well
     open_too = SymbolHours(replace(GOLD, schedule=((0, 7 * 86_400),)))
     assert closed_growth(run, mids, (HOURS[0], open_too))[-1] == pytest.approx(0.99)
+
+
+def test_the_weights_of_symbols_reach_what_part_d_is_decided_by() -> None:
+    result = weekend()
+    fills = np.zeros(3, FILL)
+    fills["time_ns"], fills["units"] = result.clocks["time_ns"][[10, 20, 30]], (10, 5, -15)
+    fills["price"], fills["mid_at_decision"], fills["notional"] = (101, 101, 99), 100, (1000, 500, 1500)
+    fills["mid_at_fill"], fills["equity"] = 100, 1000
+    judging = Judging(0, (), TradingTime(), Sampling(), (), HOURS)
+    one, half = (
+        seen(replace(result, fills=fills), result.clocks["time_ns"], each).majors["EURUSD"]
+        for each in (judging, replace(judging, weights=(0.5, 1.0)))
+    )
+    costs = [resize_cost_bps_per_day(bars, bars.everything) for bars in (one, half)]
+    assert costs[1] == pytest.approx(2 * costs[0]) and costs[0] > 0
 
 
 def test_a_crisis_at_the_opening_of_gold_has_the_loss_after_it_alone() -> None:
