@@ -21,15 +21,17 @@ DAY_NS = 86_400_000_000_000
 class Minutes:
     """Minutes of S symbols.
 
-    Shapes: `mids`, `spreads_bps` (K, S); row k is the minute that begins at `(first + k)` minutes after 1970.
+    Shapes: `mids`, `spreads_bps`, `widest_ns` (K, S); row k is the minute that begins `first + k` minutes after 1970.
     Units: `mids` in price, the last one before the minute began; `spreads_bps` bps of the mid, mean over time within
-        the minute, a crossed quote counted as no spread.
-    Missing: NaN before the first quote, and in `spreads_bps` where no quote was younger than a minute.
+        the minute, a crossed quote counted as no spread; `widest_ns` when the widest spread of the minute began.
+    Missing: NaN before the first quote, and in `spreads_bps` where no quote was younger than a minute; there 0 in
+        `widest_ns`, which is None where nothing finer than minutes is known.
     """
 
     first: int
     mids: np.ndarray
     spreads_bps: np.ndarray
+    widest_ns: np.ndarray | None = None
 
     @property
     def times_ns(self) -> np.ndarray:
@@ -59,7 +61,7 @@ def minutes_of(pieces: Iterable[Messages], symbol_count: int) -> Minutes:
     first = min(begun) // MINUTE_NS
     count = max(symbol.last_ns for symbol in symbols if symbol.first_ns is not None) // MINUTE_NS - first + 1
     columns = [symbol.columns(first, count) for symbol in symbols]
-    return Minutes(first, np.column_stack([mid for mid, _ in columns]), np.column_stack([s for _, s in columns]))
+    return Minutes(first, *(np.column_stack(each) for each in zip(*columns, strict=True)))
 
 
 class _Symbol:
@@ -72,6 +74,7 @@ class _Symbol:
         self._edges: list[np.ndarray] = []
         self._mids: list[np.ndarray] = []
         self._sums: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+        self._widest: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
 
     def take(self, times_ns: np.ndarray, is_bid: np.ndarray, prices_e5: np.ndarray) -> None:
         if not len(times_ns):
@@ -99,10 +102,11 @@ class _Symbol:
             place, base = minute - minute[0], int(minute[0])
             weighted = np.bincount(place, lasting * spread_bps[state][counts])
             self._sums.append((base + np.arange(len(weighted)), weighted, np.bincount(place, lasting)))
+            self._widest.append(_widest(minute, spread_bps[state][counts], begin_ns[counts]))
         self.last_ns, self._bid, self._ask = int(at_ns[-1]), float(bid[-1]), float(ask[-1])
 
-    def columns(self, first: int, count: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return mids and spreads of `count` minutes, (K,) each."""
+    def columns(self, first: int, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return mids and spreads of `count` minutes, and when each was widest, (K,) each."""
         mids, weighted, lasting = np.full(count, np.nan), np.zeros(count), np.zeros(count)
         for edges, found in zip(self._edges, self._mids, strict=True):
             mids[edges - first] = found
@@ -110,7 +114,21 @@ class _Symbol:
             weighted[minute - first] += sums
             lasting[minute - first] += weights
         spreads = np.divide(weighted, lasting, out=np.full(count, np.nan), where=lasting > 0)
-        return _carried(np.nan, mids)[1:], spreads
+        widest, at_ns = np.full(count, -1.0), np.zeros(count, np.int64)
+        for minute, spread, began_ns in self._widest:
+            wider = spread > widest[minute - first]
+            widest[minute[wider] - first], at_ns[minute[wider] - first] = spread[wider], began_ns[wider]
+        return _carried(np.nan, mids)[1:], spreads, at_ns
+
+
+def _widest(minute: np.ndarray, spread: np.ndarray, begin_ns: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return each minute once, its widest spread, and when that first began. Shapes: (N,), minutes in order."""
+    begins = np.flatnonzero(np.append(True, np.diff(minute) != 0))
+    widest = np.maximum.reduceat(spread, begins)
+    group = np.repeat(np.arange(len(begins)), np.diff(np.append(begins, len(minute))))
+    rows = np.flatnonzero(spread == widest[group])
+    first = rows[np.append(True, np.diff(group[rows]) != 0)]
+    return minute[begins], widest, begin_ns[first]
 
 
 def _carried(before: float, each: np.ndarray) -> np.ndarray:

@@ -66,8 +66,12 @@ def spans_of(
     ]
     inside = [span for span in found if span.from_ns < until_ns and span.to_ns > from_ns]
     with np.errstate(invalid="ignore"):
-        widest = np.where(np.isfinite(minutes.spreads_bps), minutes.spreads_bps, -np.inf).max(axis=1)
-    peaked = with_peaks(inside, minutes.times_ns, np.where(widest >= 0, widest, np.nan))
+        spreads = np.where(np.isfinite(minutes.spreads_bps), minutes.spreads_bps, -np.inf)
+    rows, symbol = np.arange(len(spreads)), spreads.argmax(axis=1)
+    widest = spreads[rows, symbol]
+    # Of what is known of minutes alone the end: at the begin of a minute nothing of it has happened.
+    at_ns = minutes.times_ns + MINUTE_NS if minutes.widest_ns is None else minutes.widest_ns[rows, symbol]
+    peaked = with_peaks(inside, minutes.times_ns, np.where(widest >= 0, widest, np.nan), at_ns)
     # Who knows the peak better, as a script of shocks does, is believed.
     told = [span if span.peak_ns is not None else peak for span, peak in zip(inside, peaked, strict=True)]
     return (*_calm(inside, from_ns, until_ns), *told)

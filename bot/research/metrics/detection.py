@@ -43,17 +43,23 @@ class Detection:
     found: tuple[Found, ...]
 
 
-def with_peaks(spans: Sequence[Span], time_ns: np.ndarray, severity: np.ndarray) -> list[Span]:
+def with_peaks(
+    spans: Sequence[Span], time_ns: np.ndarray, severity: np.ndarray, worst_ns: np.ndarray | None = None
+) -> list[Span]:
     """Return spans with the time at which each was worst: the first row of the greatest severity, such as a spread.
 
-    Shapes: both (T,). Missing: NaN rows do not count; a span without a known one keeps its `peak_ns`.
+    Args: `worst_ns` when each row was worst, where rows are stretches of time that begin at `time_ns`; the last moment
+        of the span where that is after it.
+    Shapes: all (T,). Missing: NaN rows do not count; a span without a known one keeps its `peak_ns`.
     """
     found = []
     for span in spans:
         begin, end = np.searchsorted(time_ns, [span.from_ns, span.to_ns])
         inside = severity[begin:end]
         if np.isfinite(inside).any():
-            span = replace(span, peak_ns=int(time_ns[begin + np.nanargmax(inside)]))
+            row = int(begin + np.nanargmax(inside))
+            peak_ns = int(time_ns[row]) if worst_ns is None else min(int(worst_ns[row]), span.to_ns - 1)
+            span = replace(span, peak_ns=peak_ns)
         found.append(span)
     return found
 

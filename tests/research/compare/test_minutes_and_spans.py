@@ -44,7 +44,10 @@ def test_minutes_are_those_of_a_plain_loop_in_whatever_pieces_the_messages_come(
     whole = quoted(quotes)
     cuts = [0, 1, 40, 41, 200, len(quotes)]
     pieces = [whole.part(a, b) for a, b in itertools.pairwise(cuts)]
-    for found in (minutes_of([whole], 2), minutes_of(pieces, 2)):
+    whole_found, in_pieces = minutes_of([whole], 2), minutes_of(pieces, 2)
+    assert whole_found.widest_ns is not None and in_pieces.widest_ns is not None
+    assert whole_found.widest_ns.tolist() == in_pieces.widest_ns.tolist()
+    for found in (whole_found, in_pieces):
         assert found.first == begin_ns // MINUTE_NS
         for s in (0, 1):
             for k in range(len(found.mids)):
@@ -108,7 +111,7 @@ def test_a_crisis_is_a_spread_far_over_that_of_the_calibration_days_at_its_time_
     at = ns("2014-05-06T00:00:00")
     assert [(s.from_ns - at) // MINUTE_NS for s in found] == [600, 21 * 60 + 30]
     assert [(s.to_ns - at) // MINUTE_NS for s in found] == [612, 21 * 60 + 36]
-    assert found[0].peak_ns == at + 606 * MINUTE_NS
+    assert found[0].peak_ns == at + 607 * MINUTE_NS  # of minutes alone the end is after the worst
 
 
 def test_what_a_usual_spread_is_comes_from_the_calibration_days_alone() -> None:
@@ -130,3 +133,20 @@ def test_the_rollover_follows_new_york_and_calm_is_what_nothing_else_is() -> Non
     at = [ns(f"2014-05-06T{edge}:00") for edge in edges] + [ns("2014-05-07T00:00:00")]
     assert [edge for span in calm for edge in (span.from_ns, span.to_ns)] == at
     assert spans_in(two_days(), "shock", **both) == [shock]  # who knows its peak is believed
+
+
+def test_a_minute_was_widest_when_its_widest_quote_came_and_an_event_is_worst_then() -> None:
+    begin_ns = ns("2014-05-05T10:00:00")
+    # Spreads of 1 point; 9 from 10:01:50 to 10:01:58, told in two pieces; 5 through 10:03, after them.
+    asks = [(0, 110_001), (59, 110_002), (110, 110_009), (118, 110_001), (180, 110_005), (240, 110_001), (290, 110_001)]
+    quotes = [(begin_ns, 0, "bid", 110_000), *((begin_ns + s * _SECOND_NS, 0, "ask", price) for s, price in asks)]
+    told = quoted(quotes)
+    minutes = minutes_of([told.part(0, 4), told.part(4, 8)], 1)
+    assert minutes.widest_ns is not None
+    assert ((minutes.widest_ns[:, 0] - begin_ns) / _SECOND_NS).tolist() == [59, 110, 120, 180, 240]
+    first, second = Release("a", begin_ns, 0, 3), Release("b", begin_ns, 0, 110 / 60)
+    found = {
+        span.kind: span for span in spans_of(minutes, [first, second], begin_ns, begin_ns, begin_ns + 10 * MINUTE_NS)
+    }
+    assert found["a"].peak_ns == begin_ns + 110 * _SECOND_NS
+    assert found["b"].peak_ns == begin_ns + 110 * _SECOND_NS - 1  # its own last moment
