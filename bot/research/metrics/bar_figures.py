@@ -54,9 +54,13 @@ def max_drawdown_frac(bars: Bars, chosen: np.ndarray) -> float:
 
 
 def shortfall_bps(bars: Bars, chosen: np.ndarray) -> float:
-    """Return slippage and commission in bps of notional. Source: Perold (1988), without what was never filled."""
+    """Return slippage and commission, each in bps of the notional of the fills for which it is known.
+
+    Source: Perold (1988), without what was never filled.
+    """
     rows = bars.rows[chosen]
-    return _of_notional(rows["slippage"].sum() + rows["commission"].sum(), rows["notional"].sum())
+    commission_bps = _of_notional(rows["commission"].sum(), rows["commission_notional"].sum())
+    return slippage_bps(bars, chosen) + commission_bps
 
 
 def slippage_bps(bars: Bars, chosen: np.ndarray) -> float:
@@ -66,7 +70,7 @@ def slippage_bps(bars: Bars, chosen: np.ndarray) -> float:
 
 def delay_bps(bars: Bars, chosen: np.ndarray) -> float:
     """Return the part of slippage that is the mid's move from decision to fill, in bps of notional."""
-    return _of_notional(bars.rows["delay"][chosen].sum(), bars.rows["notional"][chosen].sum())
+    return _of_notional(bars.rows["delay"][chosen].sum(), bars.rows["delay_notional"][chosen].sum())
 
 
 def own_impact_bps(bars: Bars, chosen: np.ndarray) -> float:

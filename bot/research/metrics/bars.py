@@ -22,7 +22,9 @@ BAR = np.dtype(
         ("open_return_frac", np.float64),
         ("slippage", np.float64),
         ("delay", np.float64),
+        ("delay_notional", np.float64),
         ("commission", np.float64),
+        ("commission_notional", np.float64),
         ("notional", np.float64),
         ("impact", np.float64),
         ("impact_notional", np.float64),
@@ -38,8 +40,8 @@ BAR = np.dtype(
 )
 """A bar: sums over its rows and fills. Units: `time_ns` of its first row; `_s` seconds of open market, or times them;
 `_of_equity` fractions of the equity at the fill, that of resizes over the symbol's weight; `notional` of the fills with
-a known cost; the rest of the costs in the deposit currency. `open_return_frac` leaves out what happened while the
-market was closed."""
+a known slippage, `delay_notional`, `commission_notional` and `impact_notional` of those for which that is known; the
+rest of the costs in the deposit currency. `open_return_frac` leaves out what happened while the market was closed."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -133,10 +135,13 @@ def _add_fills(rows: np.ndarray, run: ArmRun, bar_of_row: np.ndarray) -> None:
     notional, equity = fills["notional"], fills["equity"]
     is_owned = np.isfinite(equity) & (equity > 0)
     share = np.divide(1.0, equity, out=np.zeros(len(fills)), where=is_owned)
+    has_commission = np.isfinite(fills["commission"]) & np.isfinite(notional) & (notional > 0)
     sums = {
         "slippage": costs.slippage,
         "delay": costs.delay,
-        "commission": costs.commission,
+        "delay_notional": np.where(costs.is_known & np.isfinite(fills["mid_at_fill"]), notional, 0.0),
+        "commission": np.where(has_commission, costs.commission, 0.0),
+        "commission_notional": np.where(has_commission, notional, 0.0),
         "notional": np.where(costs.is_known, notional, 0.0),
         "impact": costs.impact,
         "impact_notional": np.where(costs.is_impact_known, notional, 0.0),

@@ -18,9 +18,10 @@ from bot.research.metrics.windows import Drawdown, drawdown_of, windows_of
 class Costs:
     """What trading cost. Units: `_bps` of notional, `_bps_per_day` of equity; `costs`, `swap` in the deposit currency.
 
-    `unknown_fills` have no known price, mid or notional; they are in `fills` only. `prediction_error_bps` is
-    slippage less what was predicted, weighted by notional. `costs` are slippage, commission and charged swap;
-    `cost_per_gross_profit` divides them by the profit before them, and is NaN where there was none.
+    `unknown_fills` have no known price, mid or notional, and so no slippage; what else is known of them counts, as
+    their commission does. `prediction_error_bps` is slippage less what was predicted, weighted by notional. `costs` are
+    slippage, commission and charged swap; `cost_per_gross_profit` divides them by the profit before them, and is NaN
+    where there was none.
     """
 
     fills: int

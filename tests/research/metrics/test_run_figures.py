@@ -15,7 +15,6 @@ from bot.research.metrics import bar_figures
 from bot.research.metrics.arm_run import SECOND_NS, Span, TradingTime
 from bot.research.metrics.bar_figures import BAR_FIGURES
 from bot.research.metrics.bars import bars_of
-from bot.research.metrics.fill_shortfall import resizes
 from bot.research.metrics.interval import bar_interval, paired_bar_interval
 from bot.research.metrics.plain import plain
 from bot.research.metrics.summary import summary_of
@@ -31,35 +30,6 @@ def _figure(name, run, bar_s=300.0, trading_time=None):
 
 
 # -- by hand
-
-
-def test_costs_of_two_fills_are_those_of_a_sum_by_hand() -> None:
-    # Bought 10 at 101 when 100 was decided on and 100.5 was the mid at the fill; sold 5 at 199 of 200.
-    fills = fills_of(
-        fill(2, 10, 101, 100, mid_at_fill=100.5, commission=0.5, own_impact_bps=20, predicted_slippage_bps=90),
-        fill(7, -5, 199, 200, mid_at_fill=200, commission=0.25, equity=500, predicted_slippage_bps=40),
-    )
-    costs = summary_of(run_of(np.linspace(1000, 1010, 10), fills=fills), trading_time=SHORT).costs
-    # 100 and 50 bps of 1000 each: 10 and 5, and 0.75 of commission; delay 50 bps of 1000.
-    assert costs.slippage_bps == pytest.approx(75)
-    assert costs.shortfall_bps == pytest.approx(1e4 * 15.75 / 2000)
-    assert costs.delay_bps == pytest.approx(25)
-    assert costs.prediction_error_bps == pytest.approx(10)
-    assert costs.own_impact_bps == pytest.approx(20)
-    # A day of ten seconds; equity of 1000 and 500.
-    assert costs.slippage_bps_per_day == pytest.approx(1e4 * (10 / 1000 + 5 / 500))
-    assert costs.shortfall_bps_per_day == pytest.approx(1e4 * (10.5 / 1000 + 5.25 / 500))
-    assert costs.own_impact_bps_per_day == pytest.approx(1e4 * 2 / 1000)
-    assert costs.turnover_per_day == pytest.approx(1 + 2)
-    assert costs.costs == pytest.approx(15.75)
-    assert costs.cost_per_gross_profit == pytest.approx(15.75 / 25.75)
-
-
-def test_swap_that_was_charged_is_a_cost_and_a_loss_before_costs_has_no_cost_share() -> None:
-    run = run_of([1000, 1001], fills=fills_of(fill(0, 10, 101, 100)), swap=-2.0)
-    assert summary_of(run).costs.costs == pytest.approx(12)
-    assert summary_of(run).performance.gross_profit == pytest.approx(13)
-    assert math.isnan(summary_of(replace(run, equity=np.array([1000.0, 900.0]))).costs.cost_per_gross_profit)
 
 
 def test_volatility_and_sharpe_of_three_bars_are_those_of_a_sum_by_hand() -> None:
@@ -88,54 +58,6 @@ def test_a_move_over_closed_hours_is_profit_but_no_volatility_and_no_time() -> N
     assert _figure("max_drawdown_frac", run) == pytest.approx(0.2)
     bars = bars_of(run)
     assert bar_figures.trading_days(bars, bars.everything) * 86_400 == pytest.approx(4)
-
-
-def test_a_resize_keeps_the_side_and_the_base_leverage_divides_its_cost() -> None:
-    # Opens, grows, turns, shrinks, closes, comes back on the same side, closes for good.
-    units = np.array([10.0, 5, -25, 4, 6, -3, 3])
-    symbol = np.zeros(7, np.int64)
-    assert resizes(symbol, units).tolist() == [False, True, False, True, True, True, False]
-    fills = fills_of(
-        *(fill(i, each, 100 + math.copysign(1, each), 100, commission=0.5) for i, each in enumerate(units))
-    )
-    run = run_of(np.full(10, 1000.0), fills=fills, base_leverage=4.0)
-    resized = 5 + 4 + 6 + 3 + 4 * 0.5  # units, each costing 1, and commission
-    assert _figure("resize_cost_bps_per_day", run, trading_time=SHORT) == pytest.approx(1e4 * resized / 1000 / 4)
-
-
-def test_a_resize_is_over_the_base_of_its_own_symbol() -> None:
-    # Both open, then grow by 5 and by 3, each unit costing 1; 2 x 0.5 and 2 x 4 are their bases.
-    fills = fills_of(
-        fill(0, 10, 101, 100), fill(1, 10, 101, 100, symbol=1), fill(2, 5, 101, 100), fill(3, 3, 101, 100, symbol=1),
-        fill(4, -15, 99, 100), fill(5, -13, 99, 100, symbol=1),
-    )  # fmt: skip
-    flat = np.zeros((10, 2))
-    run = run_of(
-        np.full(10, 1000.0), fills=fills, base_leverage=2.0, weights=(0.5, 4.0), leverage=flat, crisis_level=flat,
-        exit_cost_bps=flat, is_capped=flat,
-    )  # fmt: skip
-    wanted = 1e4 * (5 / 1.0 + 3 / 8.0) / 1000
-    assert _figure("resize_cost_bps_per_day", run, trading_time=SHORT) == pytest.approx(wanted)
-    assert _figure("resize_cost_bps_per_day", replace(run, weights=()), trading_time=SHORT) == pytest.approx(
-        1e4 * 8 / 2 / 1000
-    )
-
-
-@pytest.mark.parametrize("begin", [1, 2, 3, 4, 6])
-def test_a_part_of_a_run_has_the_resizes_of_the_whole_where_it_is_said_what_was_held(begin: int) -> None:
-    units = np.array([10.0, 5, -25, 4, 6, -3, 3])
-    symbol = np.zeros(7, np.int64)
-    held = (float(units[:begin].sum()),)
-    assert held[0] != 0
-    assert resizes(symbol[begin:], units[begin:], held).tolist() == resizes(symbol, units)[begin:].tolist()
-    assert resizes(symbol[1:], units[1:]).tolist() != resizes(symbol, units)[1:].tolist()
-
-
-def test_each_symbol_has_its_own_side_and_sums_of_floats_end_flat() -> None:
-    symbol = np.array([0, 1, 0, 1, 0, 0, 0])
-    units = np.array([0.1, -1.0, 0.2, -1.0, -0.3, -0.1, -0.1])
-    assert resizes(symbol, units).tolist() == [False, False, True, True, False, False, True]
-    assert resizes(symbol[:1], np.zeros(1)).tolist() == [False]
 
 
 def test_exit_cost_quantiles_leave_out_what_is_flat_or_unknown() -> None:
@@ -207,13 +129,16 @@ def _plain_figures(run, trading_time, bar_s=300):
         "realised_volatility_frac": math.sqrt(sum((each - 1) ** 2 for each in opened) / years),
         "max_drawdown_frac": max(1 - late / early for i, early in enumerate(closes) for late in closes[i:]),
     }
-    sums = dict.fromkeys(("slip", "fee", "delay", "notional", "impact", "impacted", "e", "es", "ei", "turn"), 0.0)
+    sums = dict.fromkeys(
+        ("slip", "fee", "charged", "delay", "notional", "impact", "impacted", "e", "es", "ei", "turn"), 0.0
+    )
     for each in run.fills:
         side = 1 if each["units"] > 0 else -1
         fee, size = each["commission"], each["notional"]
         slip = side * (each["price"] / each["mid_at_decision"] - 1) * size
         delay = side * (each["mid_at_fill"] / each["mid_at_decision"] - 1) * size
         sums["fee"] += fee
+        sums["charged"] += size
         sums["turn"] += size / each["equity"]
         sums["e"] += fee / each["equity"]
         if not math.isnan(slip):
@@ -225,7 +150,7 @@ def _plain_figures(run, trading_time, bar_s=300):
             sums["impacted"] += size
             sums["ei"] += each["own_impact_bps"] * size / each["equity"]
     found |= {
-        "shortfall_bps": 1e4 * (sums["slip"] + sums["fee"]) / sums["notional"],
+        "shortfall_bps": 1e4 * (sums["slip"] / sums["notional"] + sums["fee"] / sums["charged"]),
         "slippage_bps": 1e4 * sums["slip"] / sums["notional"],
         "delay_bps": 1e4 * sums["delay"] / sums["notional"],
         "own_impact_bps": sums["impact"] / sums["impacted"],
