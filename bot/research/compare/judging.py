@@ -31,7 +31,7 @@ from bot.research.metrics.interval import (
 )
 from bot.research.metrics.summary import RunSummary, summary_of
 from bot.research.metrics.superior_ability import Gains, SuperiorAbility, gains_of, superior_ability
-from bot.research.metrics.verdict import Evidence, Tails, verdict_on
+from bot.research.metrics.verdict import Evidence, Tails, no_verdict, verdict_on
 from bot.research.metrics.windows import WINDOW_FIGURES, windows_of
 
 PRIMARY = "net_sharpe"
@@ -147,13 +147,15 @@ def differences(arms: Mapping[str, Seen], signal: str, matching: str, judging: J
 
 
 def judged(arms: Mapping[str, Seen], signal: str, matching: str, tries: int, judging: Judging) -> Judged:
-    """Return what the arms of one table together say of the composite arm, or of the one that is there in its place.
+    """Return what the arms of one table together say of the composite arm, or of the config's own; nothing of others.
 
     What all tables together say, `superior`, is left empty: `superior_to_benchmarks` tells it.
 
     Args: `tries` how many variants were tried, all told.
     """
-    arm = next((name for name in (COMPOSITE, OWN) if name in arms), list(arms)[-1])
+    arm = next((name for name in (COMPOSITE, OWN) if name in arms), None)
+    if arm is None:
+        return Judged(signal, matching, no_verdict(), (), None)
     ours = arms[arm]
 
     def tails(against: str) -> Tails:

@@ -69,12 +69,17 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The test of an arm: passed when every part passes, failed when one fails."""
+    """The test of an arm: passed when every part passes, failed when one fails. No parts: none was run."""
 
     arm: str
     outcome: Outcome
     sentence: str
     parts: tuple[Part, ...]
+
+
+def no_verdict() -> Verdict:
+    """Return that nothing is said: the test is of an arm that was not run."""
+    return Verdict("", "undecided", "no verdict: it is on the composite arm or on config, and neither was run", ())
 
 
 def verdict_on(evidence: Evidence) -> Verdict:

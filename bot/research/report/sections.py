@@ -133,7 +133,7 @@ def verdicts(comparison: Comparison) -> Html:
 
 def _judged(judged: Judged, *, is_open: bool) -> Html:
     verdict = judged.verdict
-    title = (f"{verdict.arm}{tables.of((judged.signal, judged.matching))} ", badge(verdict.outcome))
+    title = (f"{verdict.arm or 'Nothing judged'}{tables.of((judged.signal, judged.matching))} ", badge(verdict.outcome))
     rest = (tag("p", f"{verdict.sentence}."), *map(_part, verdict.parts))
     if is_open:
         return tag("section", tag("h3", *title), *rest, class_="card")

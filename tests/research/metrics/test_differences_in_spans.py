@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from arm_runs import MONDAY_NS, fill, fills_of, run_of
 
-from bot.research.compare.arms import COMPOSITE, CONSTANT
+from bot.research.compare.arms import ADAPTIVE, COMPOSITE, CONSTANT, OWN
 from bot.research.compare.comparison import BY_VOLATILITY, InSpan
 from bot.research.compare.in_spans import EVERY_SHOCK, bars_in, in_spans, kinds_of
-from bot.research.compare.judging import Judging, Seen, without_exit
+from bot.research.compare.judging import Judging, Seen, judged, without_exit
 from bot.research.compare.spans import CALM, CRISIS
 from bot.research.metrics.arm_run import SECOND_NS, ArmRun, Span, TradingTime
 from bot.research.metrics.bars import bars_of
@@ -128,6 +128,16 @@ def test_arms_that_could_not_get_out_are_named_with_the_share_of_the_time_that_t
     free = seen(run_of(np.full(40, 1000.0), leverage=np.ones(40), exit_cost_bps=np.ones(40)), [])
     assert without_exit({COMPOSITE: stuck, CONSTANT: free}) == "5 % (composite) of held time"
     assert without_exit({CONSTANT: free, "flat": seen(run_of(np.full(9, 1000.0)), [])}) == ""
+
+
+def test_nothing_is_judged_but_the_composite_arm_or_the_configs_own() -> None:
+    judging = Judging(MONDAY_NS, (), TradingTime(), Sampling(resamples=50))
+    arm = seen(run(1.0, 0.0), [])
+    of_others = judged({CONSTANT: arm, ADAPTIVE: arm}, "trend", BY_VOLATILITY, 2, judging)
+    assert (of_others.verdict.arm, of_others.verdict.outcome, of_others.verdict.parts) == ("", "undecided", ())
+    assert of_others.verdict.sentence.startswith("no verdict") and of_others.deflated is None
+    own = judged({CONSTANT: arm, OWN: arm, ADAPTIVE: arm}, "trend", BY_VOLATILITY, 2, judging)
+    assert (own.verdict.arm, len(own.verdict.parts)) == (OWN, 4)
 
 
 def test_without_the_composite_arm_or_its_rivals_there_is_nothing_to_say() -> None:

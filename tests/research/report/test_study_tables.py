@@ -2,6 +2,7 @@
 
 import importlib.machinery
 import importlib.util
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ import made_up_findings as made_up
 import pytest
 
 from bot.comparing import as_json
+from bot.research.metrics.verdict import no_verdict
+from bot.research.report import sections
 
 SCRIPT = Path(__file__).parents[3] / "scripts" / "study_tables"
 
@@ -64,6 +67,14 @@ def test_the_tables_go_between_the_marks_and_nothing_else_changes(
     assert "25.000 (−10.000 to 50.000)" in arm
     assert run(script, monkeypatch, f"fx={folder}", "--write", document) == 0
     assert document.read_text() == text
+
+
+def test_a_comparison_without_a_verdict_has_a_row_that_says_so(script: Any) -> None:
+    found = made_up.comparison()
+    nothing = replace(found, arms=(), judged=(replace(found.judged[0], verdict=no_verdict(), superior=()),))
+    (row,) = [line for line in script._verdicts(json.loads(as_json(nothing))) if line.startswith("| trend")]
+    assert row == "| trend | realised volatility | none | none | none | none | undecided | unknown |"
+    assert "Nothing judged: signal trend" in sections.verdicts(nothing)
 
 
 def test_a_document_without_marks_and_a_folder_without_a_comparison_are_told_in_one_line(
