@@ -120,6 +120,7 @@ class _Asked:
 
         self.path, self.config, self._data, self._jobs, self._seed = path, config, list(data), jobs, seed
         self._bounds, self._script = (from_ns, until_ns), shocks
+        self._played: dict[tuple[int, int], Sequence[Shock]] = {}
         self._releases: list[Release] = [Release(*r) for r in load_releases(events)] if events is not None else []
         settings_of(config)  # a strategy that cannot be loaded is told before any data are read
         measured = _measured(path) if config.backtest.latency == "ledger" else None
@@ -160,8 +161,10 @@ class _Asked:
 
         if self._script is None:
             return ()
-        trial = Trial("shocks", self.config, self._sources, self._conditions, from_ns, until_ns)
-        return read_shocks(self._script, trial, self._seed)
+        if (from_ns, until_ns) not in self._played:
+            trial = Trial("shocks", self.config, self._sources, self._conditions, from_ns, until_ns)
+            self._played[from_ns, until_ns] = read_shocks(self._script, trial, self._seed)
+        return self._played[from_ns, until_ns]
 
     def write_report(
         self, path: Path, comparison: "Comparison | None", results: "Sequence[Result]", *, force: bool
@@ -169,9 +172,13 @@ class _Asked:
         from bot.research.report.depth_map import depth_of_worst_minutes
         from bot.research.report.kept_results import kept_results
         from bot.research.report.page import write_report
+        from bot.research.shocks.shocked_source import shocked_source
 
         drawn = results if comparison is None else kept_results(comparison)
-        depth = depth_of_worst_minutes(drawn[0], self._sources) if len(drawn) else []
+        test_ns = 0 if comparison is None else comparison.calibration_until_ns
+        played = self._shocks(*(self._bounds if comparison is None else (test_ns, comparison.until_ns)))
+        sources = [shocked_source(source, played) for source in self._sources]
+        depth = depth_of_worst_minutes(drawn[0], sources, from_ns=test_ns) if len(drawn) else []
         write_report(path, comparison, drawn, depth, force=force)
 
     def run(self, folder: "RunFolder", lines: "BacktestLines") -> "Result":

@@ -46,9 +46,15 @@ class DepthMap:
         return "semi-synthetic" in self.label
 
 
-def worst_minutes(result: Result, symbol: int = 0, minutes: float = 10.0, count: int = 1) -> list[tuple[int, int]]:
-    """Return the stretches about the widest spreads of a run, the worst first, none overlapping another. Units: ns."""
-    time_ns, spread = result.clocks["time_ns"], np.array(result.clocks["spread_bps"][:, symbol])
+def worst_minutes(
+    result: Result, symbol: int = 0, minutes: float = 10.0, count: int = 1, from_ns: int = 0
+) -> list[tuple[int, int]]:
+    """Return the stretches about the widest spreads of a run, the worst first, none overlapping another. Units: ns.
+
+    Args: `from_ns` is where the days that only taught end: what was before it is not looked at.
+    """
+    rows = result.clocks[result.clocks["time_ns"] >= from_ns]
+    time_ns, spread = rows["time_ns"], np.array(rows["spread_bps"][:, symbol])
     half_ns, found = round(minutes * 30e9), list[tuple[int, int]]()
     while len(found) < count and np.isfinite(spread).any():
         at_ns = int(time_ns[np.nanargmax(spread)])
@@ -58,13 +64,16 @@ def worst_minutes(result: Result, symbol: int = 0, minutes: float = 10.0, count:
 
 
 def depth_of_worst_minutes(
-    result: Result, sources: Sequence[Source], minutes: float = 10.0, count: int = 1
+    result: Result, sources: Sequence[Source], minutes: float = 10.0, count: int = 1, from_ns: int = 0
 ) -> list[DepthMap]:
-    """Return the depth of each symbol of a run through its worst minutes, as far as its source has any."""
+    """Return the depth of each symbol of a run through its worst minutes, as far as its source has any.
+
+    Args: `from_ns` as of `worst_minutes`.
+    """
     found = []
     for s, symbol in enumerate(result.symbols):
         source = next((each for each in sources if each.spec.name == symbol), None)
-        for stretch in worst_minutes(result, s, minutes, count) if source is not None else ():
+        for stretch in worst_minutes(result, s, minutes, count, from_ns) if source is not None else ():
             with contextlib.suppress(ValueError):  # a market of prices alone has no depth to show
                 found.append(depth_map(source, *stretch))  # type: ignore[arg-type]
     return found

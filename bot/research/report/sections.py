@@ -172,7 +172,7 @@ def all_tables(comparison: Comparison | None, results: Sequence[Result]) -> Html
         found.append(tables.tests_table(comparison))
     else:
         found.append(tables.runs_table(results))
-    found.append(tables.counted_table(results))
+    found.append(tables.counted_table(results, 0 if comparison is None else comparison.calibration_until_ns))
     kept = [each for each in found if each is not None and each.rows]
     return joined(tag("h2", "Tables"), *(_card(each) for each in kept))
 

@@ -221,11 +221,16 @@ def spans_table(comparison: Comparison, group: Group) -> Table | None:
     return Table(f"Inside named stretches of time{of(group)}", columns, tuple(rows), is_secondary=True)
 
 
-def counted_table(results: Sequence[Result]) -> Table | None:
-    """Return what was counted in each run: decisions, orders by their end, refusals, rejections."""
+def counted_table(results: Sequence[Result], from_ns: int = 0) -> Table | None:
+    """Return what was counted in each run: decisions, orders by their end, refusals, rejections.
+
+    Args: `from_ns` is where the days that only taught end. Counts have no times, and are of the whole run; stop-outs
+        have, and are of the days after.
+    """
+    stop_outs = ("stop-outs", "of the test days" if from_ns else "")
     columns = (
         ("run", ""), ("rows of data", ""), ("decisions", ""), ("orders sent", ""), ("filled", ""), ("rejected", ""),
-        ("refused by the risk gate", ""), ("dead quotes", ""), ("stop-outs", ""), ("equity, engine less venue", ""),
+        ("refused by the risk gate", ""), ("dead quotes", ""), stop_outs, ("equity, engine less venue", ""),
     )  # fmt: skip
     rows = []
     for each in results:
@@ -240,11 +245,12 @@ def counted_table(results: Sequence[Result]) -> Table | None:
             Cell(_count(orders.get("rejected", 0)), _named(rejected)),
             Cell(_count(sum(refused.values())), _named(refused)),
             Cell(_count(figures.get("dead_quotes"))),
-            Cell(_count(len(figures.get("stop_outs_ns", ())))),
+            Cell(_count(sum(time_ns >= from_ns for time_ns in figures.get("stop_outs_ns", ())))),
             Cell(number(apart)),
         )
         rows.append(cells)
-    return Table("What was counted", columns, tuple(rows), is_secondary=True) if rows else None
+    caption = "What was counted in whole runs, the days that only taught included" if from_ns else "What was counted"
+    return Table(caption, columns, tuple(rows), is_secondary=True) if rows else None
 
 
 def data_table(comparison: Comparison | None, results: Sequence[Result]) -> Table:

@@ -10,6 +10,8 @@ import pytest
 from bot.market.delta import DEPTH_ASK, DEPTH_BID, DEPTH_DELETE, END_DEPTH, delta_rows
 from bot.research.backtest.messages import Messages, messages
 from bot.research.report.depth_map import depth_map, depth_of_worst_minutes, worst_minutes
+from bot.research.shocks.shock import Shock
+from bot.research.shocks.shocked_source import shocked_source
 from bot.research.sources import Source
 from bot.sim.listing import default_symbols
 
@@ -77,6 +79,8 @@ def test_the_worst_minutes_are_about_the_widest_spreads_and_apart() -> None:
     first, second = worst_minutes(run, minutes=4, count=2)
     assert [each // minute - made_up.MONDAY_NS // minute for each in first] == [8, 12]
     assert [each // minute - made_up.MONDAY_NS // minute for each in second] == [28, 32]
+    (of_test,) = worst_minutes(run, minutes=4, from_ns=made_up.MONDAY_NS + 40 * minute)
+    assert [each // minute - made_up.MONDAY_NS // minute for each in of_test] == [48, 52]
 
 
 def test_a_symbol_without_depth_has_no_map_in_its_worst_minutes() -> None:
@@ -89,3 +93,17 @@ def test_a_symbol_without_depth_has_no_map_in_its_worst_minutes() -> None:
     assert depth_of_worst_minutes(run, [bare]) == []
     (found,) = depth_of_worst_minutes(run, [known])
     assert found.symbol == made_up.SYMBOL
+
+
+def test_the_depth_of_a_source_with_shocks_is_what_was_played() -> None:
+    source = _source([(0.5, BOOK), *((float(at), [(DEPTH_BID, 9, 99_980, 100)]) for at in range(1, 400))])
+    shocks = [
+        Shock("depth", source.spec.name, at * S, 10.0, 0.1) for at in (300, 20)
+    ] + [Shock("depth", "another", 310 * S, 5.0, 0.1)]  # fmt: skip
+    played, calm = (depth_map(each, 295 * S, 315 * S) for each in (shocked_source(source, shocks), source))
+    share = played.units.sum(axis=0) / calm.units.sum(axis=0)
+    # A column is the end of its second: that of the 300th begins with the shock.
+    assert share == pytest.approx([1.0] * 5 + [0.1] * 10 + [1.0] * 5)
+    inside = depth_map(shocked_source(source, shocks), 25 * S, 35 * S)  # it begins within a shock
+    assert inside.units.sum(axis=0)[[0, -1]] == pytest.approx(calm.units.sum(axis=0)[0] * np.array([0.1, 1.0]))
+    assert shocked_source(source, shocks[2:]) is source

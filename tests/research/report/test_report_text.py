@@ -110,3 +110,15 @@ def test_what_all_tables_together_say_is_one_row_a_benchmark() -> None:
     (row,) = tested.rows
     assert (row[0].text, row[0].detail) == ("any arm above constant", "over 8 arms of all 2 tables together")
     assert [cell.text for cell in row[2:]] == ["0.310", "best: composite (trend, realised volatility)"]
+
+
+def test_counts_are_of_whole_runs_and_say_so_but_stop_outs_are_of_the_test() -> None:
+    figures = {"rows": 12, "stop_outs_ns": [made_up.MONDAY_NS + 1, made_up.MONDAY_NS + 9]}
+    runs = [made_up.result(figures=figures)]
+    alone, compared = tables.counted_table(runs), tables.counted_table(runs, made_up.MONDAY_NS + 5)
+    assert alone is not None and compared is not None
+    assert alone.caption == "What was counted"
+    assert compared.caption == "What was counted in whole runs, the days that only taught included"
+    place = [title for title, _ in compared.columns].index("stop-outs")
+    assert compared.columns[place][1] == "of the test days"
+    assert [each.rows[0][place].text for each in (alone, compared)] == ["2", "1"]
