@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from bot.research.backtest.result import Result
     from bot.research.compare.comparison import Comparison
     from bot.research.compare.kept_runs import RunFolder
+    from bot.research.metrics.arm_run import TradingTime
     from bot.research.shocks.shock import Shock
     from bot.research.sources import Source
 
@@ -179,7 +180,12 @@ class _Asked:
         played = self._shocks(*(self._bounds if comparison is None else (test_ns, comparison.until_ns)))
         sources = [shocked_source(source, played) for source in self._sources]
         depth = depth_of_worst_minutes(drawn[0], sources, from_ns=test_ns) if len(drawn) else []
-        write_report(path, comparison, drawn, depth, force=force)
+        write_report(path, comparison, drawn, depth, self._trading_time(), force=force)
+
+    def _trading_time(self) -> "TradingTime":
+        from bot.research.metrics.trading_year import trading_time_of
+
+        return trading_time_of(source.spec for source in self._sources[: len(self.config.symbols)])
 
     def run(self, folder: "RunFolder", lines: "BacktestLines") -> "Result":
         from bot.research.backtest.result import Result
@@ -199,7 +205,8 @@ class _Asked:
         if not len(result.clocks):
             raise ValueError("nothing was decided in this time: it is too short, or the market is closed")
         weights = [symbol.weight for symbol in self.config.symbols.values()]
-        lines.ran(result, summary_of(result.arm_run(weights=weights)), folder.path)
+        summary = summary_of(result.arm_run(weights=weights), trading_time=self._trading_time())
+        lines.ran(result, summary, folder.path)
         return result
 
     def compare(self, folder: "RunFolder", arms: list[str], signals: list[str], lines: "BacktestLines") -> "Comparison":

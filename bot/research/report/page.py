@@ -13,6 +13,7 @@ from pathlib import Path
 
 from bot.research.backtest.result import Result
 from bot.research.compare.comparison import Comparison
+from bot.research.metrics.arm_run import TradingTime
 from bot.research.report import plotly_drawing, png_drawing, sections
 from bot.research.report.comparison_figures import other_figures, primary_figures
 from bot.research.report.depth_map import DepthMap
@@ -40,13 +41,15 @@ def write_report(
     comparison: Comparison | None,
     results: Sequence[Result],
     depth: Sequence[DepthMap] = (),
+    trading_time: TradingTime | None = None,
     *,
     force: bool = False,
 ) -> list[Path]:
     """Write the page and its pictures, whole or not at all; return what was written, the page first.
 
     Args: `results` are the runs to draw, at most 16 of them; when there are none, those that a `comparison` has kept in
-        files, of its first signal and matching. `depth` are drawn as heat maps. `force` replaces a page that is there;
+        files, of its first signal and matching. `depth` are drawn as heat maps; `trading_time` of the runs, which
+        a comparison has in its figures already. `force` replaces a page that is there;
         other files in its folder are left alone.
     Raises: ValueError, one line, when there is nothing to report, or when what is to be written is there.
     """
@@ -62,7 +65,7 @@ def write_report(
     for place, figure in enumerate(_figures(comparison, results, depth), 1):
         parts.append(sections.figure_section(figure, place, plotly_drawing.figure_json(figure)))
         pictures[f"{place:02d}-{slug(figure.name)}.png"] = png_drawing.png(figure)
-    text = page(comparison, results, parts, folder.name)
+    text = page(comparison, results, parts, folder.name, trading_time)
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     waiting = path.with_name(f".{folder.name}.{os.getpid()}.part")
     try:
@@ -94,7 +97,13 @@ def _move(waiting: Path, folder: Path, names: set[str]) -> None:
             old.unlink()
 
 
-def page(comparison: Comparison | None, results: Sequence[Result], figures: Sequence[Html], folder: str) -> str:
+def page(
+    comparison: Comparison | None,
+    results: Sequence[Result],
+    figures: Sequence[Html],
+    folder: str,
+    trading_time: TradingTime | None = None,
+) -> str:
     """Return the page with figures that are markup already. `folder` is where their pictures are."""
     symbols, *_ = sections.scope(comparison, results)
     head = tag(
@@ -107,7 +116,11 @@ def page(comparison: Comparison | None, results: Sequence[Result], figures: Sequ
     )
     without = f"The figures need JavaScript; the folder {folder} beside this page has a picture of each."
     main = [sections.verdicts(comparison)] if comparison is not None else []
-    main += [sections.all_tables(comparison, results), tag("h2", "Figures"), tag("noscript", tag("p", without))]
+    main += [
+        sections.all_tables(comparison, results, trading_time),
+        tag("h2", "Figures"),
+        tag("noscript", tag("p", without)),
+    ]
     promise = (
         "A backtest promises nothing: fills, latency and our own impact are modelled, the past does not come back, and "
         "leverage multiplies losses as well as gains. Nothing here is advice."

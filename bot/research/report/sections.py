@@ -6,6 +6,7 @@ from typing import Any
 from bot import __version__
 from bot.research.backtest.result import Result
 from bot.research.compare.comparison import Comparison, Judged
+from bot.research.metrics.arm_run import TradingTime
 from bot.research.metrics.verdict import Part
 from bot.research.report import tables
 from bot.research.report.comparison_figures import groups_of
@@ -157,7 +158,9 @@ def badge(outcome: str) -> Html:
     return tag("span", outcome, class_=f"badge {outcome}")
 
 
-def all_tables(comparison: Comparison | None, results: Sequence[Result]) -> Html:
+def all_tables(
+    comparison: Comparison | None, results: Sequence[Result], trading_time: TradingTime | None = None
+) -> Html:
     """Return the tables, those of the first signal and matching open, others folded."""
     found: list[Table | None] = []
     if comparison is not None:
@@ -171,7 +174,7 @@ def all_tables(comparison: Comparison | None, results: Sequence[Result]) -> Html
             found += [_folded(each) if each is not None and place else each for each in of_group]
         found.append(tables.tests_table(comparison))
     else:
-        found.append(tables.runs_table(results))
+        found.append(tables.runs_table(results, trading_time))
     found.append(tables.counted_table(results, 0 if comparison is None else comparison.calibration_until_ns))
     kept = [each for each in found if each is not None and each.rows]
     return joined(tag("h2", "Tables"), *(_card(each) for each in kept))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from bot.research.backtest.result import Result
 from bot.research.compare.comparison import Comparison, Difference
+from bot.research.metrics.arm_run import TradingTime
 from bot.research.metrics.interval import Interval
 from bot.research.metrics.summary import RunSummary
 from bot.research.metrics.superior_ability import SuperiorAbility
@@ -79,12 +80,16 @@ def arms_table(comparison: Comparison, group: Group) -> Table:
     return _summaries(rows, (*first, *_ARM_FIGURES), f"What each arm came to{of(group)}", comparison.primary)
 
 
-def runs_table(results: Sequence[Result]) -> Table:
+def runs_table(results: Sequence[Result], trading_time: TradingTime | None = None) -> Table:
     """Return what each run came to, when there is no comparison to say it with intervals."""
     from bot.research.metrics.summary import summary_of
 
     rows: list[tuple[str, RunSummary, Mapping[str, Interval], float]]
-    rows = [(each.name, summary_of(each.arm_run()), {}, 1.0) for each in results if len(each.clocks)]
+    rows = [
+        (each.name, summary_of(each.arm_run(), trading_time=trading_time), {}, 1.0)
+        for each in results
+        if len(each.clocks)
+    ]
     table = _summaries(rows, _ARM_FIGURES, "What it came to", "")
     return Table(table.caption, table.columns, table.rows, "Without intervals: a comparison computes them.")
 

@@ -9,13 +9,18 @@ import numpy as np
 import pytest
 
 from bot.research.compare.comparison import BY_VOLATILITY
+from bot.research.metrics.arm_run import TradingTime
 from bot.research.metrics.bar_figures import exit_cost_p99_bps, shortfall_bps_per_day
 from bot.research.metrics.bars import bars_of
-from bot.research.report import table, tables
+from bot.research.metrics.summary import summary_of
+from bot.research.metrics.trading_year import trading_time_of
+from bot.research.report import sections, table, tables
 from bot.research.report.arm_drawn import arm_drawn
 from bot.research.report.run_figures import figures_of_runs
 from bot.research.report.span_table import inside_table
 from bot.research.report.words import Words, number, words_of
+from bot.research.sources import Source
+from bot.sim.listing import default_symbols
 
 
 def test_the_text_fits_a_terminal_and_says_what_was_found() -> None:
@@ -122,3 +127,17 @@ def test_counts_are_of_whole_runs_and_say_so_but_stop_outs_are_of_the_test() -> 
     place = [title for title, _ in compared.columns].index("stop-outs")
     assert compared.columns[place][1] == "of the test days"
     assert [each.rows[0][place].text for each in (alone, compared)] == ["2", "1"]
+
+
+def test_a_year_of_a_market_that_is_open_at_weekends_has_every_day_in_every_table() -> None:
+    (bitcoin,) = [spec for spec in default_symbols() if spec.name == "BTCUSD"]
+    euro = replace(bitcoin, name="EURUSD", schedule=((21 * 3_600, 5 * 86_400 + 21 * 3_600),))
+    always, week = (Source("made", spec, "made", (0, 1), lambda place, from_ns: iter(())) for spec in (bitcoin, euro))
+    assert trading_time_of([always.spec]) == TradingTime(days_per_year=365.25)
+    assert trading_time_of([always.spec, week.spec]) == trading_time_of([week.spec]) == TradingTime()
+    run = made_up.result(count=60)
+    run.clocks["equity"] = 1000 + np.random.default_rng(1).normal(0, 1, 60)
+    usual, daily = (str(sections.all_tables(None, [run], trading_time_of([each.spec]))) for each in (week, always))
+    told = summary_of(run.arm_run()).performance.realised_volatility_frac
+    assert f"{100 * told:,.1f}" in usual
+    assert f"{100 * told * (365.25 / 252) ** 0.5:,.1f}" in daily
