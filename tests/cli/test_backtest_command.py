@@ -153,6 +153,9 @@ def test_a_comparison_is_told_for_people_and_as_json_lines(
     lines = [json.loads(each) for each in capsys.readouterr().out.splitlines()]
     kinds = [each["type"] for each in lines]
     assert (kinds.count("comparison"), kinds.count("arm"), kinds.count("judged")) == (1, 6, 2)
+    (first, second) = (each["superior"] for each in lines if each["type"] == "judged")
+    assert first == second and [(each["benchmark"], each["tables"]) for each in first] == [("constant", 2)]
+    assert said.out.count("superior ability against constant, over 4 arms of all 2 tables together") == 1
     arms = {each["arm"]: each for each in lines if each["type"] == "arm" and each["matching"] == "mean leverage"}
     # The config's own strategy is the constant one, and every rule of sizing is in force for both.
     assert arms["config"]["summary"]["performance"] == arms["constant"]["summary"]["performance"]
