@@ -74,7 +74,9 @@ def signs(st: Record, tb: Record, now_ns: int, out: np.ndarray) -> None:
     # A jump, and many quotes, are bad signs as far as liquidity is strained: by themselves they are news, or a busy
     # morning. Only a jump beyond all measure needs no company.
     jumped = jump(st, tb, 0.0, now_ns)
-    beyond = jump(st, tb, least_bps(st, tb.mid), now_ns)
+    # A floor makes no jump larger; where no usual spread is known it makes one known, as where nothing has moved yet.
+    is_small = jumped <= 15.0 and math.isfinite(st.usual[U_SPREAD])
+    beyond = 0.0 if is_small else jump(st, tb, least_bps(st, tb.mid), now_ns)
     strain = max(ramp(times_usual, _STRAIN_LOW, _STRAIN_HIGH), out[2])
     out[JUMP] = max(min(ramp(jumped, 5.0, 10.0), strain), ramp(beyond, 15.0, 30.0))
     out[5] = min(ramp(st.rate_z, 4.0, 8.0), strain)
