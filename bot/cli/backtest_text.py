@@ -26,6 +26,7 @@ def run_text(result: Result, summary: RunSummary, rows_s: float | None) -> str:
     )
     differ = abs(figures["engine_equity"] - figures["venue_equity"])
     digits = figures.get("money_digits", 2)  # in which the venue counts: yen have none
+    unit = 10.0**-digits
     lines = [
         ("data", "; ".join(f"{symbol}: {label}" for symbol, label in labels.items())),
         ("time", f"{iso_time(int(result.clocks['time_ns'][0]))} to {iso_time(int(result.clocks['time_ns'][-1]))}"),
@@ -45,7 +46,7 @@ def run_text(result: Result, summary: RunSummary, rows_s: float | None) -> str:
         ("crisis levels", levels),
         ("rows", f"{figures['rows']:,}" + ("; run earlier" if rows_s is None else f"; {rows_s:,.0f} a second")),
         ("equity", f"{figures['venue_equity']:,.2f} by the venue: engine and venue "
-                   + (f"agree to {_UNIT_NAMES.get(digits, f'{0.1**digits:g}')}" if differ < 0.1**digits
+                   + (f"agree to {_UNIT_NAMES.get(digits, f'{unit:g}')}" if differ < unit
                       else f"DIFFER by {differ:,.2f}")),
     ]  # fmt: skip
     return "\n".join(f"{name:<14} {text}" for name, text in lines)

@@ -110,7 +110,8 @@ class RecordedFrames:
             return
         if not self._all_renewals:
             self._all_renewals.extend(self._traded_ids)
-        self._feed.clear_book(self._all_renewals.popleft(), recv_ns)
+        if self._all_renewals:
+            self._feed.clear_book(self._all_renewals.popleft(), recv_ns)
 
     def _is_ours(self, content: Any) -> bool:
         if hasattr(content, "ctidTraderAccountIds"):

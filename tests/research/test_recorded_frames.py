@@ -106,3 +106,8 @@ def test_without_an_account_it_is_the_first_that_names_a_symbol_of_ours() -> Non
     frames = RecordedFrames(LOADED, None, is_ready=True)
     assert _said(frames, _spot(OTHER, symbol_id=999)) == []
     assert _said(frames, _spot(OURS), _spot(OTHER), _depth()) == SPOT + DEPTH
+
+
+def test_a_recording_in_which_nothing_is_traded_has_no_book_to_empty() -> None:
+    frames = RecordedFrames(SymbolsLoaded(0, (EURUSD,), 0, {}, {}), OURS, is_ready=True)
+    assert _said(frames, _frame("UnsubscribeDepthQuotesRes")) == []
