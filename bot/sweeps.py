@@ -54,7 +54,7 @@ def run_job(job: Job) -> Score:
         scorer = Scorer(
             job.metric,
             job.stretch,
-            tuple(config.symbols),
+            {name: symbol.weight for name, symbol in config.symbols.items()},
             config.strategy.base_leverage,
             lambda by_day: is_hopeless(job.direction, job.earlier, by_day),
             trading_time_of(source.spec for source in sources[: len(config.symbols)]),

@@ -143,7 +143,7 @@ def test_a_scorer_keeps_the_scored_days_and_ends_a_hopeless_run() -> None:
         clocks["equity"] = 100 + np.arange(10)
         return Day(clocks, np.empty(0, FILL))
 
-    scorer = Scorer("net_return_frac", Stretch((1,), (2, 3, 4)), ["X"], 1.0, lambda by_day: len(by_day) == 2)
+    scorer = Scorer("net_return_frac", Stretch((1,), (2, 3, 4)), {"X": 1.0}, 1.0, lambda by_day: len(by_day) == 2)
     scorer(day(1))
     assert scorer.by_day == []
     scorer(day(2))
@@ -151,14 +151,14 @@ def test_a_scorer_keeps_the_scored_days_and_ends_a_hopeless_run() -> None:
     with pytest.raises(Pruned):
         scorer(day(3))
     assert scorer.pruned().state == "pruned" and len(scorer.pruned().by_day) == 2
-    whole = Scorer("net_return_frac", Stretch((), (2,)), ["X"], 1.0, lambda by_day: True)
+    whole = Scorer("net_return_frac", Stretch((), (2,)), {"X": 1.0}, 1.0, lambda by_day: True)
     whole(day(2))
     score = whole.score(with_interval=False)
     assert score.figure == pytest.approx(0.09) and Score.of_plain(score.plain()).figure == score.figure
-    assert Scorer("slippage_bps", Stretch((), (2,)), ["X"], 1.0).score(with_interval=False).state == "failed"
+    assert Scorer("slippage_bps", Stretch((), (2,)), {"X": 1.0}, 1.0).score(with_interval=False).state == "failed"
 
 
-def test_a_scorer_knows_what_was_held_when_scoring_began() -> None:
+def test_a_scorer_knows_what_was_held_when_scoring_began_and_the_weights() -> None:
     day_ns, fills = 86_400 * 10**9, np.zeros(4, FILL)
     clocks = np.zeros(40, clock_dtype(1))
     clocks["time_ns"] = day_ns + np.arange(40) * day_ns // 20  # two days
@@ -168,10 +168,10 @@ def test_a_scorer_knows_what_was_held_when_scoring_began() -> None:
     fills["price"] = fills["mid_at_fill"] = 1.1 + np.sign(fills["units"]) * 1e-4
     fills["mid_at_decision"], fills["notional"], fills["equity"] = 1.1, 5_500.0, 10_000.0
     whole = Result("trial", ("X",), {}, (), 1.0, clocks, fills)
-    scorer = Scorer("resize_cost_bps_per_day", Stretch((1,), (2,)), ["X"], 1.0)
+    scorer = Scorer("resize_cost_bps_per_day", Stretch((1,), (2,)), {"X": 0.5}, 1.0)
     scorer(Day(clocks[:20], fills[:2]))  # a fill of the scored day's first moment is told with the day before
     scorer(Day(clocks[20:], fills[2:]))
-    bars = bars_of(whole.arm_run(2 * day_ns))
+    bars = bars_of(whole.arm_run(2 * day_ns, (0.5,)))
     expected = BAR_FIGURES["resize_cost_bps_per_day"](bars, bars.everything)
     assert expected > 0
     assert scorer.score(with_interval=False).figure == scorer.by_day[0] == expected

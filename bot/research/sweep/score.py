@@ -1,7 +1,7 @@
 """What a run over days scored: the figure after each day, at the end how sure it is, and what luck is judged by."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
@@ -90,7 +90,7 @@ class Scorer:
 
     Of the days before them it keeps the fills: what is held when scoring begins.
 
-    Args: `symbols` of the config; `is_hopeless` is told the figures so far, and may end the run before the last day;
+    Args: `weights` of the config's symbols, in its order; `is_hopeless` is told the figures so far, and may end the run before the last day;
         `trading_time` annualises, that of weekdays where none is given.
     """
 
@@ -98,13 +98,13 @@ class Scorer:
         self,
         metric: str,
         stretch: Stretch,
-        symbols: Sequence[str],
+        weights: Mapping[str, float],
         base_leverage: float,
         is_hopeless: Callable[[Sequence[float]], bool] = lambda by_day: False,
         trading_time: TradingTime | None = None,
     ) -> None:
         self._metric, self._stretch, self._is_hopeless = metric, stretch, is_hopeless
-        self._symbols, self._base_leverage = tuple(symbols), base_leverage
+        self._weights, self._base_leverage = dict(weights), base_leverage
         self._trading_time = trading_time
         self._clocks: list[np.ndarray] = []
         self._fills: list[np.ndarray] = []
@@ -154,8 +154,8 @@ class Scorer:
     def _run(self) -> ArmRun:
         clocks = np.concatenate(self._clocks)
         fills = np.concatenate([np.empty(0, FILL), *self._fills])
-        result = Result("trial", self._symbols, {}, (), self._base_leverage, clocks, fills)
-        return result.arm_run(self._stretch.scored[0] * DAY_NS)
+        result = Result("trial", tuple(self._weights), {}, (), self._base_leverage, clocks, fills)
+        return result.arm_run(self._stretch.scored[0] * DAY_NS, tuple(self._weights.values()))
 
 
 def _with_nan(content: dict[str, Any]) -> dict[str, Any]:
