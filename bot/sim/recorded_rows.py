@@ -15,6 +15,9 @@ _TIMES = {"ts_us", "ts_recv_ns"}
 _WHOLE = {*_TIMES, "seq", "kind", "side", "update_id"}
 _PRICES = {"bid", "ask", "price", "px"}
 _LEVEL_PRICES = {f"{side}p{level}" for side in "ba" for level in range(20)}
+_IN_A_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+_FIRST_S, _LAST_S = 631_152_000, 4_102_444_800
+"""1990 and 2100: what is between them in one unit is years outside in every other."""
 _NUMBERS = {*_PRICES, *_LEVEL_PRICES, "size", "qty", *(f"{side}q{level}" for side in "ba" for level in range(20))}
 
 
@@ -45,8 +48,8 @@ class RowCheck:
     def columns(self, batch: Any) -> Columns:
         """Return a batch (pyarrow) as arrays, (N,) each, N at least 1: times int64, prices float64.
 
-        Raises: ValueError naming file and row, for a time before the one above it, a price that is none, and a number
-            that is not there.
+        Raises: ValueError naming file and row, for a time before the one above it or in another unit, a price that is
+            none, and a number that is not there.
         """
         columns = {}
         for name in batch.schema.names:
@@ -57,6 +60,7 @@ class RowCheck:
             array = column.to_numpy(zero_copy_only=False)
             if name in _TIMES:
                 array = array.astype(np.int64, copy=False)
+                self._check_unit(name, array)
                 if name == "ts_us":
                     self._check_times(array)
             elif name in _PRICES or name in _LEVEL_PRICES:
@@ -65,6 +69,15 @@ class RowCheck:
             columns[name] = array
         self._rows += batch.num_rows
         return columns
+
+    def _check_unit(self, name: str, times: np.ndarray) -> None:
+        own = name.rpartition("_")[2]
+        for unit, in_a_second in _IN_A_SECOND.items():
+            is_of_unit = (times >= _FIRST_S * in_a_second) & (times < _LAST_S * in_a_second)
+            if unit != own and is_of_unit.any():
+                row = int(np.argmax(is_of_unit))
+                text = f"its {name} is {times[row]}, which would be a time in {unit}: write it in {own}"
+                raise ValueError(f"{self._place(row)}: {text}")
 
     def _check_times(self, times: np.ndarray) -> None:
         if times[0] >= self._last_time and not (times[1:] < times[:-1]).any():

@@ -86,3 +86,15 @@ def test_empty_row_groups_are_passed_and_columns_of_lists_do_not_shift_the_span(
     pq.write_table(table, path, write_statistics=False)
     with pytest.raises(ValueError, match=r"holds no statistics of ts_us"):
         column_span(path, "ts_us")
+
+
+@pytest.mark.parametrize(("unit", "in_a_us"), [("ms", 1e-3), ("s", 1e-6), ("ns", 1e3)])
+def test_times_in_another_unit_are_refused_where_they_begin(unit: str, in_a_us: float, tmp_path: Path) -> None:
+    times = (1_398_902_400_000_000 + 1_000_000 * np.arange(COUNT)).astype(np.int64)
+    times[2:] = (times[2:] * in_a_us).astype(np.int64)
+    path = tmp_path / "fx_x_EURUSD_y.parquet"
+    pq.write_table(pa.table({"ts_us": times, "bid": [1.1] * COUNT, "ask": [1.2] * COUNT}), path)
+    with pytest.raises(ValueError, match="would be a time in") as error:
+        list(column_batches(path, {"ts_us"}))
+    wanted = f"{path} row 3: its ts_us is {times[2]}, which would be a time in {unit}: write it in us"
+    assert str(error.value) == wanted

@@ -90,8 +90,8 @@ class Scorer:
 
     Of the days before them it keeps the fills: what is held when scoring begins.
 
-    Args: `weights` of the config's symbols, in its order; `is_hopeless` is told the figures so far, and may end the run before the last day;
-        `trading_time` annualises, that of weekdays where none is given.
+    Args: `weights` of the config's symbols, in its order; `is_hopeless` is told the figures so far, and may end the run
+        before the last day; `trading_time` annualises, that of weekdays where none is given.
     """
 
     def __init__(
