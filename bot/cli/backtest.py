@@ -268,6 +268,10 @@ def _tell_of_uneven(sources: "Sequence[Source]", from_ns: int, until_ns: int) ->
                 f"note: {source.spec.name} is there from {_at(begins_ns)} to {_at(ends_ns)} only: {source.name}",
                 file=sys.stderr,
             )
+        missing = [_at(ns)[:10] for ns in source.missing_ns if from_ns <= ns < until_ns]
+        if missing:
+            some = ", ".join(missing[:5]) + (", …" if len(missing) > 5 else "")
+            print(f"note: {source.name} has no file of {len(missing)} day(s): {some}", file=sys.stderr)
 
 
 def _at(time_ns: int) -> str:

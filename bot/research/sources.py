@@ -8,16 +8,19 @@ is shaped like that of another market: such data are labelled semi-synthetic whe
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 
 import numpy as np
 
+from bot.market.hours import SymbolHours
 from bot.market.symbols import SymbolSpec
 from bot.research.backtest.messages import Messages, collected
 from bot.research.depth_messages import depth_messages
 from bot.research.recordings import EVENT_COLUMNS, TICK_COLUMNS
 from bot.research.streams import change_batches, shape_table, tick_messages
 from bot.sim import shape
+from bot.sim.day_files import missing_days
 from bot.sim.listing import default_symbols, extra_symbols, in_its_hours
 from bot.sim.recording import (
     SHAPE_FILE,
@@ -42,6 +45,7 @@ its best level is nearly empty for a moment many times a minute, and ticks that 
 moments as if they lasted."""
 _CONTRACT_USD = 100.0
 _BATCH_ROWS = 65_536
+_DAY_NS = 86_400 * 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,7 +53,8 @@ class Source:
     """One symbol's data.
 
     `label` says what kind of data it is; `span_ns` its first and last time; `stream(place, from_ns)` yields its
-    messages for the symbol index `place`, ticks from a time on only (a book has to be followed from its beginning).
+    messages for the symbol index `place`, ticks from a time on only (a book has to be followed from its beginning);
+    `missing_ns` says when the days begin (UTC) of which a folder of days has no file, though the symbol trades.
     """
 
     name: str
@@ -57,6 +62,7 @@ class Source:
     label: str
     span_ns: tuple[int, int]
     stream: Callable[[int, int], Iterator[Messages]]
+    missing_ns: tuple[int, ...] = ()
 
     @property
     def is_semi_synthetic(self) -> bool:
@@ -147,7 +153,13 @@ def _ticks(path: Path, files: Sequence[Path], spec: SymbolSpec, label: str) -> S
         return tick_messages(batches, place, timed, shapes(), best_size_cents(spec))
 
     firsts, lasts = zip(*spans.values(), strict=True)
-    return Source(str(path), timed, label, (min(firsts), max(lasts)), stream)
+    return Source(str(path), timed, label, (min(firsts), max(lasts)), stream, _missing_ns(files, timed))
+
+
+def _missing_ns(files: Sequence[Path], spec: SymbolSpec) -> tuple[int, ...]:
+    hours = SymbolHours(spec)
+    days = [(day - date(1970, 1, 1)).days for day in missing_days(file.name for file in files)]
+    return tuple(day * _DAY_NS for day in days if hours.is_open(day * _DAY_NS + _DAY_NS // 2) is not False)
 
 
 def _synthetic(name: str, symbols: Sequence[str], seed: int) -> list[Source]:

@@ -6,9 +6,10 @@ without rows is a day on which there was no tick. What reads and writes them is 
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 
 METADATA_KEY = b"microlev"
 DAY_MS = 86_400_000
@@ -62,6 +63,19 @@ def file_name(symbol: str, from_ms: int) -> str:
 def date_of(time_ms: int) -> str:
     """Return the UTC date of a time (ms since the epoch)."""
     return datetime.fromtimestamp(time_ms / 1_000, UTC).date().isoformat()
+
+
+def missing_days(names: Iterable[str]) -> list[date]:
+    """Return the UTC dates, in order, that lie between those of day files and have none; of other names nothing."""
+    found = set()
+    for name in names:
+        if match := re.search(r"_(\d{4}-\d\d-\d\d)\.", name):
+            with suppress(ValueError):  # no date
+                found.add(date.fromisoformat(match[1]))
+    if not found:
+        return []
+    days = range((max(found) - min(found)).days)
+    return [day for each in days if (day := min(found) + timedelta(days=each)) not in found]
 
 
 def symbol_in(name: str) -> str | None:

@@ -191,3 +191,24 @@ def test_a_source_without_anything_in_the_time_is_refused_and_one_that_is_there_
     told = capsys.readouterr().err
     assert f"note: GBPUSD is there from 2026-01-06T00:00:00.000Z to 2026-01-06T23:59:00.000Z only: {late}" in told
     assert "EURUSD is there" not in told
+
+
+@pytest.mark.slow
+def test_days_without_a_file_in_a_folder_of_days_are_told_where_the_symbol_trades(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config, folder = tmp_path / "c.yaml", tmp_path / "EURUSD"
+    config.write_text(
+        "venue: {environment: simulator}\nsymbols: {EURUSD: {direction: long}}\nbacktest: {clock_s: 3600}\n"
+    )
+    folder.mkdir()
+    day_s, thursday_s = 86_400, 1_767_830_400
+    for days in (0, 5):  # Friday, Monday and what is between them are not there
+        name = "EURUSD_2026-01-08.parquet" if days == 0 else "EURUSD_2026-01-13.parquet"
+        _ticks(folder / name, thursday_s + days * day_s, 3_600)
+    command = ["backtest", str(config), "--data", str(folder), "--out", str(tmp_path / "out")]
+    assert main([*command, "--to", "2026-01-08T00:30"]) == 0
+    assert "has no file" not in capsys.readouterr().err
+    assert main([*command, "--force"]) == 0
+    told = capsys.readouterr().err
+    assert f"note: {folder} has no file of 2 day(s): 2026-01-09, 2026-01-12" in told
