@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-PALETTE = ("#3b82f6", "#d97706", "#16a37a", "#c0569b", "#8b6fd8", "#5b9bd5", "#b8860b", "#dc4c4c")
+PALETTE = ("#3b82f6", "#d97706", "#16a37a", "#c0569b", "#8b6fd8", "#78930f", "#8d6e63", "#dc4c4c")
 """Of arms, each to be told from the others and readable on white and on black; from the ninth on they are dashed."""
 MUTED, SPREAD, DEPTH, CRISIS = -1, -2, -3, -4
 _OF_MARKET = {MUTED: "#808890", SPREAD: "#8a5cc2", DEPTH: "#0e9aa7", CRISIS: "#dc4c4c"}

@@ -23,6 +23,7 @@ from bot.research.report.figure import (
 
 _DPI = 120
 _WIDTH_IN = 9.0
+_TITLE_LETTERS = 80  # of bold 13 point type, in that width
 _NS_PER_DAY = 86_400e9
 _GREY = "#606870"
 _MOST_SHADES = 60
@@ -40,8 +41,9 @@ def png(figure: Figure) -> bytes:
     from matplotlib.figure import Figure as Canvas
 
     words = textwrap.wrap(figure.sentence, 120) + (textwrap.wrap(figure.note, 120) if figure.note else [])
+    title = textwrap.wrap(figure.title, _TITLE_LETTERS)
     lines = sum(not isinstance(drawn, HeatMap) for panel in figure.panels for drawn in panel.drawn)
-    height_in = figure.height_px / 100 + 0.17 * len(words) + 0.3 + 0.2 * ((lines + 3) // 4)
+    height_in = figure.height_px / 100 + 0.17 * len(words) + 0.1 + 0.2 * len(title) + 0.2 * ((lines + 3) // 4)
     canvas = Canvas(figsize=(_WIDTH_IN, height_in), dpi=_DPI, layout="constrained", facecolor="white")
     FigureCanvasAgg(canvas)
     shares = [panel.share for panel in figure.panels]
@@ -51,7 +53,7 @@ def png(figure: Figure) -> bytes:
         _panel(canvas, axes, panel, figure.x)
         _shades(axes, figure.shades, with_words=axes is every[0] and len(figure.shades) <= _MOST_WORDS)
     _ends(every[-1], figure.x)
-    canvas.suptitle(_text(figure.title), x=0.01, ha="left", fontsize=13, fontweight="bold")
+    canvas.suptitle(_text("\n".join(title)), x=0.01, ha="left", fontsize=13, fontweight="bold")
     every[0].set_title(_text("\n".join(words)), loc="left", fontsize=8.5, color=_GREY)
     handles, names = _legend(every)
     if len(names) > 1:

@@ -1,5 +1,7 @@
 """Figures become pictures, and long series short ones that hide nothing."""
 
+import io
+import math
 import struct
 
 import numpy as np
@@ -7,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.research.report.figure import Axis, Bars, Figure, HeatMap, Intervals, Line, Panel, Shade, log_ticks
+from bot.research.report.figure import PALETTE, Axis, Bars, Figure, HeatMap, Intervals, Line, Panel, Shade, log_ticks
 from bot.research.report.png_drawing import png
 from bot.research.report.thinning import kept_rows, thinned_over_time
 
@@ -81,3 +83,19 @@ def test_every_kind_of_mark_becomes_a_picture_of_its_own_bytes() -> None:
     assert [width for width, _ in sizes] == [1080, 1080]
     assert all(300 < height < 900 for _, height in sizes)
     assert png(arms) == picture
+
+
+def test_a_title_of_any_length_ends_before_the_edge_of_the_picture() -> None:
+    from matplotlib.image import imread
+
+    title = "Difference: crisis loss (mean drawdown in crises): reduction (signal trend, matched by mean leverage)"
+    bars = Panel(Axis("", categories=("a", "b")), (Bars("spread", np.array([1.0, 2.0])),))
+    picture = imread(io.BytesIO(png(Figure("a", title, "What to see.", Axis("cost", "bps"), (bars,)))))
+    margin = picture[:70, -8:, :3]
+    assert (margin == 1.0).all()
+
+
+def test_no_arm_has_a_colour_near_another_s() -> None:
+    values = [tuple(int(colour[i : i + 2], 16) for i in (1, 3, 5)) for colour in PALETTE]
+    apart = [math.dist(one, other) for k, one in enumerate(values) for other in values[:k]]
+    assert min(apart) > 60
