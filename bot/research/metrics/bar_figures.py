@@ -104,8 +104,12 @@ def turnover_per_day(bars: Bars, chosen: np.ndarray) -> float:
 
 
 def mean_leverage(bars: Bars, chosen: np.ndarray) -> float:
-    """Return the mean over time of gross leverage, the sum of |L| over symbols."""
-    return _share_of_time(bars, chosen, bars.rows["leverage_s"])
+    """Return the mean of gross leverage, the sum of |L| over symbols, over the time in which it is known.
+
+    Missing: NaN where it never is. It is not while a connection is away.
+    """
+    known_s = float(bars.rows["known_leverage_s"][chosen].sum())
+    return float(bars.rows["leverage_s"][chosen].sum()) / known_s if known_s else math.nan
 
 
 def capped_frac(bars: Bars, chosen: np.ndarray) -> float:

@@ -34,14 +34,16 @@ BAR = np.dtype(
         ("impact_of_equity", np.float64),
         ("resize_of_equity", np.float64),
         ("leverage_s", np.float64),
+        ("known_leverage_s", np.float64),
         ("capped_s", np.float64),
         ("level_s", np.float64, (LEVELS,)),
     ]
 )
-"""A bar: sums over its rows and fills. Units: `time_ns` of its first row; `_s` seconds of open market, or times them;
-`_of_equity` fractions of the equity at the fill, that of resizes over the symbol's weight; `notional` of the fills with
-a known slippage, `delay_notional`, `commission_notional` and `impact_notional` of those for which that is known; the
-rest of the costs in the deposit currency. `open_return_frac` leaves out what happened while the market was closed."""
+"""A bar: sums over its rows and fills. Units: `time_ns` of its first row; `_s` seconds of open market, or times
+them; `_of_equity` fractions of the equity at the fill, that of resizes over the symbol's weight; `notional` of the
+fills with a known slippage, `delay_notional`, `commission_notional` and `impact_notional` of those for which that is
+known, `known_leverage_s` of the rows with a known leverage; the rest of the costs in the deposit currency.
+`open_return_frac` leaves out what happened while the market was closed."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -112,7 +114,10 @@ def bars_of(run: ArmRun, trading_time: TradingTime | None = None, bar_s: float =
 
     _add_fills(rows, run, bar_of_row)
     size = np.abs(run.leverage)
-    rows["leverage_s"] = np.add.reduceat(size.sum(axis=1) * open_s, from_row)
+    gross = size.sum(axis=1)
+    is_known = ~np.isnan(gross)
+    rows["leverage_s"] = np.add.reduceat(np.where(is_known, gross, 0.0) * open_s, from_row)
+    rows["known_leverage_s"] = np.add.reduceat(is_known * open_s, from_row)
     rows["capped_s"] = np.add.reduceat(run.is_capped.mean(axis=1) * open_s, from_row)
     for level in range(LEVELS):
         share = (run.crisis_level == level).mean(axis=1)

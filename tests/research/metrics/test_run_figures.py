@@ -70,6 +70,12 @@ def test_exit_cost_quantiles_leave_out_what_is_flat_or_unknown() -> None:
     assert exposure.mean_leverage == pytest.approx(101 / 102)
 
 
+def test_leverage_is_a_mean_over_the_time_in_which_it_is_known() -> None:
+    leverage = np.array([1.0, np.nan, 3.0, 3.0, 3.0])
+    assert _figure("mean_leverage", run_of(np.full(5, 1000.0), leverage=leverage)) == pytest.approx(10 / 4)
+    assert math.isnan(_figure("mean_leverage", run_of(np.full(5, 1000.0), leverage=np.full(5, np.nan))))
+
+
 def test_an_exit_that_was_not_there_is_an_infinite_cost_and_not_an_unknown_one() -> None:
     cost = np.append(np.arange(1.0, 98.0), [np.inf, np.inf, np.nan])  # 97 known, two without an exit, one unknown
     run = run_of(np.full(100, 1000.0), leverage=np.ones(100), exit_cost_bps=cost)
