@@ -166,7 +166,8 @@ def lock() -> None:
     options = ["--universal", "--python-version", "3.11", "--generate-hashes", "--upgrade"]
     # Neither the registry nor this machine may show in the lock: it must serve behind any mirror.
     options += ["--no-emit-index-url", "--no-emit-find-links", "--no-annotate", "--no-header"]
-    command = [find_uv(), "pip", "compile", "pyproject.toml", "--group", "dev", "--extra", "research", *options]
+    extras = [word for extra in ("research", "dashboard", "alerts") for word in ("--extra", extra)]
+    command = [find_uv(), "pip", "compile", "pyproject.toml", "--group", "dev", *extras, *options]
     quiet([*command, "--quiet", "--output-file", str(LOCK)], "resolving")
 
 

@@ -79,6 +79,14 @@ class LossGuard:
         """The last equity that was known, deposit currency; NaN before the first."""
         return self._last
 
+    @property
+    def losses(self) -> tuple[float, float]:
+        """The day's loss and the fall from the highest equity, fractions, below 0 for a gain; NaN unknown."""
+        return self._below(self._day_equity), self._below(self._peak)
+
+    def _below(self, reference: float) -> float:
+        return math.nan if math.isnan(reference) else 1 - self._last / reference if reference > 0 else 1.0
+
     def restart(self) -> None:
         """Begin both references anew with the next equity: a person has looked at the losses and goes on."""
         self._day, self._day_equity, self._peak = None, math.nan, math.nan
@@ -106,7 +114,6 @@ class LossGuard:
         if day != self._day:
             self._day, self._day_equity = day, equity
         self._peak = equity if math.isnan(self._peak) else max(self._peak, equity)
-        loss = 1 - equity / self._day_equity if self._day_equity > 0 else 1.0
-        fall = 1 - equity / self._peak if self._peak > 0 else 1.0
+        loss, fall = self.losses
         found = ("daily_loss", loss, self._max_daily_loss_frac), ("drawdown", fall, self._max_drawdown_frac)
         return tuple(LossBreach(check, value, limit) for check, value, limit in found if value >= limit)

@@ -275,7 +275,7 @@ def _tell_of_uneven(sources: "Sequence[Source]", from_ns: int, until_ns: int) ->
 
 
 def _at(time_ns: int) -> str:
-    from bot.cli.lines import iso_time
+    from bot.telemetry.plain import iso_time
 
     return iso_time(time_ns)
 

@@ -11,11 +11,11 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from bot.cli.backtest_text import comparison_text, run_text
-from bot.cli.lines import iso_time
 from bot.research.backtest.result import Result
 from bot.research.compare.comparison import Comparison
 from bot.research.metrics.plain import plain
 from bot.research.metrics.summary import RunSummary
+from bot.telemetry.plain import iso_time
 from bot.trial_pool import Progressed, Task
 
 

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bot.cli.lines import iso_time
 from bot.research.backtest.result import Result
 from bot.research.compare.comparison import ArmFound, Comparison
 from bot.research.metrics.interval import Interval
 from bot.research.metrics.summary import InSpans, RunSummary
 from bot.research.report.span_table import inside_lines
 from bot.research.report.words import superior_words
+from bot.telemetry.plain import iso_time
 
 _UNIT_NAMES = {0: "one unit of money", 2: "the cent"}
 

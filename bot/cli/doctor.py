@@ -79,8 +79,8 @@ class _Visit:
 
     def run(self, report: Path | None) -> int:
         """Examine, sum up, write the report; return the exit code."""
-        from bot.cli.lines import iso_time
         from bot.net.clock import run_clock
+        from bot.telemetry.plain import iso_time
 
         start_ns = run_clock()()
         code = self._examine(start_ns)

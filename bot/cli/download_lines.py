@@ -96,7 +96,7 @@ class JsonDownloadLines(DownloadLines):
 
     def tell_day(self, day: "TickDay", stored: "StoredDay", seconds: float) -> None:
         """Write a `day` line."""
-        from bot.cli.lines import iso_time
+        from bot.telemetry.plain import iso_time
 
         self._write(
             type="day",

@@ -77,8 +77,8 @@ class Explanations:
 
 def explanation_line(now_ns: int, each: "Explanation") -> dict[str, Any]:
     """Return the JSON object of an explanation. A cap that is unknown, or that there is not, is null."""
-    from bot.cli.lines import iso_time, known
     from bot.sizing.bound import Bound
+    from bot.telemetry.plain import iso_time, known
 
     return {
         "type": "explanation",

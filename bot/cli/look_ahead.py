@@ -107,7 +107,7 @@ def _as_json(checked: "tuple[Cut, ...]") -> str:
     import json
     from dataclasses import asdict
 
-    from bot.cli.lines import iso_time, without_nan
+    from bot.telemetry.plain import iso_time, without_nan
 
     cuts = [
         {"at": iso_time(cut.at_ns), **asdict(cut), "passed": cut.is_passed}

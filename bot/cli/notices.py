@@ -2,8 +2,8 @@
 
 import sys
 
-from bot.cli.lines import iso_time
 from bot.engine.decision import Decision
+from bot.telemetry.plain import iso_time
 
 
 class NoticeLines:

@@ -8,11 +8,12 @@ from typing import Any
 from twisted.logger import LogLevel, formatEvent, globalLogBeginner
 
 from bot.assembly import Run
-from bot.cli.lines import JsonLines, iso_time
+from bot.cli.lines import JsonLines
 from bot.cli.notices import NoticeLines
 from bot.cli.summary import in_words, summarise
 from bot.engine.decision import Decision
 from bot.engine.explained import Explanation
+from bot.telemetry.plain import iso_time
 
 _LOOK_NS = 1_000_000_000
 _QUIET_NS = 10_000_000_000

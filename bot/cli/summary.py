@@ -3,8 +3,8 @@
 from typing import Any
 
 from bot.assembly import Run
-from bot.cli.lines import iso_time, known
 from bot.market.book import COUNTER_NAMES
+from bot.telemetry.plain import iso_time, known
 
 
 def summarise(run: Run, driver: Any) -> dict[str, Any]:

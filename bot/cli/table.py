@@ -12,9 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 from bot.assembly import Run
-from bot.cli.lines import iso_time
 from bot.engine.decision import Decision, EngineState, IntendedOrder
 from bot.sizing.bound import Bound
+from bot.telemetry.plain import iso_time
 
 _REDRAW_NS = 250_000_000
 _WIDE = 100

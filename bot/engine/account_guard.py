@@ -155,6 +155,11 @@ class AccountGuard:
         self.limits.commanded(event)
         self.changed()
 
+    @property
+    def losses(self) -> tuple[float, float]:
+        """The day's loss and the fall from the highest equity: see `LossGuard.losses`."""
+        return self._loss.losses
+
     def memory(self) -> dict[str, object]:
         """Return what a later run of this account is to know: the references of the loss limits, and what has halted.
 

@@ -14,16 +14,24 @@ from bot.sizing.explanation import explain
 class Explanation:
     """One symbol at the last decision. `text` is the line, without the symbol's name.
 
-    Units: leverage signed, in equities; `caps` sizes without a sign; `factors` as the strategy names them.
+    `leverage_wanted` is side x base x factors before any cap, `leverage_goal` what caps and crisis leave of it, and
+    `leverage_target` what patience lets be traded to now. `cap` is the tightest of `caps`, and `cap_bound` which.
+    Units: leverage signed, in equities; `caps` sizes without a sign; `factors` as the strategy names them;
+        `half_band` half-width of the no-trade band, leverage.
     Missing: NaN unknown; a cap is infinite where there is none.
     """
 
     symbol: str
     text: str
+    leverage_base: float
+    leverage_wanted: float
     leverage_now: float
     leverage_goal: float
     leverage_target: float
     bound: Bound
+    cap: float
+    cap_bound: Bound
+    half_band: float
     crisis_level: int
     caps: dict[str, float]
     factors: dict[str, float]
@@ -45,10 +53,15 @@ def explained(
     return Explanation(
         symbol=spec.name,
         text=explain(spec, market, factor_names, factors, row, base=base, held=held),
+        leverage_base=base,
+        leverage_wanted=float(row["wish"]),
         leverage_now=held,
         leverage_goal=float(row["goal"]),
         leverage_target=float(row["target"]),
         bound=Bound(int(row["bound"])),
+        cap=float(row["cap"]),
+        cap_bound=Bound(int(row["cap_bound"])),
+        half_band=float(row["half_band"]),
         crisis_level=int(market["crisis_level"]),
         caps=caps | {"max_symbol_leverage": float(max_symbol_leverage)},
         factors=dict(zip(factor_names, map(float, factors), strict=True)),

@@ -110,6 +110,11 @@ class ObservedEngine:
         return self._readiness.session_ready and self._guard.states.is_halted_by_limit
 
     @property
+    def losses(self) -> tuple[float, float]:
+        """The day's loss and the fall from the highest equity, as the loss limits count them; fractions, NaN unknown."""
+        return self._guard.losses
+
+    @property
     def open_orders(self) -> list[OwnOrder]:
         """Our orders without a final state, oldest first: on their way, resting, or unknown."""
         return self._orders.look()

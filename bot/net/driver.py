@@ -36,12 +36,12 @@ from bot.journal.ledger import Ledger
 from bot.journal.recording import Recording
 from bot.net.client import Connection
 from bot.net.companion import Companion
-from bot.net.figures import RunFigures
 from bot.net.guarded import guarded
 from bot.net.outage_log import OutageLog
 from bot.net.outcome import EXIT_DONE, EXIT_HALTED, EXIT_UNREACHABLE, DriverSettings, Outcome
 from bot.net.safekeeping import Safekeeping
 from bot.net.token_keeper import TokenKeeper
+from bot.telemetry.figures import RunFigures
 
 STOP_LIMIT_S = 10.0
 CLOSE_LIMIT_S = 2.0

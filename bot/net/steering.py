@@ -22,8 +22,8 @@ from bot.net.control import ControlPort, refused
 from bot.net.control_place import ControlPlace, ControlUnavailable, names_to_serve
 from bot.net.driver import Driver
 from bot.net.host_watch import HostWatch, free_bytes
-from bot.net.status import status
 from bot.net.stop_file import StopFile
+from bot.telemetry.status import status
 
 COMMANDS = ("status", "halt", "resume", "flatten")
 STOP_FILE_EVERY_S = 1.0

@@ -5,7 +5,6 @@ Every key is there in every answer; what is unknown is null. Money is in deposit
 
 import math
 import os
-from datetime import UTC, datetime
 from typing import Any
 
 from bot.account.position import Position
@@ -14,8 +13,9 @@ from bot.ctrader.session import Session
 from bot.engine.engine import Engine
 from bot.execution.in_flight import OwnOrder
 from bot.market.symbols import SymbolSpec
-from bot.net.figures import RunFigures
 from bot.sizing.bound import Bound
+from bot.telemetry.figures import RunFigures
+from bot.telemetry.plain import iso_time, known
 
 
 def status(config: Config, session: Session, engine: Engine, figures: RunFigures, now_ns: int) -> dict[str, Any]:
@@ -25,7 +25,7 @@ def status(config: Config, session: Session, engine: Engine, figures: RunFigures
     specs = {spec.symbol_id: spec for spec in engine.specs}
     return {
         "type": "status",
-        "time": _time(now_ns),
+        "time": iso_time(now_ns),
         "account_id": account.account_id if account is not None else config.account.id,
         "account_type": account.account_type if account is not None else None,
         "deposit_currency": account.deposit_asset if account is not None else None,
@@ -34,10 +34,10 @@ def status(config: Config, session: Session, engine: Engine, figures: RunFigures
         "strategy": config.strategy.name,
         "run_id": session.plan.run_id,
         "process_id": os.getpid(),
-        "equity": _known(equity),
+        "equity": known(equity),
         "balance": None if balance is None else float(balance),
-        "used_margin": _known(margin),
-        "margin_level": _known(equity / margin) if margin > 0 else None,
+        "used_margin": known(margin),
+        "margin_level": known(equity / margin) if margin > 0 else None,
         "trading": engine.trading,
         "stopping": engine.is_stopping,
         "causes": [
@@ -45,8 +45,8 @@ def status(config: Config, session: Session, engine: Engine, figures: RunFigures
                 "code": cause.code,
                 "level": cause.level,
                 "text": cause.text,
-                "since": _time(cause.since_ns),
-                "until": _time(cause.until_ns),
+                "since": iso_time(cause.since_ns),
+                "until": None if cause.until_ns is None else iso_time(cause.until_ns),
                 "flattens": cause.flattens,
                 "by_limit": cause.by_limit,
             }
@@ -64,7 +64,7 @@ def status(config: Config, session: Session, engine: Engine, figures: RunFigures
         "connections": figures.connections,
         "last_error": None
         if figures.last_error is None
-        else {"time": _time(figures.last_error[0]), "text": figures.last_error[1]},
+        else {"time": iso_time(figures.last_error[0]), "text": figures.last_error[1]},
         "orders_last_minute": engine.orders_last_minute,
         "max_orders_per_minute": config.risk.max_orders_per_minute,
     }
@@ -80,8 +80,20 @@ def _position(position: Position, spec: SymbolSpec | None, engine: Engine) -> di
         "price": position.price,
         "ours": engine.portfolio.is_ours(position),
         "label": position.label,
+        "stop_loss": position.stop_loss,
+        "take_profit": position.take_profit,
+        "unrealised": _unrealised(position, engine),
         "used_margin": None if position.used_margin is None else float(position.used_margin),
     }
+
+
+def _unrealised(position: Position, engine: Engine) -> float | None:
+    """Return a position's profit at the price it would be closed at, deposit currency, before costs; None unknown."""
+    s = next((i for i, spec in enumerate(engine.specs) if spec.symbol_id == position.symbol_id), None)
+    if s is None or engine.table is None:
+        return None
+    price = engine.table["bid" if position.volume_cents > 0 else "ask"][s]
+    return known(position.volume_cents / 100 * (price - position.price) * engine.quote_rate(s))
 
 
 def _order(order: OwnOrder, spec: SymbolSpec | None, figures: RunFigures, now_ns: int) -> dict[str, Any]:
@@ -114,22 +126,11 @@ def _leverage(config: Config, engine: Engine) -> list[dict[str, Any]]:
         lines.append(
             {
                 "symbol": name,
-                "leverage_now": _known(held.get(name, math.nan)),
-                "leverage_goal": _known(each.leverage_goal) if each is not None else None,
-                "leverage_target": _known(each.leverage_target) if each is not None else None,
+                "leverage_now": known(held.get(name, math.nan)),
+                "leverage_goal": known(each.leverage_goal) if each is not None else None,
+                "leverage_target": known(each.leverage_target) if each is not None else None,
                 "bound": each.bound.name.lower() if each is not None and is_bound else None,
                 "text": each.text if each is not None else None,
             }
         )
     return lines
-
-
-def _known(number: float) -> float | None:
-    return float(number) if math.isfinite(number) else None
-
-
-def _time(ns: int | None) -> str | None:
-    if ns is None:
-        return None
-    moment = datetime.fromtimestamp(ns // 1_000_000 / 1000, UTC)
-    return moment.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
