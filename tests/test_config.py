@@ -69,7 +69,7 @@ def test_every_default_is_the_one_of_the_contract() -> None:
     config = parsed(MINIMAL).model_dump(mode="json")
     assert {key: config[key] for key in contract} == contract
     assert config["account"] == {"id": 1, "label": "microlev"}
-    assert set(config) == {*contract, "account", "credentials", "symbols", "backtest", "sweep"}
+    assert set(config) == {*contract, "account", "credentials", "symbols", "backtest", "sweep", "telemetry", "alerts"}
     assert set(config["credentials"]) == {"client_id", "client_secret", "access_token", "token_file"}
     assert parsed(MINIMAL).credentials.token_file == Path("~/.config/microlev/token.json").expanduser()
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, PrivateAttr, StrictBool, StrictStr, model_validator
 
-from bot.config.model import PositiveWhole, Section
+from bot.config.section import PositiveWhole, Section
 from bot.config.source import ConfigSource
 
 _UNITS_NS = {

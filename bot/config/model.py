@@ -10,54 +10,27 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    PrivateAttr,
-    SecretStr,
-    StrictBool,
-    StrictStr,
-    model_validator,
-)
+from pydantic import Field, PrivateAttr, SecretStr, StrictBool, StrictStr, model_validator
 
 from bot.config.errors import ConfigError
+from bot.config.section import (
+    Band,
+    Fraction,
+    NotNegative,
+    Number,
+    Port,
+    Positive,
+    PositiveWhole,
+    Section,
+    UserPath,
+    Whole,
+)
 from bot.config.sizing_rules import SizingRules
 from bot.config.source import ConfigSource
-
-
-def _not_a_bool(given: Any) -> Any:
-    # Python counts True as 1, and YAML reads `on` as true: a slip of the pen must not become a limit of 1.
-    if isinstance(given, bool):
-        raise ValueError("should be a number, not true or false")
-    return given
-
-
-_Number = Annotated[float, BeforeValidator(_not_a_bool), Field(allow_inf_nan=False)]
-_Whole = Annotated[int, BeforeValidator(_not_a_bool)]
-Positive = Annotated[_Number, Field(gt=0)]
-NotNegative = Annotated[_Number, Field(ge=0)]
-Fraction = Annotated[_Number, Field(gt=0, le=1)]
-PositiveWhole = Annotated[_Whole, Field(gt=0)]
-Port = Annotated[_Whole, Field(gt=0, le=65535)]
-UserPath = Annotated[Path, AfterValidator(Path.expanduser)]
-Band = Annotated[_Number, Field(ge=0, le=1)] | Literal["auto"]
+from bot.config.watching import AlertsConfig, TelemetryConfig
 
 Environment = Literal["simulator", "demo", "live"]
 Direction = Literal["long", "short", "follow", "signal"]
-
-
-class Section(BaseModel):
-    """A group of keys. A section left empty in the file means its defaults."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, hide_input_in_errors=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _empty_means_defaults(cls, given: Any) -> Any:
-        return {} if given is None else given
 
 
 class VenueConfig(Section):
@@ -271,8 +244,8 @@ class StateConfig(Section):
 class SwapConfig(Section):
     """What holding a symbol's position over 17:00 New York costs. Units: bps of notional a night, below 0 a charge."""
 
-    long_bps: _Number = Field(0.0, description="Of a long position, a night; three nights on Wednesday.")
-    short_bps: _Number = Field(0.0, description="Of a short position, a night.")
+    long_bps: Number = Field(0.0, description="Of a long position, a night; three nights on Wednesday.")
+    short_bps: Number = Field(0.0, description="Of a short position, a night.")
 
 
 class BacktestConfig(Section):
@@ -304,8 +277,8 @@ class BacktestConfig(Section):
 class RangeConfig(Section):
     """What a sweep may try for one key: from `low` to `high`, or one of `choices`."""
 
-    low: _Whole | _Number | None = Field(None, description="The least value; with `high`.")
-    high: _Whole | _Number | None = Field(None, description="The largest value, itself included.")
+    low: Whole | Number | None = Field(None, description="The least value; with `high`.")
+    high: Whole | Number | None = Field(None, description="The largest value, itself included.")
     step: Positive | None = Field(
         None, description="Only whole steps from `low`; a whole `low` and step: whole values."
     )
@@ -336,10 +309,10 @@ class SweepConfig(Section):
     direction: Literal["maximize", "minimize"] | None = Field(
         None, description="Whether more of the figure is better; null: known of returns, costs and drawdowns."
     )
-    train_frac: Annotated[_Number, Field(gt=0, lt=1)] = Field(
+    train_frac: Annotated[Number, Field(gt=0, lt=1)] = Field(
         0.7, description="Share of the days that the choice is made on; the rest tests it."
     )
-    embargo_days: Annotated[_Whole, Field(ge=0)] = Field(1, description="Days between train and test, in neither.")
+    embargo_days: Annotated[Whole, Field(ge=0)] = Field(1, description="Days between train and test, in neither.")
     ranges: dict[str, RangeConfig] = Field(default_factory=dict, description="By key of the config, `sizing.band`.")
 
 
@@ -370,6 +343,8 @@ class Config(Section):
     execution: ExecutionConfig = Field(default_factory=ExecutionConfig, description="How targets become orders.")
     recording: RecordingConfig = Field(default_factory=RecordingConfig, description="Where journals are written.")
     state: StateConfig = Field(default_factory=StateConfig, description="Where the bot keeps what it remembers.")
+    telemetry: TelemetryConfig = Field(default_factory=TelemetryConfig, description="Who may look on, and where.")
+    alerts: AlertsConfig = Field(default_factory=AlertsConfig, description="Who is told of what.")
     backtest: BacktestConfig = Field(default_factory=BacktestConfig, description="What a backtest assumes.")
     sweep: SweepConfig = Field(default_factory=SweepConfig, description="What a sweep tries.")
 

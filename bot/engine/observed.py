@@ -111,7 +111,7 @@ class ObservedEngine:
 
     @property
     def losses(self) -> tuple[float, float]:
-        """The day's loss and the fall from the highest equity, as the loss limits count them; fractions, NaN unknown."""
+        """The day's loss and the fall from the highest equity, as the limits count them; fractions, NaN unknown."""
         return self._guard.losses
 
     @property
