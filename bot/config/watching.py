@@ -37,7 +37,7 @@ class AlertsConfig(Section):
         default_factory=list, description="Addresses in apprise's form; they hold secrets, so take them from `${NAME}`."
     )
     events: list[AlertEvent] = Field(
-        default_factory=lambda: ["halted", "crisis", "unknown_order", "disconnected", "token_expiry", "daily_report"],
+        ["halted", "crisis", "unknown_order", "disconnected", "token_expiry", "daily_report"],
         description="What is told.",
     )
     crisis_level: Annotated[Whole, Field(ge=1, le=3)] = Field(2, description="Least crisis level that is told.")
