@@ -109,12 +109,14 @@ def run_live(
     from bot.net.background import Background
     from bot.net.client import LinkListener, VenueClient
     from bot.net.clock import run_clock
+    from bot.net.companion import Companions
     from bot.net.driver import Driver
     from bot.net.oauth import OAuthClient, oauth_base
     from bot.net.outcome import EXIT_INTERRUPTED, DriverSettings, Outcome
     from bot.net.shared_link import SharedLink
     from bot.net.single_task import run_task
     from bot.net.steering import steered
+    from bot.net.telemetry import Telemetry, opened
     from bot.net.token_keeper import TokenKeeper
     from bot.net.trust import TrustUnavailable, trust_roots
 
@@ -131,15 +133,19 @@ def run_live(
 
     shared = SharedLink(reactor, connect) if others else None
     clock, log, beside = run_clock(), Logger("bot.app"), Background(reactor)
+    listening: list[Telemetry] = []
 
     def tell(text: str) -> None:
         log.warn("{text}", text=text)
 
     def drive(run: Run) -> Driver:
+        name = f"account {run.config.account.id}: " if others else ""
         if run.config.mode == "trade":
             open_ledger(run)
         else:
             run.paper = paper_venue(run.engine)
+        telemetry = opened(reactor, run.config, run.session, run.engine, name)
+        listening.extend([telemetry] if telemetry else [])
         directory = journal_directory or run.config.recording.directory
         if directory is not None:
             open_journal(run, directory, client, token, beside=beside, tell=tell)
@@ -159,6 +165,11 @@ def run_live(
             told = driver.session_step, driver.learn_secret
             return TokenKeeper(reactor, path, run.session, oauth, driver.now_ns, *told, name=driver.name)
 
+        def beside_run(driver: Driver) -> Companions:
+            steering = steered(reactor, run.config, run.session, run.engine, driver, directory) if steerable else None
+            shown = telemetry.beside(driver, steering and steering.answer) if telemetry is not None else None
+            return Companions([each for each in (steering, shown) if each is not None])
+
         return Driver(
             reactor,
             DriverSettings(run.config.venue.connect_timeout_s, seconds, exit_on_halt),
@@ -171,13 +182,11 @@ def run_live(
             ledger=run.ledger,
             journal=run.journal,
             keep_token=keep_token if renewable else None,
-            watchers=[*watch(run), *([keeper] if keeper is not None else [])],
+            watchers=[*watch(run), *([keeper] if keeper else []), *([telemetry.watch] if telemetry else [])],
             summarise=summarise_and_keep,
-            name=f"account {run.config.account.id}: " if others else "",
+            name=name,
             first_inputs=[*told_first, *restored(run)],
-            beside=(lambda driver: steered(reactor, run.config, run.session, run.engine, driver, directory))
-            if steerable
-            else None,
+            beside=beside_run,
         )
 
     def told(outcome: Outcome, run: Run) -> Outcome:
@@ -199,6 +208,8 @@ def run_live(
             stop_all,
         )
     finally:
+        for telemetry in listening:
+            telemetry.stop()  # of a run that has not begun, because another one could not
         beside.close()
         for run in runs:
             if run.journal is not None:
@@ -220,9 +231,12 @@ _DEMO_ACCOUNT = 1_000_001
 
 
 def demo_config(
-    symbols: Mapping[str, Mapping[str, Any]], *, trade: bool, venue: Mapping[str, Any], state: Path
+    symbols: Mapping[str, Any], *, trade: bool, venue: Mapping[str, Any], state: Path, telemetry: bool = False
 ) -> Config:
-    """Return the demo's config: the defaults, but quick, so that half a minute shows something."""
+    """Return the demo's config: the defaults, but quick, so that half a minute shows something.
+
+    Args: `telemetry` lets a page look on, on any free port of loopback.
+    """
     return Config.model_validate(
         {
             "venue": {"environment": "simulator", "host": "localhost", **venue},
@@ -243,13 +257,16 @@ def demo_config(
                 "time_of_day": False,
             },
             "state": {"directory": str(state)},
+            "telemetry": {"enabled": telemetry},
         }
     )
 
 
-def preset_config(preset: Config, *, trade: bool, venue: Mapping[str, Any], state: Path) -> Config:
+def preset_config(
+    preset: Config, *, trade: bool, venue: Mapping[str, Any], state: Path, telemetry: bool = False
+) -> Config:
     """Return a demo's config that trades as a file says: all of it but where it runs and what it keeps."""
-    place = demo_config({"EURUSD": {}}, trade=trade, venue=venue, state=state)
+    place = demo_config({"EURUSD": {}}, trade=trade, venue=venue, state=state, telemetry=telemetry)
     return preset.model_copy(update={section: getattr(place, section) for section in OF_THE_PLACE})
 
 
@@ -278,12 +295,14 @@ def run_demo(
     watch: Callable[[Run], Sequence[Callable[[Decision], None]]],
     summarise: Callable[[Run, Any], dict[str, Any]],
     steer_by: Callable[[Path], None] = lambda path: None,
+    telemetry: bool = False,
 ) -> tuple[int, str]:
     """Run the embedded venue and the bot against it in one process; return as `run_live`.
 
     Args: `preset` says what is traded and how, from `load_preset`; None: the demo's own symbols, and quick sizing;
         `faults` is a file of faults for the venue to play, as `microlev sim --faults` takes it; `steer_by` is told of
-        a config by which `status`, `halt`, `resume` and `flatten` find this demo.
+        a config by which `status`, `halt`, `resume` and `flatten` find this demo; with `telemetry` its folder holds
+        `telemetry.json` once somebody can look on.
     Raises: ValueError, one line, for a market or a file of faults that cannot be opened, or a preset that does not fit.
     """
     if preset is not None:
@@ -331,10 +350,8 @@ def run_demo(
     symbols = {name: {"direction": "long"} for name in recorded} or _DEMO_SYMBOLS
     with TemporaryDirectory(prefix="microlev-demo-") as state:
         where = {"port": server.port, "ca_file": str(server.ca_file), "oauth_url": server.oauth_url}
-        if preset is None:
-            config = demo_config(symbols, trade=trade, venue=where, state=Path(state))
-        else:
-            config = preset_config(preset, trade=trade, venue=where, state=Path(state))
+        place = {"trade": trade, "venue": where, "state": Path(state), "telemetry": telemetry}
+        config = demo_config(symbols, **place) if preset is None else preset_config(preset, **place)
         write_token_file(config.credentials.token_file, token)
         steer_by(write_steering_config(config, Path(state)))
         try:

@@ -24,8 +24,8 @@ _LISTED: dict[Key, type[BaseModel]] = {
 _LONGEST_SHOWN = 60
 _HOW_TO_CONNECT = tuple(key for key in VenueConfig.model_fields if key != "environment")
 _ACCOUNT_ID: Key = ("account", "id")
-OF_THE_PLACE = ("venue", "account", "credentials", "mode", "recording", "state")
-"""The sections that say where a bot runs and what it keeps; the others say how it trades."""
+OF_THE_PLACE = ("venue", "account", "credentials", "mode", "recording", "state", "telemetry", "alerts")
+"""The sections that say where a bot runs, what it keeps and whom it tells; the others say how it trades."""
 
 
 def load_config(path: Path, environ: Mapping[str, str], *, needs_account: bool = True) -> Config:

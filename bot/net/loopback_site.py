@@ -1,25 +1,18 @@
 """Small web pages on loopback: a server that writes no log, and a page without scripts that nobody may keep.
 
-How it works: `LoopbackSite` listens on 127.0.0.1 (and, for the name `localhost`, on ::1 where that exists), answers
-through one resource, and knows its open connections, so that it can end after its last page has left. Twisted's own
-access log would hold addresses, and here addresses hold codes: it is switched off.
+How it works: `LoopbackSite` listens on 127.0.0.1 (and, for the name `localhost`, on ::1 where that exists) and answers
+through one resource; what is bounded, and why nothing is logged, says `bot.net.web_port`.
 """
 
 import html
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
-from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
-from twisted.internet.error import CannotListenError
-from twisted.internet.protocol import connectionDone
-from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
-from twisted.python.failure import Failure
 from twisted.web.resource import Resource
-from twisted.web.server import Site
 
 from bot.net.oauth import is_loopback
+from bot.net.web_port import WebPort
 
 HOST = "127.0.0.1"
 HEADERS = {
@@ -31,7 +24,6 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 
-_DRAIN_LIMIT_S = 2.0
 _STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:34rem;margin:12vh auto;padding:0 1.5rem;color:#1d2733;"
     "background:#f6f7f9}main{background:#fff;border:1px solid #dde2e8;border-radius:.6rem;padding:1.5rem 2rem}"
@@ -78,62 +70,11 @@ def is_asked_by_name(request: Any) -> bool:
     return host is not None and is_loopback(host)
 
 
-class _QuietSite(Site):
-    """A site without an access log and without tracebacks in its pages."""
-
-    noisy = False
-    displayTracebacks = False
-
-    def log(self, request: Any) -> None:
-        """Write nothing: the address of a request may hold a code."""
-
-
-class _Connection(ProtocolWrapper):
-    """A browser's connection; tells when it is gone."""
-
-    def __init__(self, factory: WrappingFactory, wrapped: Any) -> None:
-        super().__init__(factory, wrapped)
-        self.gone: Deferred[None] = Deferred()
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """The connection is gone."""
-        super().connectionLost(reason)
-        self.gone.callback(None)
-
-
-class _Counting(WrappingFactory):
-    """Knows the open connections."""
-
-    noisy = False
-    protocol = _Connection
-
-
-class LoopbackSite:
-    """A web server on loopback.
+class LoopbackSite(WebPort):
+    """A web server on loopback, for browsers.
 
     Raises: twisted.internet.error.CannotListenError when the port (0: any free one) is taken.
     """
 
     def __init__(self, reactor: Any, port: int, resource: Resource) -> None:
-        self._reactor = reactor
-        site: Any = _QuietSite(resource, reactor=reactor)
-        self._connections = _Counting(site)
-        self._ports = [reactor.listenTCP(port, self._connections, interface=HOST)]
-        self.port = int(self._ports[0].getHost().port)
-        with suppress(CannotListenError, OSError):  # no IPv6 here; browsers try both
-            self._ports.append(reactor.listenTCP(self.port, self._connections, interface="::1"))
-
-    def stop(self) -> "Deferred[Any]":
-        """Take no more connections and close each once its page has left (2 s at most); fires when all are closed."""
-        open_now: list[Any] = list(self._connections.protocols)
-        ended = [maybeDeferred(port.stopListening) for port in self._ports] + [each.gone for each in open_now]
-        self._ports.clear()
-        for each in open_now:
-            each.loseConnection()  # what was written before still leaves
-
-        def give_up() -> None:
-            for each in list(self._connections.protocols):
-                each.abortConnection()
-
-        limit = self._reactor.callLater(_DRAIN_LIMIT_S, give_up)
-        return DeferredList(ended, consumeErrors=True).addBoth(lambda _: limit.active() and limit.cancel())
+        super().__init__(reactor, port, resource, hosts=(HOST, "::1"))  # browsers try both

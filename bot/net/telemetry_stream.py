@@ -1,0 +1,144 @@
+"""Snapshots as they come, to everybody who reads them: one made a tick for all, and only while somebody reads.
+
+How it works: a reader that does not take what it is sent is told of by its transport (`pauseProducing`). From then on
+its snapshots wait in a short queue, of which the oldest goes, whole, when a new one comes: a line is never torn, and
+nothing waits for the reader. One that takes nothing for `STUCK_S` is cut off.
+
+Invariant: what one reader may hold here is its transport's buffer and `MOST_QUEUED` lines, which readers share.
+"""
+
+from collections import deque
+from typing import Any
+
+from twisted.internet.interfaces import IPushProducer
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from bot.net.telemetry_feed import SnapshotFeed
+
+MOST_READERS = 8
+MOST_QUEUED = 4
+STUCK_S = 60.0
+_SLACK_S = 0.001
+_log = Logger()
+
+
+@implementer(IPushProducer)
+class StreamReader:
+    """One reader of the stream. Units: `every_s` least seconds between two snapshots."""
+
+    def __init__(self, readers: "Readers", request: Any, every_s: float, ladders: frozenset[str]) -> None:
+        self._readers, self._request = readers, request
+        self.every_s, self.ladders = every_s, ladders
+        self.due_s = 0.0
+        self.paused_s: float | None = None
+        self._queue: deque[bytes] = deque()
+        request.channel.transport.is_kept = True
+
+    def push(self, line: bytes) -> None:
+        """Send a line, or let it wait; the oldest that waits goes when there are too many."""
+        if self.paused_s is None:
+            self._request.write(line)
+            return
+        if len(self._queue) >= MOST_QUEUED:
+            self._queue.popleft()
+            self._readers.dropped += 1
+        self._queue.append(line)
+
+    def pauseProducing(self) -> None:
+        """The reader is behind."""
+        if self.paused_s is None:
+            self.paused_s = self._readers.now_s()
+
+    def resumeProducing(self) -> None:
+        """The reader has taken what was sent."""
+        self.paused_s = None
+        while self._queue and self.paused_s is None:  # a line may fill the transport again
+            self._request.write(self._queue.popleft())
+
+    def stopProducing(self) -> None:
+        """The connection is going."""
+        self._queue.clear()
+
+    def end(self) -> None:
+        """Say that no more comes."""
+        self._request.unregisterProducer()
+        self._request.finish()
+
+    def cut(self) -> None:
+        """Let the connection go, whatever is on its way."""
+        self._queue.clear()
+        self._request.channel.transport.abortConnection()
+
+
+class Readers:
+    """Everybody who reads the stream of one run. Args: `tick_s` is the least time between two snapshots."""
+
+    def __init__(self, reactor: Any, feed: SnapshotFeed, tick_s: float, *, name: str = "") -> None:
+        self._reactor, self._feed, self._tick_s, self._name = reactor, feed, tick_s, name
+        self._readers: list[StreamReader] = []
+        self._call: Any = None
+        self._has_failed = False
+        self.dropped = 0
+
+    def __len__(self) -> int:
+        """How many read."""
+        return len(self._readers)
+
+    def now_s(self) -> float:
+        """The reactor's time."""
+        return float(self._reactor.seconds())
+
+    def add(self, request: Any, every_s: float, ladders: frozenset[str]) -> None:
+        """Take a reader, whose request has been let in and whose headers are set; of too many the oldest goes."""
+        if len(self._readers) >= MOST_READERS:
+            self._readers.pop(0).cut()
+        line = self._feed.line(ladders)
+        reader = StreamReader(self, request, max(every_s, self._tick_s), ladders)
+        self._readers.append(reader)
+        request.notifyFinish().addBoth(self._gone, reader)
+        request.registerProducer(reader, True)
+        reader.push(line)
+        reader.due_s = self.now_s() + reader.every_s
+        if self._call is None:
+            self._call = self._reactor.callLater(self._tick_s, self._tick)
+
+    def stop(self) -> None:
+        """Let every reader go."""
+        if self._call is not None:
+            self._call.cancel()
+            self._call = None
+        for reader in list(self._readers):
+            reader.end()
+        self._readers.clear()
+
+    def _gone(self, _: object, reader: StreamReader) -> None:
+        if reader in self._readers:
+            self._readers.remove(reader)
+
+    def _tick(self) -> None:
+        self._call = None
+        now_s = self.now_s()
+        for reader in list(self._readers):
+            if reader.paused_s is not None and now_s - reader.paused_s >= STUCK_S:
+                self._readers.remove(reader)
+                reader.cut()
+                _log.warn("{name}telemetry: a reader that took nothing for a minute was cut off", name=self._name)
+        if not self._readers:
+            return
+        self._call = self._reactor.callLater(self._tick_s, self._tick)
+        due = [reader for reader in self._readers if reader.due_s <= now_s + _SLACK_S]
+        try:
+            self._serve(due, now_s)
+        except Exception:
+            if not self._has_failed:  # once is enough: it may fail with every tick
+                self._has_failed = True
+                _log.failure("a snapshot could not be made; the next is tried")
+
+    def _serve(self, due: list[StreamReader], now_s: float) -> None:
+        if not due:
+            return
+        self._feed.renew(frozenset[str]().union(*(reader.ladders for reader in due)))
+        for reader in due:
+            reader.due_s = now_s + reader.every_s
+            reader.push(self._feed.line(reader.ladders))
