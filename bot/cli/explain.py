@@ -102,8 +102,8 @@ def _of_a_venue(path: Path, seconds: float, *, json: bool) -> int:
     from bot.cli.screen import log_to_stderr
     from bot.config import load_config
 
-    # What it sees is for the person who asks, and no recording of a run.
-    loaded = load_config(path, os.environ).as_dry_run().without_recording()
+    # What it sees is for the person who asks: no recording of a run, and no port beside that of the bot that runs.
+    loaded = load_config(path, os.environ).as_dry_run().without_recording().without_telemetry()
     log_to_stderr()
     progress = Progress()
     progress("starting; the first start compiles for some seconds")

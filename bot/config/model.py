@@ -362,6 +362,10 @@ class Config(Section):
         """Return this configuration for a run that writes no journal."""
         return self.model_copy(update={"recording": RecordingConfig()})
 
+    def without_telemetry(self) -> "Config":
+        """Return this configuration for a run that nobody is to look at: it opens no port."""
+        return self.model_copy(update={"telemetry": TelemetryConfig()})
+
     def effective_sizing(self) -> SizingRules:
         """Return the sizing rules in force: for `constant` only what the file gives, for the others every rule."""
         return SizingRules.in_force(self.strategy.name, self.sizing.model_dump(), self.sizing.model_fields_set)

@@ -1,11 +1,14 @@
 """Rules that compare keys with each other, and what this version can and cannot do with them."""
 
 import difflib
+import os
+import stat
 from collections.abc import Sequence
 from importlib.metadata import entry_points
 from itertools import pairwise
 from pathlib import Path
 
+from bot.config.loopback import is_address, is_loopback
 from bot.config.model import Config
 from bot.config.source import Key
 
@@ -59,7 +62,7 @@ def contradictions(config: Config) -> dict[Key, str]:
             f"{recording.max_disk_gb:g} GB is no room for two segments of {recording.segment_mb:g} MB "
             "(recording.segment_mb)"
         )
-    return found | leverage_contradictions(config)
+    return found | leverage_contradictions(config) | telemetry_contradictions(config)
 
 
 def leverage_contradictions(config: Config) -> dict[Key, str]:
@@ -85,6 +88,44 @@ def leverage_contradictions(config: Config) -> dict[Key, str]:
                 names = ", ".join(config.symbols)
                 found[*key, "symbols"] = f"{symbol!r} is not one of the symbols of this config: {names}"
     return found
+
+
+def telemetry_contradictions(config: Config) -> dict[Key, str]:
+    """Return what would let others in, or read along, without being asked to; and files that cannot serve."""
+    given, found = config.telemetry, dict[Key, str]()
+    both = "certificate_file and private_key_file"
+    certificate, private_key = given.certificate_file, given.private_key_file
+    has_tls = certificate is not None and private_key is not None
+    if given.host != "localhost" and not is_address(given.host):
+        found["telemetry", "host"] = (
+            f"is {given.host!r}; should be an address of this machine, as 127.0.0.1, ::1, 0.0.0.0"
+        )
+    elif not is_loopback(given.host) and not (given.expose and has_tls):
+        text = f"others than this machine can connect to {given.host}: that needs `expose: true`, {both}"
+        found["telemetry", "host"] = f"{text}; a tunnel to 127.0.0.1 needs none of them (docs/security.md)"
+    if given.expose and not has_tls:
+        text = f"needs {both}: without TLS whoever reads along has the token, and can close every position"
+        found["telemetry", "expose"] = text
+    if (certificate is None) != (private_key is None):
+        key, other = "private_key_file", "certificate_file"
+        key, other = (key, other) if private_key is not None else (other, key)
+        found["telemetry", key] = f"is of no use without {other}; give both, or neither"
+    elif given.enabled and certificate is not None and private_key is not None:
+        for key, path in (("certificate_file", certificate), ("private_key_file", private_key)):
+            if trouble := _unreadable(path, is_secret=path is private_key):
+                found["telemetry", key] = trouble
+    return found
+
+
+def _unreadable(path: Path, *, is_secret: bool) -> str | None:
+    try:
+        with path.open("rb") as file:
+            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+    except OSError as error:
+        return f"{path} cannot be read: {error.strerror or error}"
+    if is_secret and os.name == "posix" and mode & 0o077:
+        return f"others can read {path} (mode {mode:04o}); run: chmod 600 {path}"
+    return None
 
 
 def check_supported(config: Config) -> list[str]:

@@ -18,14 +18,18 @@ class TelemetryConfig(Section):
     """Where a page, a script or Prometheus may look at a run, and steer it with the token of its start."""
 
     enabled: StrictBool = Field(False, description="Listen at all. Off, the bot opens no TCP port.")
-    host: StrictStr = Field("127.0.0.1", description="The address to listen on; this machine alone by default.")
+    host: StrictStr = Field(
+        "127.0.0.1", description="The address to listen on: `localhost` or a number; this machine alone by default."
+    )
     port: Annotated[Whole, Field(ge=0, le=65535)] = Field(
         0, description="TCP port; 0 takes a free one, which the state folder's telemetry.json names."
     )
     expose: StrictBool = Field(
         False, description="Let others than this machine connect: needs a certificate, and a `host` that they reach."
     )
-    certificate_file: UserPath | None = Field(None, description="PEM file of the server's certificate, for TLS.")
+    certificate_file: UserPath | None = Field(
+        None, description="PEM file of the server's certificate and its chain, for TLS; on loopback, too."
+    )
     private_key_file: UserPath | None = Field(None, description="PEM file of its private key, readable by you alone.")
     every_s: Annotated[Positive, Field(ge=0.1, le=60)] = Field(0.25, description="Least seconds between snapshots.")
 

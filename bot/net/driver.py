@@ -188,7 +188,7 @@ class Driver:
         now = self._now_ns()
         self.figures.frames += len(frames)
         decision = self._pipeline.batch(frames, now)
-        self.figures.keep(self.figures.decision_ns, time.perf_counter_ns() - self._received_ns)
+        self.figures.decided_in(time.perf_counter_ns() - self._received_ns)
         self._record(lambda journal: journal.batch(now, redact_frames(frames, self._session.loud_frames)))
         self._handle(decision)
 
@@ -233,7 +233,7 @@ class Driver:
             if data:
                 self._write(data)
             if decision.intended and inputs is None:
-                self.figures.keep(self.figures.order_ns, time.perf_counter_ns() - self._received_ns)
+                self.figures.ordered_in(time.perf_counter_ns() - self._received_ns)
         failure = failure or self._safe.keep_aftermath(decision)
         if self._journal is not None:
             if inputs is not None:

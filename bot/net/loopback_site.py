@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from twisted.web.resource import Resource
 
-from bot.net.oauth import is_loopback
+from bot.config.loopback import is_loopback
 from bot.net.web_port import WebPort
 
 HOST = "127.0.0.1"

@@ -14,7 +14,6 @@ Source: cTrader Open API, account authentication: GET {base}/apps/token, grant t
 refresh_token; the answer's keys come in camelCase and snake_case; `errorCode` may come with status 200.
 """
 
-import ipaddress
 import json
 import math
 import time
@@ -33,6 +32,7 @@ from twisted.web.client import Agent, BrowserLikePolicyForHTTPS, ResponseDone, R
 from twisted.web.http import PotentialDataLoss
 from twisted.web.http_headers import Headers
 
+from bot.config.loopback import is_loopback
 from bot.config.model import Config
 from bot.config.secrets import ClientSecrets
 from bot.config.token_file import Token
@@ -105,16 +105,6 @@ def checked_base(given: str) -> str:
         )
     path = parts.path.rstrip("/").removesuffix("/apps").rstrip("/")
     return f"{parts.scheme}://{parts.netloc}{path}"
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether a host is this machine: `localhost`, 127.0.0.0/8 or ::1."""
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def consent_url(base: str, client_id: str, redirect_uri: str, scope: str, state: str) -> str:

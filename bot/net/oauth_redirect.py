@@ -14,8 +14,8 @@ from twisted.internet.defer import Deferred
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
+from bot.config.loopback import is_loopback
 from bot.net.loopback_site import LoopbackSite, fields, is_asked_by_name, page, prepare
-from bot.net.oauth import is_loopback
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,8 +32,10 @@ from bot.net.telemetry_file import (
     remove_place,
     write_place,
 )
-from bot.net.telemetry_pages import TelemetryPages
+from bot.net.telemetry_metrics import HOW_TO_INSTALL, metrics_text, run_metrics
+from bot.net.telemetry_pages import TelemetryPages, Text
 from bot.net.telemetry_stream import Readers
+from bot.net.telemetry_tls import server_tls
 from bot.net.web_port import WebPort
 from bot.telemetry.snapshot import Snapshots
 
@@ -62,8 +64,9 @@ class Telemetry:
             self._feed,
             self._readers,
             traded=config.symbols,
-            metrics=lambda: Refusal(501, "not built yet"),
+            metrics=self._metrics_text,
         )
+        self._metrics = run_metrics(config, engine, self._run_id, self._served)
         self._port: WebPort | None = None
         self._place: TelemetryPlace | None = None
         self._has_failed = False
@@ -83,6 +86,7 @@ class Telemetry:
         Raises: ConfigError when the port is taken, or the state folder is somebody else's.
         """
         given = self._config.telemetry
+        tls = server_tls(self._config)
         self._refuse_shared_folder()
         host = "127.0.0.1" if given.host == "localhost" else given.host
         try:
@@ -91,6 +95,7 @@ class Telemetry:
                 given.port,
                 self._pages,
                 hosts=(host, "::1") if given.host == "localhost" else (host,),
+                tls=tls,
                 most_connections=MOST_CONNECTIONS,
                 longest_body=LONGEST_COMMAND,
                 reads_forms=False,
@@ -99,8 +104,15 @@ class Telemetry:
             why = getattr(error.socketError, "strerror", None) or error.socketError
             text = f"{given.host} port {given.port} cannot be listened on ({why}); take another, or 0 for any"
             raise self._config.error_at("telemetry.port", text) from None
-        url = f"http://{_named(host)}:{self._port.port}"
-        self._place = TelemetryPlace(url, self._token, os.getpid(), self._config.account.id, self._run_id)
+        url = f"{'http' if tls is None else 'https'}://{_named(host)}:{self._port.port}"
+        self._place = TelemetryPlace(
+            url,
+            self._token,
+            os.getpid(),
+            self._config.account.id,
+            self._run_id,
+            None if tls is None else str(given.certificate_file),
+        )
         try:
             write_place(self._path.parent, self._place)
         except OSError as error:
@@ -111,6 +123,8 @@ class Telemetry:
     def beside(self, driver: Driver, steer: Answer | None) -> "Telemetry":
         """Learn whose this is. Args: `steer` answers commands as the control socket does; None: nobody may."""
         self._driver, self._pages.steer = driver, steer
+        if self._metrics is not None:
+            self._metrics.figures = driver.figures
         return self
 
     def start(self) -> None:
@@ -133,6 +147,12 @@ class Telemetry:
     def _snapshot(self, ladders: Collection[str]) -> dict[str, Any]:
         assert self._driver is not None  # nobody is answered before the run has begun
         return self._snapshots.snapshot(self._driver.figures, self._driver.now_ns(), ladders)
+
+    def _metrics_text(self) -> Text | Refusal:
+        return Refusal(501, HOW_TO_INSTALL) if self._metrics is None else Text(*metrics_text(self._metrics))
+
+    def _served(self) -> tuple[int, int, int]:
+        return len(self._readers), self._feed.made, self._readers.dropped
 
     def _refuse_shared_folder(self) -> None:
         try:

@@ -4,6 +4,8 @@ import json
 from collections.abc import Callable, Collection
 from typing import Any
 
+from bot.telemetry.plain import without_nan
+
 
 class SnapshotFeed:
     """Makes snapshots when somebody asks, and gives the last one again while it is new enough.
@@ -40,8 +42,7 @@ class SnapshotFeed:
             self.renew(ladders if is_old else ladders | self._ladders)
         line = self._lines.get(ladders)
         if line is None:
-            text = json.dumps(self._with(ladders), separators=(",", ":"), allow_nan=False)
-            line = self._lines[ladders] = text.encode() + b"\n"
+            line = self._lines[ladders] = _encoded(self._with(ladders))
         return line
 
     def _with(self, ladders: frozenset[str]) -> dict[str, Any]:
@@ -52,3 +53,11 @@ class SnapshotFeed:
             each if each["symbol"] in ladders else each | {"bids": [], "asks": []} for each in self._snapshot["symbols"]
         ]
         return self._snapshot | {"symbols": symbols}
+
+
+def _encoded(snapshot: dict[str, Any]) -> bytes:
+    try:
+        text = json.dumps(snapshot, separators=(",", ":"), allow_nan=False)
+    except ValueError:  # a number that JSON has not: whoever forgot it, the page is not to go dark
+        text = json.dumps(without_nan(snapshot), separators=(",", ":"), allow_nan=False)
+    return text.encode() + b"\n"

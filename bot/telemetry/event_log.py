@@ -8,7 +8,7 @@ from itertools import count
 from typing import Any
 
 from bot.engine.decision import Decision, IntendedOrder
-from bot.telemetry.plain import iso_time
+from bot.telemetry.plain import iso_time, without_nan
 
 EVENTS_KEPT = 200
 _SAME_REFUSAL_NS = 60_000_000_000  # a refusal that stands is refused again with every decision
@@ -77,8 +77,8 @@ class EventLog:
                 "text": text,
                 "action": order.action if order is not None else None,
                 "side": order.side if order is not None else None,
-                "lots": order.lots if order is not None else None,
-                "price": price,
+                "lots": without_nan(order.lots) if order is not None else None,
+                "price": without_nan(price),
                 "client_order_id": order.client_order_id if order is not None else None,
                 "paper": (self._is_paper if paper is None else paper) if order is not None else None,
             }

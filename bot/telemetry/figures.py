@@ -2,10 +2,12 @@
 
 import math
 from array import array
+from collections import Counter
 from dataclasses import dataclass, field
 
 from bot.engine.decision import Decision, EngineState, OrderChange
 from bot.execution.in_flight import FINAL, WORKING
+from bot.telemetry.latency import LatencyBuckets
 
 LATENCIES_KEPT = 100_000
 
@@ -15,7 +17,8 @@ class RunFigures:
     """What a run counts.
 
     Units: `decision_ns` from the arrival of the bytes to the Decision, `order_ns` from there to the order's bytes on
-    their way; the first 100 000 of each. `open_orders` holds our orders without a final state, by client order id.
+    their way; the first 100 000 of each, and all of them in `decision_latency` and `order_latency`. `order_states` says
+    how many changes to each state there were. `open_orders` holds our orders without a final state, by client order id.
     `connected_ns` is when the link that stands came up, None while there is none; `last_error` when and what.
     """
 
@@ -31,6 +34,9 @@ class RunFigures:
     last_error: tuple[int, str] | None = None
     decision_ns: "array[int]" = field(default_factory=lambda: array("q"))
     order_ns: "array[int]" = field(default_factory=lambda: array("q"))
+    decision_latency: LatencyBuckets = field(default_factory=LatencyBuckets)
+    order_latency: LatencyBuckets = field(default_factory=LatencyBuckets)
+    order_states: Counter[str] = field(default_factory=Counter)
     open_orders: dict[str, OrderChange] = field(default_factory=dict)
 
     def count(self, decision: Decision) -> None:
@@ -41,6 +47,7 @@ class RunFigures:
         self.order_changes += len(decision.order_changes)
         self.state = decision.state or self.state
         for change in decision.order_changes:
+            self.order_states[change.state] += 1
             if change.error_code is not None:
                 order = change.order
                 self.note_error(decision.now_ns, f"{order.action} {order.symbol} {change.state}: {change.error_code}")
@@ -64,11 +71,17 @@ class RunFigures:
         """Remember what went wrong last."""
         self.last_error = now_ns, text
 
-    @staticmethod
-    def keep(samples: "array[int]", elapsed_ns: int) -> None:
-        """Add a latency, while there is room."""
-        if len(samples) < LATENCIES_KEPT:
-            samples.append(elapsed_ns)
+    def decided_in(self, elapsed_ns: int) -> None:
+        """Note how long a Decision took."""
+        self.decision_latency.add(elapsed_ns)
+        if len(self.decision_ns) < LATENCIES_KEPT:
+            self.decision_ns.append(elapsed_ns)
+
+    def ordered_in(self, elapsed_ns: int) -> None:
+        """Note how long an order's bytes took."""
+        self.order_latency.add(elapsed_ns)
+        if len(self.order_ns) < LATENCIES_KEPT:
+            self.order_ns.append(elapsed_ns)
 
     def percentile_us(self, samples: "array[int]", share: float) -> float | None:
         """Return a percentile of samples in microseconds; None without samples."""

@@ -5,7 +5,7 @@ from collections import deque
 from typing import Any
 
 from bot.engine.decision import CountedDeal, Decision
-from bot.telemetry.plain import iso_time
+from bot.telemetry.plain import iso_time, without_nan
 
 FILLS_KEPT = 200
 _BPS = 1e4
@@ -26,7 +26,7 @@ class FillLog:
     def __call__(self, decision: Decision) -> None:
         """Take one Decision."""
         for counted in decision.deals:
-            fill = _fill(counted)
+            fill = without_nan(_fill(counted))
             self._fills.append(fill)
             if fill["predicted_bps"] is not None and fill["realised_bps"] is not None:
                 sums = self._sums.setdefault(counted.symbol, [0.0, 0.0, 0.0, 0.0])

@@ -46,15 +46,17 @@ class Snapshots:
     def snapshot(self, figures: RunFigures, now_ns: int, ladders: Collection[str] | None = None) -> dict[str, Any]:
         """Return the run as it stands. Args: `ladders` the symbols whose books are wanted; None for every traded one.
 
-        Keys: those of `status`, and `account_limits`, `symbols`, `fills`, `events`. What is unknown is null.
+        Keys: those of `status`, and `account_limits`, `latency`, `symbols`, `fills`, `events`. What is unknown is null.
         """
         engine, config = self._engine, self._config
-        explained = {each.symbol: each for each in engine.explanations()}
-        content = status(config, self._session, engine, figures, now_ns) | {
+        explanations = engine.explanations()
+        explained = {each.symbol: each for each in explanations}
+        content = status(config, self._session, engine, figures, now_ns, explanations) | {
             "type": "snapshot",
             "schema": SCHEMA,
             "source": self._source,
             "account_limits": account_view(config, engine),
+            "latency": _latency(figures),
             "symbols": [
                 {
                     "traded": (choice := config.symbols.get(spec.name)) is not None,
@@ -70,7 +72,17 @@ class Snapshots:
                 }
                 for s, spec in enumerate(engine.specs)
             ],
-            "fills": self.fills.newest(_FILLS_SHOWN),
-            "events": self.events.newest(_EVENTS_SHOWN),
         }
-        return without_nan(content)  # type: ignore[no-any-return]
+        shown: dict[str, Any] = without_nan(content)
+        # These are plain since they happened, and most of a snapshot: not looked through again each time.
+        return shown | {"fills": self.fills.newest(_FILLS_SHOWN), "events": self.events.newest(_EVENTS_SHOWN)}
+
+
+def _latency(figures: RunFigures) -> dict[str, Any]:
+    """Return how long decisions and orders of the run took, microseconds; None before the first."""
+    kinds = (("decision", figures.decision_latency), ("order", figures.order_latency))
+    return {
+        f"{kind}_{name}_us": buckets.percentile_us(share)
+        for kind, buckets in kinds
+        for name, share in (("p50", 0.5), ("p99", 0.99))
+    }

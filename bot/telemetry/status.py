@@ -5,12 +5,14 @@ Every key is there in every answer; what is unknown is null. Money is in deposit
 
 import math
 import os
+from collections.abc import Sequence
 from typing import Any
 
 from bot.account.position import Position
 from bot.config import Config
 from bot.ctrader.session import Session
 from bot.engine.engine import Engine
+from bot.engine.explained import Explanation
 from bot.execution.in_flight import OwnOrder
 from bot.market.symbols import SymbolSpec
 from bot.sizing.bound import Bound
@@ -18,8 +20,20 @@ from bot.telemetry.figures import RunFigures
 from bot.telemetry.plain import iso_time, known
 
 
-def status(config: Config, session: Session, engine: Engine, figures: RunFigures, now_ns: int) -> dict[str, Any]:
-    """Return everything a person may want to know of a run at one moment."""
+def status(
+    config: Config,
+    session: Session,
+    engine: Engine,
+    figures: RunFigures,
+    now_ns: int,
+    explanations: Sequence[Explanation] | None = None,
+) -> dict[str, Any]:
+    """Return everything a person may want to know of a run at one moment.
+
+    Args: `explanations` are the engine's, for who has them already.
+    """
+    if explanations is None:
+        explanations = engine.explanations()
     account, equity, margin = engine.account, engine.valuation.equity, engine.used_margin()
     balance, state = engine.portfolio.balance, figures.state
     specs = {spec.symbol_id: spec for spec in engine.specs}
@@ -58,7 +72,7 @@ def status(config: Config, session: Session, engine: Engine, figures: RunFigures
         "hands_off": list(engine.hands_off),
         "positions": [_position(p, specs.get(p.symbol_id), engine) for p in engine.portfolio.positions()],
         "orders": [_order(order, specs.get(order.symbol_id), figures, now_ns) for order in engine.open_orders],
-        "leverage": _leverage(config, engine),
+        "leverage": _leverage(config, engine, explanations),
         "connected": figures.connected_ns is not None,
         "connected_s": None if figures.connected_ns is None else round((now_ns - figures.connected_ns) / 1e9, 3),
         "connections": figures.connections,
@@ -116,8 +130,8 @@ def _order(order: OwnOrder, spec: SymbolSpec | None, figures: RunFigures, now_ns
     }
 
 
-def _leverage(config: Config, engine: Engine) -> list[dict[str, Any]]:
-    explained = {each.symbol: each for each in engine.explanations()}
+def _leverage(config: Config, engine: Engine, explanations: Sequence[Explanation]) -> list[dict[str, Any]]:
+    explained = {each.symbol: each for each in explanations}
     held = dict(zip([spec.name for spec in engine.specs], engine.valuation.leverage.tolist(), strict=False))
     lines = []
     for name in config.symbols:
