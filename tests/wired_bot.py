@@ -26,9 +26,11 @@ from bot.engine.decision import Decision
 from bot.engine.paper_fills import paper_venue
 from bot.journal.recording import Recording
 from bot.net.client import LONGEST_RETRY_S, retry_delay_s
+from bot.net.companion import Companions
 from bot.net.driver import Driver
 from bot.net.outcome import DriverSettings, Outcome
 from bot.net.steering import Steering, steered
+from bot.net.telemetry import opened
 from bot.net.token_keeper import TokenKeeper
 from bot.sim.entities import AccountSettings
 from bot.sim.market import open_market
@@ -239,6 +241,9 @@ class WiredBot:
         assert self.run.journal is not None
         _made.append(self.run)
         self.journal_path = self.run.journal.path
+        self.steering: Steering | None = None
+        self.telemetry = opened(self.clock, self.config, self.run.session, self.run.engine)
+        shown = [self.telemetry.watch] if self.telemetry is not None else []
         self.driver = Driver(
             self.clock,
             DriverSettings(self.config.venue.connect_timeout_s, seconds, exit_on_halt),
@@ -251,10 +256,10 @@ class WiredBot:
             ledger=self.run.ledger,
             journal=self.run.journal,
             keep_token=(lambda driver: self._keeper(driver, oauth)) if oauth is not None else None,
-            watchers=[self.decisions.append, *watchers, *watch(self.run)],
+            watchers=[self.decisions.append, *watchers, *watch(self.run), *shown],
             summarise=self._summarise,
             first_inputs=restored(self.run),
-            beside=self._steering if is_steered else None,
+            beside=lambda driver: self._beside(driver, is_steered=is_steered),
         )
         self.client: Any = self.driver._client
         self.written: list[Written] = []
@@ -271,16 +276,19 @@ class WiredBot:
                 Written(self.now_ns(), len(self.decisions), cls.DESCRIPTOR.name, wrapper.clientMsgId, content)
             )
 
-    def _steering(self, driver: Driver) -> Steering:
+    def _beside(self, driver: Driver, *, is_steered: bool) -> Companions:
         """As of `app.run_live`; the machine's clock is the run's, and a `Clock` has no Unix sockets."""
-        run = self.run
-        return steered(self.clock, run.config, run.session, run.engine, driver, None, wall_ns=self.now_ns)
+        run, steer = self.run, None
+        if is_steered:
+            self.steering = steered(self.clock, run.config, run.session, run.engine, driver, None, wall_ns=self.now_ns)
+            steer = self.steering.answer
+        shown = self.telemetry.beside(driver, steer) if self.telemetry is not None else None
+        return Companions([each for each in (self.steering, shown) if each is not None])
 
     def command(self, command: Any, **more: Any) -> dict[str, Any]:
         """Give a command as the control socket does, and return the reply."""
-        steering = self.driver._beside
-        assert isinstance(steering, Steering)
-        return steering.answer({"command": command} | more)
+        assert self.steering is not None
+        return self.steering.answer({"command": command} | more)
 
     def _keeper(self, driver: Driver, oauth: Any) -> TokenKeeper:
         path = self.config.credentials.token_file

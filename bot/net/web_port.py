@@ -7,6 +7,7 @@ request's body beyond `longest_body` is not stored: the answer is 413, and the c
 
 from collections.abc import Sequence
 from contextlib import suppress
+from io import BytesIO
 from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
@@ -33,10 +34,9 @@ class _Request(Request):
 
     def gotLength(self, length: int | None) -> None:
         """The length of the body is known, or not (None)."""
+        self.content = BytesIO()  # Twisted's own choice may be a file on disk; this one stays small
         if length is not None and length > self.channel.site.longest_body:
             self._refuse()
-            length = 0
-        super().gotLength(length)
 
     def handleContentChunk(self, data: bytes) -> None:
         """Keep a part of the body, while there is room."""

@@ -273,7 +273,7 @@ def test_resume_is_refused_while_the_stop_file_cannot_be_taken_away(tmp_path: Pa
 
 def test_a_poll_that_fails_is_logged_and_the_next_one_follows(tmp_path: Path, logged: list[str]) -> None:
     bot = holding(tmp_path)
-    steering: Any = bot.driver._beside
+    steering: Any = bot.steering
     real, calls = steering._stop_file.look, iter(range(1000))
 
     def look() -> bool:
