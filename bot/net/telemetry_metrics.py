@@ -17,7 +17,7 @@ from bot.engine.explained import Explanation
 from bot.telemetry.figures import RunFigures
 from bot.telemetry.latency import BOUNDS_NS, LatencyBuckets
 
-HOW_TO_INSTALL = "metrics need the package prometheus-client: pip install 'microlev[alerts]'"
+HOW_TO_INSTALL = "metrics need the package prometheus-client; install it beside microlev"
 _MARKET = {  # metric -> column of the engine's table, what it is
     "spread_bps": ("spread_bps", "Spread, in 1/10000 of mid."),
     "liquidity_ratio": ("liquidity_ratio", "Liquidity against what is usual; 1 is as usual."),
