@@ -6,6 +6,8 @@ from typing import Any
 
 from bot.telemetry.plain import without_nan
 
+_HAPPENED = ("fills", "events")
+
 
 class SnapshotFeed:
     """Makes snapshots when somebody asks, and gives the last one again while it is new enough.
@@ -22,6 +24,7 @@ class SnapshotFeed:
         self._made_s = 0.0
         self._ladders: frozenset[str] = frozenset()
         self._lines: dict[frozenset[str], bytes] = {}
+        self._encoder = _Encoder()
         self.made = 0
 
     def renew(self, ladders: frozenset[str]) -> None:
@@ -42,7 +45,7 @@ class SnapshotFeed:
             self.renew(ladders if is_old else ladders | self._ladders)
         line = self._lines.get(ladders)
         if line is None:
-            line = self._lines[ladders] = _encoded(self._with(ladders))
+            line = self._lines[ladders] = self._encoder.line(self._with(ladders))
         return line
 
     def _with(self, ladders: frozenset[str]) -> dict[str, Any]:
@@ -55,9 +58,33 @@ class SnapshotFeed:
         return self._snapshot | {"symbols": symbols}
 
 
-def _encoded(snapshot: dict[str, Any]) -> bytes:
-    try:
-        text = json.dumps(snapshot, separators=(",", ":"), allow_nan=False)
-    except ValueError:  # a number that JSON has not: whoever forgot it, the page is not to go dark
-        text = json.dumps(without_nan(snapshot), separators=(",", ":"), allow_nan=False)
-    return text.encode() + b"\n"
+class _Encoder:
+    """Snapshots as lines of JSON. What has happened is most of one and the same in the next: its text is kept."""
+
+    def __init__(self) -> None:
+        self._texts: dict[int, tuple[Any, str]] = {}  # by identity; held, so that it stays an identity
+
+    def line(self, snapshot: dict[str, Any]) -> bytes:
+        """Return a snapshot as one line."""
+        try:
+            text = self._text(snapshot)
+        except ValueError:  # a number that JSON has not: whoever forgot it, the page is not to go dark
+            text = _json(without_nan(snapshot))
+        return text.encode() + b"\n"
+
+    def _text(self, snapshot: dict[str, Any]) -> str:
+        before, self._texts = self._texts, {}
+        now = _json({name: content for name, content in snapshot.items() if name not in _HAPPENED})
+        parts = [now[:-1]]
+        for name in _HAPPENED:
+            texts = []
+            for each in snapshot[name]:
+                kept = before.get(id(each)) or (each, _json(each))
+                self._texts[id(each)] = kept
+                texts.append(kept[1])
+            parts.append(f',"{name}":[{",".join(texts)}]')
+        return "".join(parts) + "}"
+
+
+def _json(content: Any) -> str:
+    return json.dumps(content, separators=(",", ":"), allow_nan=False)

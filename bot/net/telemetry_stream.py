@@ -2,11 +2,13 @@
 
 How it works: a reader that does not take what it is sent is told of by its transport (`pauseProducing`). From then on
 its snapshots wait in a short queue, of which the oldest goes, whole, when a new one comes: a line is never torn, and
-nothing waits for the reader. One that takes nothing for `STUCK_S` is cut off.
+nothing waits for the reader. One that takes nothing for `STUCK_S` is cut off. The system's own buffer of a socket would
+grow to megabytes; it is kept small, since what lies there is old before it is read.
 
 Invariant: what one reader may hold here is its transport's buffer and `MOST_QUEUED` lines, which readers share.
 """
 
+import socket
 from collections import deque
 from typing import Any
 
@@ -19,6 +21,7 @@ from bot.net.telemetry_feed import SnapshotFeed
 MOST_READERS = 8
 MOST_QUEUED = 4
 STUCK_S = 60.0
+SEND_BUFFER_BYTES = 65_536
 _SLACK_S = 0.001
 _log = Logger()
 
@@ -33,7 +36,10 @@ class StreamReader:
         self.due_s = 0.0
         self.paused_s: float | None = None
         self._queue: deque[bytes] = deque()
-        request.channel.transport.is_kept = True
+        connection = request.channel.transport
+        connection.is_kept = True
+        if (link := getattr(connection, "socket", None)) is not None:
+            link.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
 
     def push(self, line: bytes) -> None:
         """Send a line, or let it wait; the oldest that waits goes when there are too many."""

@@ -57,24 +57,24 @@ class Snapshots:
             "source": self._source,
             "account_limits": account_view(config, engine),
             "latency": _latency(figures),
-            "symbols": [
-                {
-                    "traded": (choice := config.symbols.get(spec.name)) is not None,
-                    "direction": None if choice is None else choice.direction,
-                    **symbol_view(
-                        engine,
-                        s,
-                        spec,
-                        explained.get(spec.name),
-                        with_ladder=spec.name in (config.symbols if ladders is None else ladders),
-                    ),
-                    "slippage": self.fills.slippage(spec.name),
-                }
-                for s, spec in enumerate(engine.specs)
-            ],
         }
+        # Symbols are plain as they are made, what has happened since it happened: that is most of a snapshot.
         shown: dict[str, Any] = without_nan(content)
-        # These are plain since they happened, and most of a snapshot: not looked through again each time.
+        shown["symbols"] = [
+            {
+                "traded": (choice := config.symbols.get(spec.name)) is not None,
+                "direction": None if choice is None else choice.direction,
+                **symbol_view(
+                    engine,
+                    s,
+                    spec,
+                    explained.get(spec.name),
+                    with_ladder=spec.name in (config.symbols if ladders is None else ladders),
+                ),
+                "slippage": without_nan(self.fills.slippage(spec.name)),
+            }
+            for s, spec in enumerate(engine.specs)
+        ]
         return shown | {"fills": self.fills.newest(_FILLS_SHOWN), "events": self.events.newest(_EVENTS_SHOWN)}
 
 
