@@ -51,6 +51,19 @@ def test_ladders_are_of_the_symbols_that_are_asked_for(desk: TelemetryDesk) -> N
     assert shown("") == ["EURUSD", "USDJPY"]
 
 
+def test_a_line_says_what_the_snapshot_says_at_every_moment(desk: TelemetryDesk) -> None:
+    telemetry = desk.bot.telemetry
+    assert telemetry is not None
+    for step in range(12):
+        if step in (3, 6):
+            desk.post({"command": ("resume", "halt")[step % 2]})
+        ladders = frozenset(("EURUSD", "USDJPY")[: step % 3])
+        telemetry._feed.expire()
+        assert json.loads(telemetry._feed.line(ladders)) == telemetry._snapshot(ladders)
+        desk.bot.let(0.5)
+    assert len(telemetry._snapshot([])["events"]) > 8
+
+
 def test_who_asks_soon_again_gets_the_same_snapshot_and_later_a_new_one(desk: TelemetryDesk) -> None:
     feed = desk.bot.telemetry._feed  # type: ignore[union-attr]
     first = desk.get("/state").body
@@ -131,6 +144,8 @@ def test_a_body_that_is_too_long_is_not_read(desk: TelemetryDesk) -> None:
     assert desk.post(command.ljust(LONGEST_COMMAND)).status == 200
     longer = desk.ask("/command", "POST", body=command.ljust(LONGEST_COMMAND + 1))
     assert (longer.answer.status, longer.lost) == (413, "ConnectionDone")
+    told = desk.connect().ask("POST", "/command", {"Content-Length": str(LONGEST_COMMAND + 1)})
+    assert told.answer.status == 413, "before any of it has come"
     # The same without a length told beforehand.
     chunked = desk.ask("/command", "POST", transfer_encoding="chunked")
     chunked.send(b"1000\r\n" + b" " * 4096 + b"\r\n")

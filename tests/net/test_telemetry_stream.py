@@ -72,6 +72,10 @@ def test_one_snapshot_a_tick_is_made_for_all_readers_and_none_when_nobody_reads(
     before = made(desk)
     desk.bot.let(3)
     assert made(desk) == before and len(readers(desk)) == 0
+    assert readers(desk)._call is None, "nor does a clock tick"
+    again = desk.ask("/stream")
+    let(desk, 1.01, again)
+    assert len(times(again)) == 5
 
 
 def test_the_oldest_of_too_many_readers_goes(desk: TelemetryDesk) -> None:
