@@ -51,16 +51,16 @@ class Telemetry:
     """
 
     def __init__(self, reactor: Any, config: Config, session: Session, engine: Engine, *, name: str = "") -> None:
-        given, seconds, self._name = config.telemetry, reactor.seconds, name
+        given, self._name = config.telemetry, name
         self._reactor, self._config, self._run_id = reactor, config, session.plan.run_id
         self._path = state_directory(config).absolute() / FILE_NAME
         self._snapshots = Snapshots(config, session, engine)
         self._driver: Driver | None = None
         self._token = secrets.token_urlsafe(32)
-        self._feed = SnapshotFeed(self._snapshot, given.every_s, seconds)
-        self._readers = Readers(reactor, self._feed, given.every_s, name=name)
+        self._feed = SnapshotFeed(self._snapshot, given.every_s, self._now_s)
+        self._readers = Readers(reactor, self._feed, given.every_s, self._now_s, name=name)
         self._pages = TelemetryPages(
-            Access(self._token, seconds, is_exposed=given.expose, name=name),
+            Access(self._token, self._now_s, is_exposed=given.expose, name=name),
             self._feed,
             self._readers,
             traded=config.symbols,
@@ -143,6 +143,10 @@ class Telemetry:
             remove_place(self._path.parent, place)
         if port is not None:
             port.stop()
+
+    def _now_s(self) -> float:
+        # The run's clock, which nobody can set; the reactor's is the machine's.
+        return self._driver.now_ns() / 1e9 if self._driver is not None else 0.0
 
     def _snapshot(self, ladders: Collection[str]) -> dict[str, Any]:
         assert self._driver is not None  # nobody is answered before the run has begun

@@ -32,7 +32,7 @@ class Allowance:
     def take(self) -> bool:
         """Take one, and return whether there was one."""
         now_s = self._seconds()
-        self._left = min(self._most, self._left + (now_s - self._at_s) * self._per_s)
+        self._left = min(self._most, self._left + max(0.0, now_s - self._at_s) * self._per_s)
         self._at_s = now_s
         if self._left < 1:
             return False

@@ -5,6 +5,7 @@ A clean stop takes it away. A run that was killed leaves it: whether somebody is
 process and by a connection. Beside it lies the token alone, in the form that Prometheus reads (`credentials_file`).
 """
 
+import errno
 import json
 import os
 import socket
@@ -40,8 +41,14 @@ class TelemetryPlace:
 
 
 def write_place(directory: Path, place: TelemetryPlace) -> None:
-    """Put the file into a state folder, which is made when it is missing. Raises: OSError."""
+    """Put the file into a state folder, which is made when it is missing.
+
+    Raises: OSError, also for a folder that others can write to: they could put another file in its place.
+    """
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    found = directory.stat()
+    if os.name == "posix" and (found.st_uid != os.geteuid() or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)):
+        raise PermissionError(errno.EPERM, f"others can write to its folder; `chmod 700 {directory}`")
     _write(directory / TOKEN_NAME, place.token)
     _write(directory / FILE_NAME, json.dumps(asdict(place)) + "\n")
 

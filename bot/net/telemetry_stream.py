@@ -10,6 +10,7 @@ Invariant: what one reader may hold here is its transport's buffer and `MOST_QUE
 
 import socket
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.interfaces import IPushProducer
@@ -23,6 +24,7 @@ MOST_QUEUED = 4
 STUCK_S = 60.0
 SEND_BUFFER_BYTES = 65_536
 _SLACK_S = 0.001
+_LATE_TICKS = 4
 _log = Logger()
 
 
@@ -78,22 +80,26 @@ class StreamReader:
 
 
 class Readers:
-    """Everybody who reads the stream of one run. Args: `tick_s` is the least time between two snapshots."""
+    """Everybody who reads the stream of one run.
 
-    def __init__(self, reactor: Any, feed: SnapshotFeed, tick_s: float, *, name: str = "") -> None:
+    Args: `tick_s` is the least time between two snapshots; `now_s` is a clock that does not go back; `name` starts
+        lines in the log.
+    """
+
+    def __init__(
+        self, reactor: Any, feed: SnapshotFeed, tick_s: float, now_s: Callable[[], float], *, name: str = ""
+    ) -> None:
         self._reactor, self._feed, self._tick_s, self._name = reactor, feed, tick_s, name
+        self.now_s = now_s
         self._readers: list[StreamReader] = []
         self._call: Any = None
+        self._ticked_s = 0.0
         self._has_failed = False
         self.dropped = 0
 
     def __len__(self) -> int:
         """How many read."""
         return len(self._readers)
-
-    def now_s(self) -> float:
-        """The reactor's time."""
-        return float(self._reactor.seconds())
 
     def add(self, request: Any, every_s: float, ladders: frozenset[str]) -> None:
         """Take a reader, whose request has been let in and whose headers are set; of too many the oldest goes."""
@@ -106,14 +112,13 @@ class Readers:
         request.registerProducer(reader, True)
         reader.push(line)
         reader.due_s = self.now_s() + reader.every_s
-        if self._call is None:
-            self._call = self._reactor.callLater(self._tick_s, self._tick)
+        # The reactor's timers go by the wall clock: when that was set back, the tick would not come for as long.
+        if self._call is None or self.now_s() - self._ticked_s > _LATE_TICKS * self._tick_s:
+            self._tick_later()
 
     def stop(self) -> None:
         """Let every reader go."""
-        if self._call is not None:
-            self._call.cancel()
-            self._call = None
+        self._tick_never()
         for reader in list(self._readers):
             reader.end()
         self._readers.clear()
@@ -121,6 +126,16 @@ class Readers:
     def _gone(self, _: object, reader: StreamReader) -> None:
         if reader in self._readers:
             self._readers.remove(reader)
+
+    def _tick_later(self) -> None:
+        self._tick_never()
+        self._ticked_s = self.now_s()
+        self._call = self._reactor.callLater(self._tick_s, self._tick)
+
+    def _tick_never(self) -> None:
+        call, self._call = self._call, None
+        if call is not None and call.active():
+            call.cancel()
 
     def _tick(self) -> None:
         self._call = None
@@ -132,7 +147,7 @@ class Readers:
                 _log.warn("{name}telemetry: a reader that took nothing for a minute was cut off", name=self._name)
         if not self._readers:
             return
-        self._call = self._reactor.callLater(self._tick_s, self._tick)
+        self._tick_later()
         due = [reader for reader in self._readers if reader.due_s <= now_s + _SLACK_S]
         try:
             self._serve(due, now_s)

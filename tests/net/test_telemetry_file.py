@@ -87,6 +87,17 @@ def test_a_file_that_others_can_read_is_not_believed(mode: int, tmp_path: Path) 
         read_place(tmp_path)
 
 
+@posix
+@pytest.mark.parametrize("mode", [0o770, 0o702, 0o777])
+def test_a_folder_that_others_can_write_to_gets_none(mode: int, tmp_path: Path) -> None:
+    folder = tmp_path / "state"
+    folder.mkdir()
+    folder.chmod(mode)
+    with pytest.raises(ConfigError, match=rf"state.directory: .*others can write to its folder; `chmod 700 {folder}`"):
+        TelemetryDesk(tmp_path)
+    assert list(folder.iterdir()) == []
+
+
 def test_a_folder_without_it_has_none_and_one_that_is_a_folder_is_unusable(tmp_path: Path) -> None:
     assert read_place(tmp_path) is None
     (tmp_path / FILE_NAME).mkdir()

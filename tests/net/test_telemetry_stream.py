@@ -123,7 +123,7 @@ def test_a_reader_that_takes_nothing_for_a_minute_is_cut_off(desk: TelemetryDesk
         desk.bot.let(1, 1)
         quick.read()
     assert (stuck.lost, quick.lost) == ("ConnectionAborted", None)
-    assert STUCK_S <= desk.clock.seconds() - since_s <= STUCK_S + 2
+    assert STUCK_S <= readers(desk).now_s() - since_s <= STUCK_S + 2
     assert len(readers(desk)) == 1
 
 
@@ -134,6 +134,16 @@ def test_a_reader_that_is_slow_and_reads_is_kept(desk: TelemetryDesk) -> None:
         slow.read()
     assert slow.lost is None and readers(desk).dropped > 0
     assert times(slow)
+
+
+def test_a_clock_that_is_set_back_keeps_nobody_waiting_who_asks_again(desk: TelemetryDesk) -> None:
+    stalled = desk.ask("/stream")
+    readers(desk)._call.delay(3600)  # as the timers of a reactor are after such a step
+    let(desk, 5, stalled)
+    assert len(times(stalled)) == 1
+    again = desk.ask("/stream")
+    let(desk, 1.01, again, stalled)
+    assert len(times(again)) == 5 and len(times(stalled)) == 5
 
 
 def test_a_snapshot_that_cannot_be_made_costs_readers_that_one_and_is_told_once(
