@@ -16,6 +16,7 @@ from bot.cli.auth import auth
 from bot.cli.backtest import backtest
 from bot.cli.check import check, schema
 from bot.cli.control import flatten, halt, resume, status
+from bot.cli.dashboard import dashboard
 from bot.cli.demo import demo
 from bot.cli.doctor import doctor
 from bot.cli.download import download
@@ -46,8 +47,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (
-    demo, run, status, halt, resume, flatten, explain, report, check, sim, record, recordings, replay, export, schema,
-    symbols, doctor, download, fills, backtest, sweep,
+    demo, run, dashboard, status, halt, resume, flatten, explain, report, check, sim, record, recordings, replay,
+    export, schema, symbols, doctor, download, fills, backtest, sweep,
 ):  # fmt: skip
     app.command(cls=DayMayStandAlone if command is status else None)(command)
 app.command("import")(import_ticks)

@@ -1,0 +1,177 @@
+"""Snapshots of a bot that runs, from its telemetry: one connection for every browser that looks.
+
+How it works: one task reads `/stream` for as long as the dashboard lives, and connects again when it breaks, after a
+pause that grows. Where the bot is gets asked at every attempt, since a bot that was started anew has another address
+and another token. A command is a request of its own.
+
+Invariants: the token goes to the place itself: no redirect is followed, no proxy is used. A command is sent once.
+"""
+
+import asyncio
+import ssl
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import orjson
+
+from bot.dashboard.feed import COMMANDS, Kind, Trouble
+from bot.dashboard.ndjson import LineSplitter, LineTooLong, object_of
+from bot.dashboard.place import Place, Places, PlaceUnknown
+from bot.dashboard.trail import Trail
+
+EVERY_S = 0.25
+_SILENCE_S = 15.0
+_CONNECT_S = 5.0
+_ANSWER_S = 10.0
+_FIRST_PAUSE_S = 0.25
+_LONGEST_PAUSE_S = 4.0
+_LONGEST_REASON = 200
+_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol, httpx.PoolTimeout)
+
+
+def open_client(ca_file: Path | None = None) -> httpx.AsyncClient:
+    """Return the client that a live feed asks with; TLS is verified, by an authority of one's own if one is given.
+
+    Raises: ValueError, one line, for a file that holds no certificate.
+    """
+    context = ssl.create_default_context()
+    if ca_file is not None:
+        try:
+            context.load_verify_locations(cafile=ca_file)
+        except (OSError, ssl.SSLError) as error:
+            raise ValueError(f"{ca_file} holds no certificate that can be read: {error.strerror or error}") from None
+    timeout = httpx.Timeout(_SILENCE_S, connect=_CONNECT_S)
+    return httpx.AsyncClient(verify=context, trust_env=False, follow_redirects=False, timeout=timeout)
+
+
+class LiveFeed:
+    """A bot that runs. Args: `places` says where it is; `client` asks it; `now_s` and `pause` are for tests."""
+
+    kind: Kind = "live"
+
+    def __init__(
+        self,
+        places: Places,
+        client: httpx.AsyncClient,
+        *,
+        now_s: Callable[[], float] = time.monotonic,
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._places, self._client = places, client
+        self._now_s, self._pause = now_s, pause
+        self._received_at_s: float | None = None
+        self.trail = Trail()
+        self.snapshot: dict[str, Any] | None = None
+        self.trouble: Trouble | None = "connecting"
+        self.times_ns: list[int] = []
+        self.place = 0
+        self.playing = False
+        self.speed = 1.0
+        self.read_frac: float | None = None
+
+    @property
+    def received_s(self) -> float | None:
+        """Seconds since the newest snapshot came; None before the first."""
+        return None if self._received_at_s is None else self._now_s() - self._received_at_s
+
+    def tokens(self) -> list[str]:
+        """Return the token that opens the page: the bot's of this moment, or none while there is no bot."""
+        try:
+            return [self._places().token]
+        except PlaceUnknown:
+            return []
+
+    async def run(self) -> None:
+        """Read the stream, and connect again whenever it ends."""
+        pause_s = _FIRST_PAUSE_S
+        try:
+            while True:
+                before = self._received_at_s
+                try:
+                    await self._read(self._places())
+                except PlaceUnknown:
+                    pause_s = _FIRST_PAUSE_S  # a look at a file; the bot may come any moment
+                    self._is_gone()
+                if self._received_at_s != before:
+                    pause_s = _FIRST_PAUSE_S
+                await self._pause(pause_s)
+                pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+        finally:
+            await self._client.aclose()
+
+    async def _read(self, place: Place) -> None:
+        splitter = LineSplitter()
+        query = {"every_s": f"{EVERY_S:g}"}
+        try:
+            async with self._client.stream(
+                "GET", f"{place.url}/stream", params=query, headers=_authorised(place)
+            ) as answer:
+                if answer.status_code in (401, 403):
+                    self.trouble = "refused_token"
+                    return
+                if answer.status_code != 200:
+                    self.trouble = "unreadable" if answer.is_success else "unreachable"
+                    return
+                async for chunk in answer.aiter_bytes():
+                    for line in splitter.feed(chunk):
+                        self._take(line)
+        except LineTooLong:
+            self.trouble = "unreadable"
+            return
+        except httpx.HTTPError:
+            pass
+        self._is_gone()
+
+    def _is_gone(self) -> None:
+        self.trouble = "unreachable" if self.snapshot is None else "lost"
+
+    def _take(self, line: bytes) -> None:
+        content = object_of(line)
+        if content is None or content["type"] != "snapshot":
+            self.trouble = "unreadable"
+            return
+        try:
+            self.trail.add(content)
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError):
+            self.trouble = "unreadable"  # of another version, or no snapshot at all
+            return
+        self.snapshot, self.trouble = content, None
+        self._received_at_s = self._now_s()
+
+    async def command(self, name: str, reason: str = "") -> tuple[bool, str]:
+        """Give a command to the bot, once. Returns: whether it was done; what the bot says, or a code of `NOT_DONE`."""
+        if name not in COMMANDS:
+            return False, "no_command"
+        body = {"command": name, "reason": reason[:_LONGEST_REASON]}
+        try:
+            place = self._places()
+            answer = await self._client.post(
+                f"{place.url}/command", json=body, headers=_authorised(place), timeout=_ANSWER_S
+            )
+        except (PlaceUnknown, *_NOT_SENT):
+            return False, "unreachable"
+        except httpx.HTTPError:
+            return False, "no_answer"
+        if answer.status_code in (401, 403):
+            return False, "refused_token"
+        try:
+            content = orjson.loads(answer.content)
+            if not content["ok"]:
+                return False, str(content["error"])
+            trading = str(content["status"]["trading"])
+        except (ValueError, KeyError, TypeError):
+            return False, "no_answer"
+        return (False, "not_halted") if name == "halt" and trading != "halted" else (True, trading)
+
+    def seek(self, place: int) -> None:
+        """Do nothing: what is live has one place."""
+
+    def play(self, on: bool) -> None:
+        """Do nothing: what is live goes on."""
+
+
+def _authorised(place: Place) -> dict[str, str]:
+    return {"Authorization": f"Bearer {place.token}"}
