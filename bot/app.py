@@ -7,6 +7,7 @@ replay   journal -> session + engine -> the same Decisions, compared
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -289,20 +290,21 @@ def run_demo(
     preset: Config | None = None,
     seed: int,
     trade: bool,
-    seconds: float,
+    seconds: float | None,
     faults: Path | None,
     journal_directory: Path | None,
     watch: Callable[[Run], Sequence[Callable[[Decision], None]]],
     summarise: Callable[[Run, Any], dict[str, Any]],
     steer_by: Callable[[Path], None] = lambda path: None,
     telemetry: bool = False,
+    state_directory: Path | None = None,
 ) -> tuple[int, str]:
     """Run the embedded venue and the bot against it in one process; return as `run_live`.
 
     Args: `preset` says what is traded and how, from `load_preset`; None: the demo's own symbols, and quick sizing;
         `faults` is a file of faults for the venue to play, as `microlev sim --faults` takes it; `steer_by` is told of
         a config by which `status`, `halt`, `resume` and `flatten` find this demo; with `telemetry` its folder holds
-        `telemetry.json` once somebody can look on.
+        `telemetry.json` once somebody can look on; `state_directory` is that folder, None for one that goes again.
     Raises: ValueError, one line, for a market or a file of faults that cannot be opened, or a preset that does not fit.
     """
     if preset is not None:
@@ -348,7 +350,8 @@ def run_demo(
 
     recorded = [name for name, kind in source.descriptions.items() if not kind.startswith("synthetic")]
     symbols = {name: {"direction": "long"} for name in recorded} or _DEMO_SYMBOLS
-    with TemporaryDirectory(prefix="microlev-demo-") as state:
+    kept = nullcontext(str(state_directory)) if state_directory else TemporaryDirectory(prefix="microlev-demo-")
+    with kept as state:
         where = {"port": server.port, "ca_file": str(server.ca_file), "oauth_url": server.oauth_url}
         place = {"trade": trade, "venue": where, "state": Path(state), "telemetry": telemetry}
         config = demo_config(symbols, **place) if preset is None else preset_config(preset, **place)

@@ -53,7 +53,7 @@ def dashboard(
     import secrets
 
     refuse_without_extra()
-    from bot.dashboard.live_feed import LiveFeed, open_client
+    from bot.dashboard.live_feed import LiveFeed
     from bot.dashboard.opening import OpeningFile
     from bot.dashboard.recorded_feed import RecordedFeed
     from bot.dashboard.server import HOST, Wishes, listen, serve
@@ -64,7 +64,7 @@ def dashboard(
         feed, known = RecordedFeed(meant, tell=lambda text: typer.echo(text, err=True)), list
     else:
         try:
-            feed = LiveFeed(meant, open_client(ca_file))
+            feed = LiveFeed(meant, ca_file=ca_file)
         except ValueError as error:
             _refuse(str(error))
         known = feed.tokens
@@ -117,18 +117,18 @@ def refuse_without_extra() -> None:
 
 def _meant(source: str | None, token_file: Path | None) -> "Places | Path":
     """Return what says where the bot is, or the file of a recording."""
-    from bot.dashboard.place import FILE_NAME
+    from bot.net.telemetry_file import FILE_NAME
 
     if source is not None and "://" in source:
         return _at_url(source, token_file)
     if token_file is not None:
         _refuse("--token-file belongs to a URL; a bot on this machine is found with its token")
     if source is None:
-        return _in_file(_only_running())
+        return _kept_in(_only_running())
     path = Path(source)
     if path.name == FILE_NAME:
-        return _in_file(path)
-    return _recording(path) or _in_file(_of_config(path))
+        return _kept_in(path.parent)
+    return _recording(path) or _kept_in(_of_config(path))
 
 
 def _at_url(url: str, token_file: Path | None) -> "Places":
@@ -160,10 +160,10 @@ def _read_token(path: Path) -> str:
         _refuse(f"{path}: the token cannot be read: {getattr(error, 'strerror', None) or 'it is no text'}")
 
 
-def _in_file(path: Path) -> "Places":
-    from bot.dashboard.place import read_place
+def _kept_in(folder: Path) -> "Places":
+    from bot.dashboard.place import place_in
 
-    return lambda: read_place(path)
+    return lambda: place_in(folder)
 
 
 def _only_running() -> Path:
@@ -178,7 +178,7 @@ def _only_running() -> Path:
             "telemetry.enabled in its config"
         )
     if len(found) > 1:
-        _refuse(f"{len(found)} bots run; give the CONFIG of one: {', '.join(path.parent.name for path in found)}")
+        _refuse(f"{len(found)} bots run; give the CONFIG of one: {', '.join(path.name for path in found)}")
     return found[0]
 
 
@@ -199,17 +199,17 @@ def _recording(path: Path) -> Path | None:
 
 def _of_config(path: Path) -> Path:
     from bot.config import ConfigError, load_config, load_place, state_directory
-    from bot.dashboard.place import FILE_NAME
+    from bot.net.telemetry_file import FILE_NAME
 
-    file = state_directory(load_place(path, os.environ)).absolute() / FILE_NAME
-    if not file.exists():
+    folder = state_directory(load_place(path, os.environ)).absolute()
+    if not (folder / FILE_NAME).exists():
         try:
             is_off = not load_config(path, os.environ).telemetry.enabled
         except ConfigError:
             is_off = False  # of another terminal's variables, say: the bot itself knows better
         if is_off:
             _refuse(f"{path}: telemetry.enabled is false, so its bot cannot be watched; set it, and start the bot anew")
-    return file
+    return folder
 
 
 def _until_input_ends() -> None:

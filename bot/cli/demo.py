@@ -1,17 +1,25 @@
 """`microlev demo`: the embedded venue and the whole bot in one process, over the real protocol on loopback TLS."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bot.cli.options import MARKET_HELP, duration
 
+if TYPE_CHECKING:
+    from contextlib import ExitStack
+
 
 def demo(
     seconds: Annotated[
-        float, typer.Option(help="Stop this long after the first READY.", min=0.0, callback=duration)
-    ] = 30.0,
+        float | None,
+        typer.Option(
+            help="Stop this long after the first READY; default: 30, with --dashboard when interrupted.",
+            min=0.0,
+            callback=duration,
+        ),
+    ] = None,
     market: Annotated[str, typer.Option(metavar="SOURCE", help=MARKET_HELP)] = "synthetic:calm",
     config: Annotated[
         Path | None,
@@ -28,6 +36,10 @@ def demo(
     record: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Folder of the journal; default: the user's state folder.")
     ] = None,
+    dashboard: Annotated[bool, typer.Option("--dashboard", help="Show it on a page in the browser as well.")] = False,
+    no_browser: Annotated[
+        bool, typer.Option("--no-browser", help="With --dashboard: print the link and open no browser.")
+    ] = False,
 ) -> int:
     """Start an embedded venue and let the bot trade on it, on paper unless --trade. No account is needed.
 
@@ -36,7 +48,16 @@ def demo(
     """
     import os
     import sys
+    from contextlib import ExitStack
 
+    from bot.cli.dashboard import refuse_without_extra
+
+    if dashboard:
+        refuse_without_extra()
+    elif no_browser:
+        raise typer.BadParameter("--no-browser belongs to --dashboard")
+    if seconds is None and not dashboard:
+        seconds = 30.0
     from bot.app import run_demo
     from bot.cli.screen import Screen, log_to_stderr
     from bot.config import check_supported, load_preset
@@ -46,7 +67,7 @@ def demo(
         for warning in check_supported(preset):
             typer.echo(f"warning: {warning}", err=True)
         warm_up_s = preset.effective_sizing().warm_up_s
-        if warm_up_s >= seconds:
+        if seconds is not None and warm_up_s >= seconds:
             typer.echo(
                 f"hint: sizing.warm_up_s is {warm_up_s:g}, so no leverage grows in the {seconds:g} s of this demo; "
                 f"give --seconds {warm_up_s + 60:g}, for example",
@@ -56,7 +77,9 @@ def demo(
         typer.echo("starting the embedded venue and the bot; the first start compiles for some seconds", err=True)
     log_to_stderr()
     screen = Screen(json=json)
+    beside = ExitStack()
     try:
+        state_directory = _with_page(beside, no_browser=no_browser) if dashboard else None
         code, text = run_demo(
             market=market,
             preset=preset,
@@ -68,6 +91,8 @@ def demo(
             watch=screen.watch,
             summarise=screen.summarise,
             steer_by=lambda path: None if json else typer.echo(f"steer it by: microlev status {path}", err=True),
+            telemetry=dashboard,
+            state_directory=state_directory,
         )
     except ValueError as error:
         if screen.has_begun:
@@ -76,8 +101,25 @@ def demo(
         return 2
     finally:
         screen.finish()
+        beside.close()
     if code and text:
         typer.echo(text, err=True)
     elif not json:
         print("this was a simulation: no account was used and no money was at risk", file=sys.stdout, flush=True)
     return code
+
+
+def _with_page(beside: "ExitStack", *, no_browser: bool) -> Path:
+    """Start the dashboard at once, so that it is there when the bot is; return the folder in which it looks for it."""
+    import sys
+    from tempfile import TemporaryDirectory
+
+    from bot.cli.page_process import PageProcess
+    from bot.net.telemetry_file import FILE_NAME
+
+    folder = Path(beside.enter_context(TemporaryDirectory(prefix="microlev-demo-")))
+    options = ["--no-browser"] if no_browser else []
+    # Through `sys.stderr`, which the live table takes over to write above itself.
+    page = PageProcess(folder / FILE_NAME, options, lambda line: print(line, file=sys.stderr, flush=True))
+    beside.callback(page.end)
+    return folder

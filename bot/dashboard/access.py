@@ -1,4 +1,6 @@
-"""Who may look: a token that is shown once, a session for whoever has shown it, and patience with wrong ones.
+"""Who may look: a token that is shown once, a session for whoever has shown it, and little patience with wrong ones.
+
+How it works: a right token always passes, however many wrong ones came before it: nobody can shut the owner out.
 
 Invariant: neither a token nor a session is ever written down: a session lives as long as this process.
 """
@@ -14,7 +16,7 @@ Verdict = Literal["right", "wrong", "too_many"]
 _MOST_SESSIONS = 64
 _BURST = 5
 _EVERY_S = 2.0
-"""After so many wrong tokens at once, one more is looked at every two seconds; right or wrong, the others are not."""
+"""So many wrong tokens at once are called wrong, and one more every two seconds; of the others nobody says anything."""
 RETRY_AFTER_S = round(_EVERY_S)
 
 
@@ -31,16 +33,16 @@ class Access:
 
     def judge(self, token: str) -> Verdict:
         """Return what is to be said of a token that somebody shows."""
-        now_s = self._now_s()
-        self._left = min(self._left + (now_s - self._looked_s) / _EVERY_S, _BURST)
-        self._looked_s = now_s
-        if self._left < 1:
-            return "too_many"
         given, is_right = _digest(token), False
         for known in self._tokens():
             is_right |= bool(known) and hmac.compare_digest(given, _digest(known))
         if is_right:
             return "right"
+        now_s = self._now_s()
+        self._left = min(self._left + (now_s - self._looked_s) / _EVERY_S, _BURST)
+        self._looked_s = now_s
+        if self._left < 1:
+            return "too_many"
         self._left -= 1
         return "wrong"
 

@@ -32,35 +32,37 @@ _LONGEST_REASON = 200
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol, httpx.PoolTimeout)
 
 
-def open_client(ca_file: Path | None = None) -> httpx.AsyncClient:
-    """Return the client that a live feed asks with; TLS is verified, by an authority of one's own if one is given.
-
-    Raises: ValueError, one line, for a file that holds no certificate.
-    """
-    context = ssl.create_default_context()
-    if ca_file is not None:
-        try:
-            context.load_verify_locations(cafile=ca_file)
-        except (OSError, ssl.SSLError) as error:
-            raise ValueError(f"{ca_file} holds no certificate that can be read: {error.strerror or error}") from None
-    timeout = httpx.Timeout(_SILENCE_S, connect=_CONNECT_S)
-    return httpx.AsyncClient(verify=context, trust_env=False, follow_redirects=False, timeout=timeout)
-
-
 class LiveFeed:
-    """A bot that runs. Args: `places` says where it is; `client` asks it; `now_s` and `pause` are for tests."""
+    """A bot that runs.
+
+    Args: `places` says where it is; `ca_file` is a PEM file of an authority that is trusted as well; `transport`,
+        `now_s` and `pause` are for tests.
+    Raises: ValueError, one line, for a `ca_file` that holds no certificate.
+    """
 
     kind: Kind = "live"
 
     def __init__(
         self,
         places: Places,
-        client: httpx.AsyncClient,
         *,
+        ca_file: Path | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
         now_s: Callable[[], float] = time.monotonic,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self._places, self._client = places, client
+        self._places = places
+        self._tls = ssl.create_default_context()
+        self._trusted: set[Path] = set()
+        if ca_file is not None and (why := self._trust(ca_file)):
+            raise ValueError(f"{ca_file} holds no certificate that can be read: {why}")
+        self._client = httpx.AsyncClient(
+            verify=self._tls,
+            trust_env=False,
+            follow_redirects=False,
+            timeout=httpx.Timeout(_SILENCE_S, connect=_CONNECT_S),
+            transport=transport,
+        )
         self._now_s, self._pause = now_s, pause
         self._received_at_s: float | None = None
         self.trail = Trail()
@@ -77,6 +79,23 @@ class LiveFeed:
         """Seconds since the newest snapshot came; None before the first."""
         return None if self._received_at_s is None else self._now_s() - self._received_at_s
 
+    def _trust(self, certificate_file: Path) -> str:
+        """Trust what is in a file as well; return why that cannot be done, or nothing."""
+        try:
+            if certificate_file not in self._trusted:
+                self._tls.load_verify_locations(cafile=certificate_file)
+        except (OSError, ssl.SSLError) as error:
+            return error.strerror or str(error)
+        self._trusted.add(certificate_file)
+        return ""
+
+    def _whereabouts(self) -> Place:
+        """Return where the bot is, ready to be asked. Raises: PlaceUnknown."""
+        place = self._places()
+        if place.certificate_file is not None and (why := self._trust(place.certificate_file)):
+            raise PlaceUnknown(f"{place.certificate_file}: {why}")
+        return place
+
     def tokens(self) -> list[str]:
         """Return the token that opens the page: the bot's of this moment, or none while there is no bot."""
         try:
@@ -91,7 +110,7 @@ class LiveFeed:
             while True:
                 before = self._received_at_s
                 try:
-                    await self._read(self._places())
+                    await self._read(self._whereabouts())
                 except PlaceUnknown:
                     pause_s = _FIRST_PAUSE_S  # a look at a file; the bot may come any moment
                     self._is_gone()
@@ -147,7 +166,7 @@ class LiveFeed:
             return False, "no_command"
         body = {"command": name, "reason": reason[:_LONGEST_REASON]}
         try:
-            place = self._places()
+            place = self._whereabouts()
             answer = await self._client.post(
                 f"{place.url}/command", json=body, headers=_authorised(place), timeout=_ANSWER_S
             )
@@ -155,7 +174,7 @@ class LiveFeed:
             return False, "unreachable"
         except httpx.HTTPError:
             return False, "no_answer"
-        if answer.status_code in (401, 403):
+        if answer.status_code == 401:
             return False, "refused_token"
         try:
             content = orjson.loads(answer.content)

@@ -6,19 +6,14 @@ attempt, so a bot that was started anew is found with its new address and token.
 Invariant: a token goes nowhere but to this machine, or over TLS.
 """
 
-import json
-import os
-import socket
-import stat
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-FILE_NAME = "telemetry.json"
+from bot.net.telemetry_file import FILE_NAME, TelemetryFileUnusable, is_served, read_place
+
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
-_LONGEST = 65_536
-_PROBE_S = 0.5
 
 
 class PlaceUnknown(Exception):
@@ -27,10 +22,15 @@ class PlaceUnknown(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Address and token of one bot. `repr` shows no secret. Args: `url` without a slash at its end."""
+    """Address and token of one bot. `repr` shows no secret.
+
+    Args: `url` has no slash at its end; `certificate_file` is what the bot shows of itself, None where an authority
+        that is trusted anyway has signed it.
+    """
 
     url: str
     token: str = field(repr=False)
+    certificate_file: Path | None = None
 
 
 Places = Callable[[], Place]
@@ -56,63 +56,28 @@ def checked_url(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
-def read_place(path: Path) -> Place:
-    """Return the place in a `telemetry.json`. Raises: PlaceUnknown, also for a bot that is gone."""
+def place_in(folder: Path) -> Place:
+    """Return where the bot is that keeps its state in a folder. Raises: PlaceUnknown, also for a bot that is gone."""
     try:
-        flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-        with os.fdopen(os.open(path, flags), "rb") as file:
-            _refuse_others(path, os.fstat(file.fileno()))
-            content = json.loads(file.read(_LONGEST))
-        url, token, process_id = content["url"], content["token"], content.get("process_id")
-        if not isinstance(url, str) or not isinstance(token, str) or not token:
-            raise PlaceUnknown(f"{path} holds no address and token")
-        place = Place(checked_url(url), token)
-    except OSError as error:
-        raise PlaceUnknown(f"{path}: {error.strerror or error}") from None
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise PlaceUnknown(f"{path} holds no address and token") from None
-    if isinstance(process_id, int) and not _lives(process_id):
-        raise PlaceUnknown(f"{path} was left by a bot that is gone")
+        found = read_place(folder)
+        if found is None:
+            raise PlaceUnknown(f"there is no {folder / FILE_NAME}")
+        certificate_file = None if found.certificate_file is None else Path(found.certificate_file)
+        place = Place(checked_url(found.url), found.token, certificate_file)
+    except (TelemetryFileUnusable, ValueError, TypeError) as error:
+        raise PlaceUnknown(str(error)) from None
+    if not found.token or not is_served(found):
+        raise PlaceUnknown(f"{folder / FILE_NAME} was left by a bot that is gone")
     return place
 
 
-def is_reachable(place: Place) -> bool:
-    """Return whether anybody listens at a place."""
-    parts = urlsplit(place.url)
-    port = parts.port or (443 if parts.scheme == "https" else 80)
-    try:
-        socket.create_connection((str(parts.hostname), port), _PROBE_S).close()
-    except OSError:
-        return False
-    return True
-
-
 def running_bots(states: Path) -> list[Path]:
-    """Return the `telemetry.json` of every bot that listens and keeps its state below a folder."""
+    """Return the state folder of every bot that listens and keeps its state below a folder."""
     found = []
     for path in sorted(states.glob(f"*/{FILE_NAME}")):
         try:
-            place = read_place(path)
+            place_in(path.parent)
         except PlaceUnknown:
             continue
-        if is_reachable(place):
-            found.append(path)
+        found.append(path.parent)
     return found
-
-
-def _refuse_others(path: Path, found: os.stat_result) -> None:
-    if not stat.S_ISREG(found.st_mode):
-        raise PlaceUnknown(f"{path} is no file")
-    if os.name == "posix" and (found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) & 0o077):
-        raise PlaceUnknown(f"{path} belongs to others, or they can read it")
-
-
-def _lives(process_id: int) -> bool:
-    """Return whether a process of ours may be there; where nobody can say, it may."""
-    if os.name != "posix" or process_id <= 0:
-        return os.name != "posix"
-    try:
-        os.kill(process_id, 0)
-    except OSError:
-        return False  # gone, or by now the number of somebody else's process
-    return True
