@@ -114,12 +114,12 @@ def _with_page(beside: "ExitStack", *, no_browser: bool) -> Path:
     import sys
     from tempfile import TemporaryDirectory
 
-    from bot.cli.page_process import PageProcess
+    from bot.cli.page_process import PageProcess, page_command
     from bot.net.telemetry_file import FILE_NAME
 
     folder = Path(beside.enter_context(TemporaryDirectory(prefix="microlev-demo-")))
-    options = ["--no-browser"] if no_browser else []
+    command = page_command(folder / FILE_NAME, *(["--no-browser"] if no_browser else []))
     # Through `sys.stderr`, which the live table takes over to write above itself.
-    page = PageProcess(folder / FILE_NAME, options, lambda line: print(line, file=sys.stderr, flush=True))
+    page = PageProcess(command, lambda line: print(line, file=sys.stderr, flush=True))
     beside.callback(page.end)
     return folder

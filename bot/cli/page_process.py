@@ -9,21 +9,26 @@ from pathlib import Path
 _PATIENCE_S = 5.0
 
 
+def page_command(state_file: Path, *options: str) -> list[str]:
+    """Return what shows the bot of a `telemetry.json`, which may not be there yet, and ends with its input."""
+    return [sys.executable, "-m", "bot", "dashboard", str(state_file), "--with-parent", *options]
+
+
 class PageProcess:
-    """`microlev dashboard` for the bot that keeps its state in a folder, now or later.
+    """The process of a page.
 
     How it works: the page's process holds the other end of a pipe and ends with it, so it cannot outlive us, however we
     end. It is in a session of its own: Ctrl-C is for us. What it says goes through us, or it would be drawn over by the
     live table.
 
-    Args: `tell` takes a line for a person, from a thread of its own; `options` are those of `microlev dashboard`.
+    Args: `command` as `page_command` makes it; `tell` takes a line for a person, from a thread of its own.
     """
 
-    def __init__(self, state_file: Path, options: Sequence[str], tell: Callable[[str], None]) -> None:
+    def __init__(self, command: Sequence[str], tell: Callable[[str], None]) -> None:
         self._tell = tell
         self._is_ending = False
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "bot", "dashboard", str(state_file), "--with-parent", *options],
+            command,
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
@@ -33,9 +38,9 @@ class PageProcess:
         self._listener.start()
 
     @property
-    def process_id(self) -> int:
-        """The number of the page's process."""
-        return self._process.pid
+    def exit_code(self) -> int | None:
+        """The exit code of the page's process; None while it lives."""
+        return self._process.poll()
 
     def end(self) -> None:
         """End the page's process, kindly first."""
@@ -46,6 +51,7 @@ class PageProcess:
             self._process.wait(_PATIENCE_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
+            self._process.wait()
         self._listener.join(_PATIENCE_S)
 
     def _listen(self) -> None:

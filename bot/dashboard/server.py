@@ -84,12 +84,13 @@ def serve(
     Args: `tokens` returns those that open the page; `announce` is called when it can be opened, `entered` whenever
         somebody was let in; `until` is called in a thread of its own, and returns when it is over.
     """
-    access = Access(tokens, time.monotonic)
-    app = Gate(page_app(feed, wishes.language), access, listener.getsockname()[1], entered)
-    server = _Server(_settings(app), announce)
-    if until is not None:
-        threading.Thread(target=_stop_after, args=(until, server), name="until", daemon=True).start()
-    asyncio.run(_serve(server, feed, listener, wishes.seconds))
+    with listener:
+        access = Access(tokens, time.monotonic)
+        app = Gate(page_app(feed, wishes.language), access, listener.getsockname()[1], entered)
+        server = _Server(_settings(app), announce)
+        if until is not None:
+            threading.Thread(target=_stop_after, args=(until, server), name="until", daemon=True).start()
+        asyncio.run(_serve(server, feed, listener, wishes.seconds))
     return server.was_interrupted
 
 
