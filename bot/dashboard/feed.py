@@ -6,9 +6,9 @@ from bot.dashboard.trail import Trail
 
 Kind = Literal["live", "journal"]
 Trouble = Literal["connecting", "refused_token", "unreachable", "lost", "reading", "unreadable"]
-"""Why nothing new comes. Live: `connecting` at first; `refused_token` the bot does not take the token; `unreachable`
-there is no bot where it should be; `lost` it was there and is looked for again. Recorded: `reading` goes on. Either:
-`unreadable`, what comes is no snapshot, or the recording ends in the middle."""
+"""Why nothing new comes. Live: `connecting` at first, and while the bot may be starting; `refused_token` the bot does
+not take the token; `unreachable` there is no bot where it should be; `lost` it was there and is looked for again.
+Recorded: `reading` goes on. Either: `unreadable`, what comes is no snapshot, or the recording ends in the middle."""
 
 COMMANDS = ("halt", "resume", "flatten")
 NOT_DONE = ("unreachable", "refused_token", "no_answer", "not_halted", "no_command", "recorded")

@@ -26,6 +26,8 @@ EVERY_S = 0.25
 _SILENCE_S = 15.0
 _CONNECT_S = 5.0
 _ANSWER_S = 10.0
+_START_S = 60.0
+"""A bot that has not said yet where it listens may be starting, and compiling, for so long."""
 _FIRST_PAUSE_S = 0.25
 _LONGEST_PAUSE_S = 4.0
 _LONGEST_REASON = 200
@@ -64,6 +66,7 @@ class LiveFeed:
             transport=transport,
         )
         self._now_s, self._pause = now_s, pause
+        self._began_s = now_s()
         self._received_at_s: float | None = None
         self.trail = Trail()
         self.snapshot: dict[str, Any] | None = None
@@ -113,7 +116,8 @@ class LiveFeed:
                     await self._read(self._whereabouts())
                 except PlaceUnknown:
                     pause_s = _FIRST_PAUSE_S  # a look at a file; the bot may come any moment
-                    self._is_gone()
+                    if self.trouble != "connecting" or self._now_s() - self._began_s >= _START_S:
+                        self._is_gone()
                 if self._received_at_s != before:
                     pause_s = _FIRST_PAUSE_S
                 await self._pause(pause_s)

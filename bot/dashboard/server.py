@@ -54,6 +54,9 @@ def listen(port: int) -> socket.socket:
 
 def page_app(feed: Feed, language: str | None = None) -> App:
     """Return the application that shows a feed; it lets everybody in."""
+    # NiceGUI takes settings from the environment: where it stores what we store nowhere, a Redis to connect to.
+    for name in [name for name in os.environ if name.startswith("NICEGUI_")]:
+        del os.environ[name]
     from nicegui import ui
 
     from bot.dashboard.page import build_page

@@ -199,6 +199,26 @@ def test_a_bot_that_was_started_anew_is_asked_at_its_new_place_with_its_new_toke
     assert bots.pauses_s == [0.25] * 4
 
 
+def test_a_bot_that_may_be_starting_is_given_a_minute() -> None:
+    def nowhere() -> Place:
+        raise PlaceUnknown("it is being started")
+
+    bots = Bots(places=nowhere)
+    pauses = 0
+
+    async def pause(seconds: float) -> None:
+        nonlocal pauses
+        bots.now_s += seconds
+        pauses += 1
+        bots.seen.append((bots.feed.trouble, None))
+        if pauses == 242:
+            raise asyncio.CancelledError
+
+    bots.feed._pause = pause
+    bots.run()
+    assert bots.seen == [("connecting", None)] * 240 + [("unreachable", None)] * 2
+
+
 def test_only_the_token_of_the_bot_that_is_there_opens_the_page() -> None:
     place: list[Place] = []
 
@@ -310,4 +330,4 @@ def test_a_file_without_a_certificate_is_told_at_once(tmp_path: Path) -> None:
 def test_a_bot_whose_certificate_cannot_be_read_is_not_asked(tmp_path: Path) -> None:
     bots = Bots(places=lambda: Place(URL, "token-1", tmp_path / "missing.pem"))
     assert bots.command("halt") == (False, "unreachable")
-    assert bots.run().trouble == "unreachable" and bots.requests == []
+    assert bots.run().trouble == "connecting" and bots.requests == []
