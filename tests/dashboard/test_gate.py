@@ -229,6 +229,7 @@ def test_a_socket_is_refused_without_any_of_what_it_needs(scene: GateScene) -> N
         scene.open_socket(origin="http://evil.example", cookie=cookie),
         scene.open_socket(origin="http://127.0.0.1:8124", cookie=cookie),
         scene.open_socket(host="evil.example", origin="http://evil.example", cookie=cookie),
+        scene.open_socket(host="evil.example", origin="http://", cookie=cookie),
         scene.open_socket(path="/elsewhere", origin=HOME, cookie=cookie),
     ]
     assert (set(refused), scene.passed) == ({"websocket.close"}, [])
