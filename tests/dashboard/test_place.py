@@ -20,7 +20,13 @@ def url() -> Iterator[str]:
 
 
 def written(folder: Path, mode: int = 0o600, **changes: Any) -> Path:
-    content = {"url": "http://127.0.0.1:1", "token": "t-1", "process_id": os.getpid(), "account_id": 7, "run_id": "r"}
+    content = {
+        "url": "http://127.0.0.1:1",
+        "token": "secret-4f1c",
+        "process_id": os.getpid(),
+        "account_id": 7,
+        "run_id": "r",
+    }
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "telemetry.json"
     path.write_text(json.dumps(content | changes), encoding="utf-8")
@@ -64,10 +70,10 @@ def test_an_address_that_does_not_is_refused_in_one_line(given: str, why: str) -
 
 
 def test_a_bot_is_found_by_its_file(url: str, tmp_path: Path) -> None:
-    assert place_in(written(tmp_path, url=url)) == Place(url, "t-1")
+    assert place_in(written(tmp_path, url=url)) == Place(url, "secret-4f1c")
     found = place_in(written(tmp_path, url=url, certificate_file="/a/b.pem"))
     assert found.certificate_file == Path("/a/b.pem")
-    assert "t-1" not in repr(found)
+    assert "secret-4f1c" not in repr(found)
 
 
 def test_a_file_that_is_not_there_yet_is_no_place(tmp_path: Path) -> None:
@@ -96,7 +102,7 @@ def test_a_file_that_a_bot_has_left_behind_is_no_place(changes: dict[str, Any], 
 def test_a_file_that_says_something_else_is_no_place(changes: dict[str, Any], url: str, tmp_path: Path) -> None:
     with pytest.raises(PlaceUnknown) as told:
         place_in(written(tmp_path, **({"url": url} | changes)))
-    assert "t-1" not in str(told.value) and "\n" not in str(told.value)
+    assert "secret-4f1c" not in str(told.value) and "\n" not in str(told.value)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="modes are POSIX")
