@@ -1,18 +1,179 @@
-"""The page."""
+"""The one page: panels of one feed for one browser, looked at again four times a second.
+
+How it works: a look makes a scene of what the feed has and what this visitor has chosen, and each panel a tree of it;
+only what differs from what the browser shows is sent. What a visitor does comes back as an act: `symbol:EURUSD`.
+"""
+
+from collections.abc import Callable
+from typing import Any
 
 from nicegui import ui
 
-from bot.dashboard.feed import Feed
+from bot.dashboard.command_dialog import CommandDialog
+from bot.dashboard.feed import COMMANDS, Feed
+from bot.dashboard.heat_map import HeatMap
+from bot.dashboard.panels.account import account
+from bot.dashboard.panels.events import KINDS, events
+from bot.dashboard.panels.fills import fills
+from bot.dashboard.panels.head import head, standing
+from bot.dashboard.panels.ladder import ladder
+from bot.dashboard.panels.leverage import leverage
+from bot.dashboard.panels.market import market
+from bot.dashboard.panels.orders import orders
+from bot.dashboard.panels.picker import picker
+from bot.dashboard.panels.playback import SPEEDS, playback
+from bot.dashboard.panels.positions import positions
+from bot.dashboard.pulse import Pulse
+from bot.dashboard.scene import Scene
+from bot.dashboard.style import SHEET
+from bot.dashboard.tree import Node, Tree
+from bot.dashboard.words.catalogue import Words
+
+LOOK_S = 0.25
 
 
-def build_page(feed: Feed, language: str) -> None:
-    """Build the page of one browser."""
-    shown = ui.label()
+def build_page(feed: Feed, language: str) -> "Page":
+    """Build the page of one browser inside the current slot; it looks at the feed by itself from then on."""
+    page = Page(feed, language)
+    page.look()
+    ui.timer(LOOK_S, page.look)
+    return page
 
-    def refresh() -> None:
-        newest = feed.snapshot or {}
-        books = ", ".join(f"{each['symbol']} {each['bid']}" for each in newest.get("symbols", ()) if each["bid"])
-        shown.set_text(f"{language} {feed.trouble} {books}")
 
-    refresh()
-    ui.timer(0.5, refresh)
+class Page:
+    """The page of one browser. `look` shows what the feed has now; `act` takes what the visitor does."""
+
+    def __init__(self, feed: Feed, language: str) -> None:
+        self._feed, self._words = feed, Words(language)
+        self._symbol: str | None = None
+        self._events = "all"
+        self._panels: list[tuple[Tree, Callable[[Scene], Node]]] = []
+        self._slider: ui.slider | None = None
+        self._playback: Tree | None = None
+        words = self._words
+        ui.page_title(words("title"))
+        ui.add_css(SHEET)
+        # So that Chinese, Japanese and screen readers take the right shapes and voices.
+        ui.run_javascript(f"document.documentElement.lang = '{words.language}'")
+        self._pulse = Pulse(words("page_lost"), words("theme"))
+        self._panel(head, "top")
+        if feed.kind == "journal":
+            self._build_playback()
+        self._panel(standing, "standing-row")
+        self._panel(account, "account-row")
+        self._panel(picker, "picker-row")
+        with ui.element("div").classes("columns"):
+            with ui.element("div").classes("left"):
+                self._panel(ladder)
+            with ui.element("div").classes("middle"):
+                with ui.element("section").classes("panel heat").props('data-testid="panel:heat"'):
+                    self._heat_title = ui.element("div").classes("title")
+                    with self._heat_title:
+                        self._heat_name = Tree()
+                    self.heat_map = HeatMap(self.look)
+                self._panel(market)
+            with ui.element("div").classes("right"):
+                self._panel(leverage)
+        with ui.element("div").classes("tables"):
+            self._panel(positions)
+            self._panel(orders)
+            self._panel(fills)
+            self._panel(events)
+        self.dialog = CommandDialog(words, self.scene, feed)
+
+    def _panel(self, panel: Callable[[Scene], Node], classes: str = "") -> None:
+        tree = Tree(self.act)
+        if classes:
+            tree.classes(classes)
+        self._panels.append((tree, panel))
+
+    def _build_playback(self) -> None:
+        with ui.element("div").classes("panel playback-row"):
+            self._playback = Tree(self.act)
+            self._slider = ui.slider(min=0, max=1, step=1, value=0, on_change=lambda event: self._slid(event.value))
+            self._slider.props(f'aria-label="{self._words("slider")}" data-testid="slider"').classes("slider")
+
+    # -- looking --
+
+    def scene(self) -> Scene:
+        """Return what there is to see now."""
+        feed = self._feed
+        return Scene(
+            words=self._words,
+            snapshot=feed.snapshot,
+            kind=feed.kind,
+            trail=feed.trail,
+            symbol=self._symbol,
+            events_shown=self._events,
+            trouble=feed.trouble,
+            received_s=feed.received_s,
+            read_frac=feed.read_frac if feed.kind == "journal" else None,
+            playing=feed.playing if feed.kind == "journal" else False,
+            speed=feed.speed if feed.kind == "journal" else 1.0,
+        )
+
+    def look(self) -> None:
+        """Show what the feed has now."""
+        scene = self.scene()
+        for tree, panel in self._panels:
+            tree.show(panel(scene))
+        name = scene.shown["symbol"] if scene.shown else None
+        title = self._words("heat_of", symbol=name) if name else self._words("heat")
+        self._heat_name.show(["h2", {}, [title]])
+        self.heat_map.show(scene)
+        self._look_at_place(scene)
+        self.dialog.look()
+        self._pulse.beat(is_old=scene.is_old)
+
+    def _look_at_place(self, scene: Scene) -> None:
+        if self._slider is None or self._playback is None:
+            return
+        count = len(self._feed.times_ns)
+        self._playback.show(playback(scene, self._feed.place, count))
+        last = max(count - 1, 1)
+        if self._slider.props.get("max") != last:
+            self._slider.props(f"max={last}")
+        if self._slider.value != self._feed.place:
+            self._slider.value = self._feed.place
+
+    # -- what the visitor does --
+
+    def act(self, what: str) -> None:
+        """Do what a button says: `ask:halt`, `symbol:NAME`, `events:KIND`, `play:on`, `speed:2`; nothing for the rest."""
+        kind, _, choice = what.partition(":")
+        acts: dict[str, Callable[[str], Any]] = {
+            "ask": self._ask,
+            "symbol": self._choose,
+            "events": self._filter,
+            "play": self._play,
+            "speed": self._set_speed,
+        }
+        if kind in acts:
+            acts[kind](choice)
+            self.look()
+
+    def _ask(self, command: str) -> None:
+        if command in COMMANDS and self._feed.kind == "live":
+            self.dialog.ask(command)
+
+    def _choose(self, symbol: str) -> None:
+        if any(each["symbol"] == symbol for each in self.scene().traded):
+            self._symbol = symbol
+
+    def _filter(self, kind: str) -> None:
+        if kind in KINDS:
+            self._events = kind
+
+    def _play(self, choice: str) -> None:
+        if self._feed.kind == "journal":
+            self._feed.play(choice == "on")
+
+    def _set_speed(self, choice: str) -> None:
+        if self._feed.kind == "journal" and choice in {f"{speed:g}" for speed in SPEEDS}:
+            self._feed.speed = float(choice)
+
+    def _slid(self, place: float | None) -> None:
+        # The slider also says so when it was moved by a look.
+        if place is not None and int(place) != self._feed.place:
+            self._feed.seek(int(place))
+            self.look()

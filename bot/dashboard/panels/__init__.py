@@ -1,0 +1,1 @@
+"""The panels of the page: pure functions from a scene to nodes."""

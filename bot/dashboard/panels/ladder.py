@@ -1,0 +1,137 @@
+"""The depth ladder: what rests at each price, asks above and bids below, with our own orders and fills on it."""
+
+from datetime import datetime
+from typing import Any
+
+from bot.dashboard import formats
+from bot.dashboard.panels.icon import icon
+from bot.dashboard.panels.section import empty, section
+from bot.dashboard.scene import Scene
+from bot.dashboard.tree import Node, node
+
+LEVELS = 10
+_FILL_SHOWN_S = 30.0
+"""A fill is marked on the ladder for so long."""
+
+
+def ladder(scene: Scene) -> Node:
+    """Return the ladder of the symbol that is shown."""
+    words, each = scene.words, scene.shown
+    if each is None:
+        return section(scene, "ladder", empty(words("no_symbols")))
+    title = words("ladder_of", symbol=each["symbol"])
+    if each["is_spot_only"]:
+        return section(scene, "ladder", empty(words("no_depth")), _touch(scene, each), title=title)
+    if not each["bids"] and not each["asks"]:
+        return section(scene, "ladder", empty(words("no_book")), _touch(scene, each), title=title)
+    unit = each["lot_units"]
+    sides = {
+        "ask": _cumulated(each["asks"][:LEVELS], unit),
+        "bid": _cumulated(each["bids"][:LEVELS], unit),
+    }
+    largest = max((size for rows in sides.values() for _, size, _ in rows), default=1.0) or 1.0
+    marks = _marks(scene, each)
+    rows = [_row(scene, each, "ask", row, largest, marks) for row in reversed(sides["ask"])]
+    rows.append(_spread_row(scene, each))
+    rows += [_row(scene, each, "bid", row, largest, marks) for row in sides["bid"]]
+    head = node(
+        "tr",
+        node("th", words("ours"), scope="col"),
+        node("th", words("price"), scope="col", class_="number"),
+        node("th", words("lots"), scope="col", class_="number"),
+        node("th", words("lots_to_here"), scope="col", class_="number"),
+    )
+    shown = node("table", node("thead", head), node("tbody", rows), class_="book")
+    shown_prices = {row[0] for rows_ in sides.values() for row in rows_}
+    beyond = [text for price, texts in marks.items() if price not in shown_prices for text in texts]
+    outside = node("p", words("outside"), " ", beyond, class_="outside") if beyond else None
+    return section(scene, "ladder", shown, outside, title=title)
+
+
+def _cumulated(levels: list[list[float]], lot_units: float) -> list[tuple[float, float, float]]:
+    """Return (price, lots, lots from the best to here) a level."""
+    rows, whole = [], 0.0
+    for price, units in levels:
+        whole += units / lot_units
+        rows.append((price, units / lot_units, whole))
+    return rows
+
+
+def _marks(scene: Scene, each: dict[str, Any]) -> dict[float, list[Node]]:
+    """Return our resting orders and newest fills by price, as text with a shape."""
+    words, marks = scene.words, {}  # type: ignore[var-annotated]
+    for order in scene.known["orders"]:
+        if order["symbol"] == each["symbol"] and order["resting"] and order["limit_price"] is not None:
+            left = (order["volume_cents"] - order["executed_cents"]) / 100 / each["lot_units"]
+            text = words("rests", side=words.code("side", order["side"]), lots=formats.lots(left))
+            mark = node("span", icon("diamond"), text, class_=f"mark order {order['side']}")
+            marks.setdefault(round(order["limit_price"], each["digits"]), []).append(mark)
+    now = _seconds(scene.known["time"])
+    for fill in scene.known["fills"]:
+        if fill["symbol"] == each["symbol"] and now - _seconds(fill["time"]) <= _FILL_SHOWN_S:
+            lots = formats.lots(fill["volume_cents"] / 100 / each["lot_units"])
+            text = words("filled_lots", side=words.code("side", fill["side"]), lots=lots)
+            mark = node(
+                "span", icon("up" if fill["side"] == "buy" else "down"), text, class_=f"mark fill {fill['side']}"
+            )
+            marks.setdefault(round(fill["price"], each["digits"]), []).append(mark)
+    return marks
+
+
+def _seconds(iso: str) -> float:
+    return datetime.fromisoformat(iso).timestamp()
+
+
+def _row(
+    scene: Scene,
+    each: dict[str, Any],
+    side: str,
+    row: tuple[float, float, float],
+    largest: float,
+    marks: dict[float, list[Node]],
+) -> Node:
+    price, size, whole = row
+    return node(
+        "tr",
+        node("td", marks.get(round(price, each["digits"])), class_="marks"),
+        node("td", formats.price(price, each["digits"]), class_=f"number price {side}"),
+        node(
+            "td",
+            node("span", class_=f"size {side}", style=f"width:{size / largest:.1%}", aria_hidden="true"),
+            node("span", formats.lots(size), class_="lots"),
+            class_="number sized",
+        ),
+        node("td", formats.lots(whole), class_="number"),
+        key=f"{side}{price}",
+        class_=side,
+        data_testid=f"level:{side}:{price}",
+    )
+
+
+def _spread_row(scene: Scene, each: dict[str, Any]) -> Node:
+    pips = None if each["bid"] is None else (each["ask"] - each["bid"]) / each["pip"]
+    text = scene.words("spread_line", pips=formats.fixed(pips, 1) or scene.words("unknown"))
+    mid = formats.price(each["mid"], each["digits"] + 1) or scene.words("unknown")
+    return node(
+        "tr",
+        node("td", node("span", scene.words("asks_above"), class_="heard")),
+        node("td", mid, class_="number mid"),
+        node("td", text, colspan=2, class_="spread"),
+        key="spread",
+        class_="middle",
+    )
+
+
+def _touch(scene: Scene, each: dict[str, Any]) -> Node:
+    """Return bid and ask of the spot prices, where there is no book."""
+    words, name = scene.words, each["symbol"]
+    sides = [
+        node(
+            "div",
+            node("span", words(side), class_="label"),
+            scene.figure(f"{name}:{side}", each[side], formats.price(each[side], each["digits"])),
+            class_=f"cell {side}",
+        )
+        for side in ("bid", "ask")
+    ]
+    return node("div", sides, class_="cells touch")

@@ -1,0 +1,1 @@
+"""Everything the page says, in English and in Japanese."""
