@@ -3,6 +3,8 @@
 All return None for None: what is unknown is said in words, by whoever shows it.
 """
 
+from collections.abc import Mapping
+
 MINUS = "\u2212"
 """As wide as a digit and as a plus, so that columns stay aligned."""
 _WHOLE_CURRENCIES = frozenset({"JPY", "KRW", "VND", "IDR", "CLP"})
@@ -14,8 +16,7 @@ def fixed(number: float | None, digits: int, *, sign: bool = False) -> str | Non
         return None
     text = f"{number:{'+' if sign else ''},.{digits}f}"
     if not text.strip("+-0.,"):
-        text = text.lstrip("+-")
-        return f"±{text}" if sign else text
+        return text.lstrip("+-")
     return text.replace("-", MINUS)
 
 
@@ -63,17 +64,20 @@ def compact(number: float | None) -> str | None:
     return fixed(number, 2 if size < 10 else 1 if size < 100 else 0)
 
 
-def seconds(span_s: float | None) -> str | None:
-    """Return a span in the largest unit that fits: 0.3 s, 42 s, 3 min 5 s, 2 h 4 min, 3 d 2 h."""
+def span(span_s: float | None, units: Mapping[str, str]) -> str | None:
+    """Return a span in the largest unit that fits: 0.3 s, 42 s, 3 min 5 s, 2 h 4 min, 3 d 2 h.
+
+    Args: `units` how s, min, h and d are written, with what stands before them.
+    """
     if span_s is None:
         return None
     if span_s < 10:
-        return f"{max(span_s, 0):.1f} s"
+        return f"{max(span_s, 0):.1f}{units['s']}"
     whole = int(span_s)
     for size, unit, below, lesser in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
         if whole >= size:
-            return f"{whole // size} {unit} {whole % size // below} {lesser}"
-    return f"{whole} s"
+            return f"{whole // size}{units[unit]}{units['between']}{whole % size // below}{units[lesser]}"
+    return f"{whole}{units['s']}"
 
 
 def clock(iso: str | None) -> str | None:

@@ -170,8 +170,10 @@ export default {
         [[column[3], colours.bid, -1], [column[4], colours.ask, 1]].forEach(([side, colour, away]) => {
           const gap = this.gap(side);
           for (let k = 0; k < side.length; k += 2) {
+            // A level is drawn as far as the next one, where that is not a hole in the book.
+            const next = k + 2 < side.length ? Math.abs(side[k + 2] - side[k]) : gap;
             const share = Math.min(1, Math.log1p(side[k + 1]) * scale);
-            const edge = side[k] + away * gap;
+            const edge = side[k] + away * Math.min(next || gap, 2 * gap);
             const above = Math.max(side[k], edge), below = Math.min(side[k], edge);
             const top = Math.max(0, Math.round((frame.high - above) * perTick));
             const bottom = Math.min(tall, Math.max(top + 1, Math.round((frame.high - below) * perTick)));
@@ -195,12 +197,13 @@ export default {
       pen.fillRect(plot.left, plot.top, plot.width, plot.height);
       pen.drawImage(sheet, plot.left, plot.top, plot.width, plot.height);
       const shown = most >= 100 ? most.toFixed(0) : most >= 10 ? most.toFixed(1) : most.toFixed(2);
-      this.legend = `${this.words.heat_legend.replace("{lots}", shown)} · ${this.words.heat_gap}`;
+      this.legend = !sizes.length ? "" : `${this.words.heat_legend.replace("{lots}", shown)} · ${this.words.heat_gap}`;
     },
     gap(side) {
-      let least = Infinity;
-      for (let i = 2; i < side.length; i += 2) least = Math.min(least, Math.abs(side[i] - side[i - 2]) || Infinity);
-      return isFinite(least) ? least : 1;
+      const gaps = [];
+      for (let i = 2; i < side.length; i += 2) gaps.push(Math.abs(side[i] - side[i - 2]));
+      gaps.sort((a, b) => a - b);
+      return gaps.length ? gaps[gaps.length >> 1] || 1 : 1;
     },
     price(ticks) {
       return (ticks / 10 ** this.setup.digits).toFixed(this.setup.digits);
@@ -329,7 +332,8 @@ export default {
           const gap = this.gap(side);
           for (let k = 0; k < side.length; k += 2) {
             const along = (tick - side[k]) * away;
-            if (along >= 0 && along < gap) text = ` · ${name} ${this.price(side[k])}: ${side[k + 1].toFixed(2)} ${this.words.lots_unit}`;
+            const next = k + 2 < side.length ? Math.abs(side[k + 2] - side[k]) : gap;
+            if (along >= 0 && along < Math.min(next || gap, 2 * gap)) text = ` · ${name} ${this.price(side[k])}: ${side[k + 1].toFixed(2)} ${this.words.lots_unit}`;
           }
         }
       }

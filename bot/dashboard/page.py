@@ -16,6 +16,7 @@ from bot.dashboard.panels.account import account
 from bot.dashboard.panels.events import KINDS, events
 from bot.dashboard.panels.fills import fills
 from bot.dashboard.panels.head import head, standing
+from bot.dashboard.panels.heat import title as heat_title
 from bot.dashboard.panels.ladder import ladder
 from bot.dashboard.panels.leverage import leverage
 from bot.dashboard.panels.market import market
@@ -53,9 +54,7 @@ class Page:
         words = self._words
         ui.page_title(words("title"))
         ui.add_css(SHEET)
-        # So that Chinese, Japanese and screen readers take the right shapes and voices.
-        ui.run_javascript(f"document.documentElement.lang = '{words.language}'")
-        self._pulse = Pulse(words("page_lost"), words("theme"))
+        self._pulse = Pulse(words)
         self._panel(head, "top")
         if feed.kind == "journal":
             self._build_playback()
@@ -67,18 +66,18 @@ class Page:
                 self._panel(ladder)
             with ui.element("div").classes("middle"):
                 with ui.element("section").classes("panel heat").props('data-testid="panel:heat"'):
-                    self._heat_title = ui.element("div").classes("title")
-                    with self._heat_title:
-                        self._heat_name = Tree()
+                    self._heat_name = Tree()
                     self.heat_map = HeatMap(self.look)
                 self._panel(market)
             with ui.element("div").classes("right"):
                 self._panel(leverage)
         with ui.element("div").classes("tables"):
-            self._panel(positions)
-            self._panel(orders)
-            self._panel(fills)
-            self._panel(events)
+            with ui.element("div"):
+                self._panel(positions)
+                self._panel(fills)
+            with ui.element("div"):
+                self._panel(orders)
+                self._panel(events)
         self.dialog = CommandDialog(words, self.scene, feed)
 
     def _panel(self, panel: Callable[[Scene], Node], classes: str = "") -> None:
@@ -118,8 +117,7 @@ class Page:
         for tree, panel in self._panels:
             tree.show(panel(scene))
         name = scene.shown["symbol"] if scene.shown else None
-        title = self._words("heat_of", symbol=name) if name else self._words("heat")
-        self._heat_name.show(["h2", {}, [title]])
+        self._heat_name.show(heat_title(scene))
         self.heat_map.show(scene)
         self._look_at_place(scene)
         self.dialog.look()
@@ -139,7 +137,7 @@ class Page:
     # -- what the visitor does --
 
     def act(self, what: str) -> None:
-        """Do what a button says: `ask:halt`, `symbol:NAME`, `events:KIND`, `play:on`, `speed:2`; nothing for the rest."""
+        """Do what a button says: `ask:halt`, `symbol:NAME`, `events:KIND`, `play:on`, `speed:2`; else nothing."""
         kind, _, choice = what.partition(":")
         acts: dict[str, Callable[[str], Any]] = {
             "ask": self._ask,

@@ -20,7 +20,7 @@ export default {
       </button>
       <div class="lost" role="alert" v-if="isLost" data-testid="page_lost">{{ lost }}</div>
     </div>`,
-  props: { lost: String, switch: String, limit: Number, beat: Number, old: Boolean },
+  props: { lost: String, switch: String, language: String, limit: Number, beat: Number, old: Boolean },
   data: () => ({ isLost: false }),
   computed: {
     switch_name() {
@@ -31,6 +31,8 @@ export default {
     this.heard = performance.now();
   },
   mounted() {
+    // So that the browser takes the right shapes of characters, and readers the right voice.
+    document.documentElement.lang = this.language;
     this.media = matchMedia("(prefers-color-scheme: dark)");
     this.shade();
     this.media.addEventListener("change", this.shade);

@@ -3,18 +3,17 @@
 from nicegui.element import Element
 
 from bot.dashboard.scene import OLD_S
+from bot.dashboard.words.catalogue import Words
 
 
 class Pulse(Element, component="pulse.js"):
-    """Beats with every look. Where no beat comes for `OLD_S`, the browser marks everything as old.
+    """Beats with every look. Where no beat comes for `OLD_S`, the browser marks everything as old."""
 
-    Args: `lost` what the page then says; `switch` the name of the button that switches light and dark.
-    """
-
-    def __init__(self, lost: str, switch: str) -> None:
+    def __init__(self, words: Words) -> None:
         super().__init__()
-        self._props["lost"] = lost
-        self._props["switch"] = switch
+        self._props["lost"] = words("page_lost")
+        self._props["switch"] = words("theme")
+        self._props["language"] = words.language
         self._props["limit"] = OLD_S
         self._props["beat"] = 0
 

@@ -34,7 +34,7 @@ class Moment:
 
 
 class Trail:
-    """The moments of each symbol, oldest first. `version` grows with every `clear`; `added` with every snapshot."""
+    """The moments of each symbol, oldest first. `version` grows with every `clear`, `added` with every snapshot."""
 
     def __init__(self, kept: int = POINTS_KEPT) -> None:
         self._kept = kept
@@ -46,7 +46,7 @@ class Trail:
         self.added = 0
 
     def add(self, snapshot: dict[str, Any]) -> None:
-        """Take one snapshot. One of another run, or of an earlier time, begins a new trail; the same time is no news."""
+        """Take one snapshot. Another run or an earlier time begins a new trail; the same time is no news."""
         run, time_ms = (snapshot.get("account_id"), snapshot.get("run_id")), time_ms_of(snapshot["time"])
         if (self._run and run != self._run) or time_ms < self._time_ms:
             self.clear()

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from nicegui.element import Element
-from nicegui.events import GenericEventArguments, handle_event
+from nicegui.events import GenericEventArguments
 
 Node = Any
 """A text, or [tag, {attribute: text}, [nodes]]."""
@@ -96,6 +96,7 @@ class Tree(Element, component="tree.js"):
             self._props["tree"] = tree
 
 
-def _heard(on_act: Callable[[str], Any], event: GenericEventArguments) -> Any:
+def _heard(on_act: Callable[[str], Any], event: GenericEventArguments) -> None:
     # What comes from a browser is whatever somebody sends.
-    return handle_event(on_act, event.args) if isinstance(event.args, str) else None
+    if isinstance(event.args, str):
+        on_act(event.args)

@@ -7,7 +7,7 @@ from collections import deque
 from itertools import count
 from typing import Any
 
-from bot.engine.decision import Decision, IntendedOrder
+from bot.engine.decision import Decision, EngineState, IntendedOrder
 from bot.telemetry.plain import iso_time, without_nan
 
 EVENTS_KEPT = 200
@@ -19,7 +19,7 @@ class EventLog:
 
     Keys: `number`, `time`, `kind` (state, order, refused, notice), `symbol` (None for the account), `code` (what
     happened: an order's state, a check, a notice's code, the trading state), `text` for a person, and for orders
-    `action`, `side`, `lots`, `price`, `client_order_id`, `paper` (None elsewhere).
+    `action`, `side`, `lots`, `price`, `client_order_id`, `paper`, for states `ready` and `reasons` (None elsewhere).
     """
 
     def __init__(self, *, is_paper: bool) -> None:
@@ -36,7 +36,7 @@ class EventLog:
         if (state := decision.state) is not None:
             standing = "ready" if state.ready else "not ready"
             text = "; ".join(state.texts) or "nothing stands in the way"
-            self._add(now_ns, "state", None, state.trading, f"{standing}, trading {state.trading}: {text}")
+            self._add(now_ns, "state", None, state.trading, f"{standing}, trading {state.trading}: {text}", state=state)
         for refusal in decision.refused:
             key = refusal.symbol, refusal.check
             if now_ns - self._refused_ns.get(key, -_SAME_REFUSAL_NS) >= _SAME_REFUSAL_NS:
@@ -66,6 +66,7 @@ class EventLog:
         price: float | None = None,
         *,
         paper: bool | None = None,
+        state: EngineState | None = None,
     ) -> None:
         self._events.append(
             {
@@ -81,5 +82,7 @@ class EventLog:
                 "price": without_nan(price),
                 "client_order_id": order.client_order_id if order is not None else None,
                 "paper": (self._is_paper if paper is None else paper) if order is not None else None,
+                "ready": state.ready if state is not None else None,
+                "reasons": list(state.reasons) if state is not None else None,
             }
         )

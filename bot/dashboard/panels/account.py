@@ -15,7 +15,7 @@ def account(scene: Scene) -> Node:
     limits = known["account_limits"]
     cells = [
         _money(scene, "balance", known["balance"]),
-        _money(scene, "used_margin", known["used_margin"]),
+        _money(scene, "used_margin", used_margin(scene)),
         _margin_level(scene),
         _stop_out(scene),
         _limit(scene, "daily_loss", limits["daily_loss_frac"], limits["max_daily_loss_frac"]),
@@ -41,6 +41,11 @@ def account(scene: Scene) -> Node:
     return section(scene, "account_panel", node("div", cells, class_="cells"))
 
 
+def used_margin(scene: Scene) -> float | None:
+    """Return the used margin; None before the account is known, when the bot knows of no positions yet."""
+    return None if scene.known["balance"] is None else scene.known["used_margin"]
+
+
 def _money(scene: Scene, name: str, number: float | None) -> Node:
     shown = scene.figure(name, number, formats.money(number, scene.currency), scene.currency)
     return node("div", node("div", scene.words(name), class_="label"), shown, class_="cell")
@@ -48,7 +53,7 @@ def _money(scene: Scene, name: str, number: float | None) -> Node:
 
 def _margin_level(scene: Scene) -> Node:
     words, level, limits = scene.words, scene.known["margin_level"], scene.known["account_limits"]
-    is_flat = level is None and scene.known["used_margin"] == 0
+    is_flat = level is None and used_margin(scene) == 0
     shown = (
         node("span", words("nothing_held"), class_="figure calm", data_testid="value:margin_level", data_value="")
         if is_flat
@@ -67,7 +72,7 @@ def _margin_level(scene: Scene) -> Node:
 def _stop_out(scene: Scene) -> Node:
     words, limits = scene.words, scene.known["account_limits"]
     loss, move = limits["stop_out_loss"], limits["stop_out_move_frac"]
-    if loss is None and scene.known["used_margin"] == 0:
+    if loss is None and used_margin(scene) == 0:
         shown = node(
             "span", words("nothing_held"), class_="figure calm", data_testid="value:stop_out_loss", data_value=""
         )

@@ -1,10 +1,10 @@
 """What is asked before a command is given: what it will do, to what, and that it can be left."""
 
 from bot.dashboard import formats
-from bot.dashboard.panels.positions import profit, side
-from bot.dashboard.panels.section import empty, table
 from bot.dashboard.panels.head import is_real
 from bot.dashboard.panels.icon import icon
+from bot.dashboard.panels.positions import profit, side
+from bot.dashboard.panels.section import empty, table
 from bot.dashboard.scene import Scene
 from bot.dashboard.tree import Node, node
 from bot.dashboard.words.catalogue import Words

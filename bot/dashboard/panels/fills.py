@@ -83,15 +83,15 @@ def _mean(scene: Scene, place: str, cost: float | None) -> Node:
 def _picture(scene: Scene, newest: list[dict[str, Any]]) -> Node | None:
     """Return a point a fill, predicted across and realised up; above the line it cost more than predicted."""
     name = scene.shown["symbol"] if scene.shown else None
-    points = [
+    points: list[tuple[float, float, str]] = [
         (each["predicted_bps"], each["realised_bps"], each["side"])
         for each in newest
         if each["symbol"] == name and each["predicted_bps"] is not None and each["realised_bps"] is not None
     ]
     if not points:
         return None
-    low = min(0.0, *(min(p, r) for p, r, _ in points))
-    high = max(*(max(p, r) for p, r, _ in points), low + 1e-6) * 1.08
+    low = min([0.0, *(min(p, r) for p, r, _ in points)])
+    high = max([low + 1e-6, *(max(p, r) for p, r, _ in points)]) * 1.08
     room = high - low
 
     def x(cost: float) -> float:

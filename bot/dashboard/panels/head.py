@@ -76,7 +76,7 @@ def _connection(scene: Scene) -> Node | None:
     if "connected" not in known:
         return None
     is_up = known["connected"]
-    since = formats.seconds(known.get("connected_s"))
+    since = words.span(known.get("connected_s"))
     text = words("connected", span=since or words("unknown")) if is_up else words("disconnected")
     last = known.get("last_error")
     title = words("last_error", time=formats.clock(last["time"]), text=last["text"]) if last else None
@@ -90,7 +90,7 @@ def _age(scene: Scene) -> Node:
     clock = scene.moment(time, words("utc", time=formats.clock(time) or words("unknown")))
     if scene.kind == "journal":
         return node("span", icon("clock"), clock, class_="fact", data_testid="age")
-    age = formats.seconds(scene.received_s)
+    age = words.span(scene.received_s)
     text = words("old", age=age or words("unknown")) if scene.is_old else words("age", age=age)
     kind = "fact bad" if scene.is_old else "fact"
     value = "" if scene.received_s is None else repr(scene.received_s)
@@ -122,7 +122,7 @@ def _language(scene: Scene, code: str, name: str) -> Node:
 
 
 def standing(scene: Scene) -> Node:
-    """Return what stands in the way: trouble of the page itself, readiness with its reasons, trading with its causes."""
+    """Return what stands in the way: trouble of this page, readiness with its reasons, trading with its causes."""
     return node("div", _trouble(scene), _readiness(scene), _trading(scene), class_="standing", aria_live="polite")
 
 

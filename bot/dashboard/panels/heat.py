@@ -2,13 +2,23 @@
 
 from typing import Any
 
+from bot.dashboard.panels.section import empty, title_line
 from bot.dashboard.scene import Scene
 from bot.dashboard.trail import Moment, time_ms_of
+from bot.dashboard.tree import Node, node
 
 COLUMNS = 600
 """So many moments are drawn."""
 _LABELS = ("heat_legend", "heat_bid", "heat_ask", "heat_gap", "heat_empty", "heat_label", "lots_unit", "heat_order_buy")
 _MARKS = ("heat_order_sell", "heat_fill_buy", "heat_fill_sell", "time_utc")
+
+
+def title(scene: Scene) -> Node:
+    """Return the title of the map, and what to say where there is nothing to draw."""
+    words, each = scene.words, scene.shown
+    if each is None:
+        return node("div", title_line(scene, words("heat")), empty(words("no_symbols")))
+    return node("div", title_line(scene, words("heat_of", symbol=each["symbol"])))
 
 
 def columns(scene: Scene, symbol: str, most: int = COLUMNS) -> list[list[Any]]:

@@ -30,21 +30,26 @@ def ladder(scene: Scene) -> Node:
         "bid": _cumulated(each["bids"][:LEVELS], unit),
     }
     largest = max((size for rows in sides.values() for _, size, _ in rows), default=1.0) or 1.0
-    marks = _marks(scene, each)
-    rows = [_row(scene, each, "ask", row, largest, marks) for row in reversed(sides["ask"])]
+    orders, fills = _resting(scene, each), _filled(scene, each)
+    rows = [_row(each, "ask", row, largest, orders, fills) for row in reversed(sides["ask"])]
     rows.append(_spread_row(scene, each))
-    rows += [_row(scene, each, "bid", row, largest, marks) for row in sides["bid"]]
+    rows += [_row(each, "bid", row, largest, orders, fills) for row in sides["bid"]]
     head = node(
         "tr",
-        node("th", words("ours"), scope="col"),
-        node("th", words("price"), scope="col", class_="number"),
-        node("th", words("lots"), scope="col", class_="number"),
-        node("th", words("lots_to_here"), scope="col", class_="number"),
+        node("th", words("ours"), scope="col", class_="c-marks"),
+        node("th", words("price"), scope="col", class_="number c-price"),
+        node("th", words("lots"), scope="col", class_="number c-lots"),
+        node("th", words("lots_to_here"), scope="col", class_="number c-whole"),
     )
     shown = node("table", node("thead", head), node("tbody", rows), class_="book")
-    shown_prices = {row[0] for rows_ in sides.values() for row in rows_}
-    beyond = [text for price, texts in marks.items() if price not in shown_prices for text in texts]
-    outside = node("p", words("outside"), " ", beyond, class_="outside") if beyond else None
+    prices = {round(row[0], each["digits"]) for side in sides.values() for row in side}
+    beyond = [
+        node("li", mark, " ", formats.price(price, each["digits"]))
+        for price, marks in orders.items()
+        if price not in prices
+        for mark in marks
+    ]
+    outside = node("div", words("outside"), node("ul", beyond), class_="outside") if beyond else None
     return section(scene, "ladder", shown, outside, title=title)
 
 
@@ -57,25 +62,37 @@ def _cumulated(levels: list[list[float]], lot_units: float) -> list[tuple[float,
     return rows
 
 
-def _marks(scene: Scene, each: dict[str, Any]) -> dict[float, list[Node]]:
-    """Return our resting orders and newest fills by price, as text with a shape."""
-    words, marks = scene.words, {}  # type: ignore[var-annotated]
+def _resting(scene: Scene, each: dict[str, Any]) -> dict[float, list[Node]]:
+    """Return our resting orders by price: a diamond, the side, what is left of it."""
+    marks: dict[float, list[Node]] = {}
     for order in scene.known["orders"]:
         if order["symbol"] == each["symbol"] and order["resting"] and order["limit_price"] is not None:
             left = (order["volume_cents"] - order["executed_cents"]) / 100 / each["lot_units"]
-            text = words("rests", side=words.code("side", order["side"]), lots=formats.lots(left))
-            mark = node("span", icon("diamond"), text, class_=f"mark order {order['side']}")
+            mark = _mark(scene, "order", order["side"], left)
             marks.setdefault(round(order["limit_price"], each["digits"]), []).append(mark)
-    now = _seconds(scene.known["time"])
-    for fill in scene.known["fills"]:
-        if fill["symbol"] == each["symbol"] and now - _seconds(fill["time"]) <= _FILL_SHOWN_S:
-            lots = formats.lots(fill["volume_cents"] / 100 / each["lot_units"])
-            text = words("filled_lots", side=words.code("side", fill["side"]), lots=lots)
-            mark = node(
-                "span", icon("up" if fill["side"] == "buy" else "down"), text, class_=f"mark fill {fill['side']}"
-            )
-            marks.setdefault(round(fill["price"], each["digits"]), []).append(mark)
     return marks
+
+
+def _filled(scene: Scene, each: dict[str, Any]) -> dict[float, list[Node]]:
+    """Return our fills of the last half minute by price: a triangle, the side, the lots of all of them."""
+    now_s, sums = _seconds(scene.known["time"]), {}  # type: ignore[var-annotated]
+    for fill in scene.known["fills"]:
+        if fill["symbol"] == each["symbol"] and fill["is_own"] and now_s - _seconds(fill["time"]) <= _FILL_SHOWN_S:
+            key = round(fill["price"], each["digits"]), fill["side"]
+            sums[key] = sums.get(key, 0.0) + fill["volume_cents"] / 100 / each["lot_units"]
+    marks: dict[float, list[Node]] = {}
+    for (price, side), lots in sums.items():
+        marks.setdefault(price, []).append(_mark(scene, "fill", side, lots))
+    return marks
+
+
+def _mark(scene: Scene, kind: str, side: str, lots: float) -> Node:
+    words = scene.words
+    picture = "diamond" if kind == "order" else "up" if side == "buy" else "down"
+    text = words("rests", side=words.code("side", side), lots=formats.lots(lots))
+    what = words("mark_order") if kind == "order" else words("mark_fill")
+    heard = node("span", what, class_="heard")
+    return node("span", icon(picture), text, heard, class_=f"mark {kind} {side}", title=f"{what}: {text}")
 
 
 def _seconds(iso: str) -> float:
@@ -83,17 +100,18 @@ def _seconds(iso: str) -> float:
 
 
 def _row(
-    scene: Scene,
     each: dict[str, Any],
     side: str,
     row: tuple[float, float, float],
     largest: float,
-    marks: dict[float, list[Node]],
+    orders: dict[float, list[Node]],
+    fills: dict[float, list[Node]],
 ) -> Node:
     price, size, whole = row
+    key = round(price, each["digits"])
     return node(
         "tr",
-        node("td", marks.get(round(price, each["digits"])), class_="marks"),
+        node("td", orders.get(key), fills.get(key), class_="marks"),
         node("td", formats.price(price, each["digits"]), class_=f"number price {side}"),
         node(
             "td",

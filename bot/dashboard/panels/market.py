@@ -77,9 +77,9 @@ def _volatility(scene: Scene, each: dict[str, Any]) -> Node:
             "div",
             words("depth_near"),
             " ",
-            _depth(each, "bid"),
+            _depth(scene, each, "bid"),
             " / ",
-            _depth(each, "ask"),
+            _depth(scene, each, "ask"),
             " ",
             words("lots_unit"),
             class_="of",
@@ -88,7 +88,7 @@ def _volatility(scene: Scene, each: dict[str, Any]) -> Node:
     )
 
 
-def _depth(each: dict[str, Any], side: str) -> Node:
+def _depth(scene: Scene, each: dict[str, Any], side: str) -> Node:
     units = each[f"{side}_depth_units"]
-    text = "?" if units is None else formats.lots(units / each["lot_units"])
-    return node("span", text, class_=side)
+    lots = None if units is None else units / each["lot_units"]
+    return scene.figure(f"{each['symbol']}:{side}_depth_lots", lots, formats.lots(lots), class_=side)

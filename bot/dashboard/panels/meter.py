@@ -18,8 +18,10 @@ def meter(scene: Scene, label: str, used: float | None, limit: float | None, sho
     filled = 0.0 if share is None else min(max(share, 0.0), 1.0)
     return node(
         "div",
-        node("div", label, note, class_="label"),
-        node("div", shown, node("span", scene.words("of_limit", limit=of or scene.words("unknown")), class_="of")),
+        node("div", label, class_="label"),
+        node(
+            "div", shown, node("span", scene.words("of_limit", limit=of or scene.words("unknown")), class_="of"), note
+        ),
         node("div", node("div", class_=f"fill {level}", style=f"width:{filled:.2%}"), class_="meter"),
         class_="cell limit",
     )

@@ -41,7 +41,7 @@ def _cells(scene: Scene, each: dict[str, Any]) -> list[Node]:
         node("span", formats.price(each["limit_price"], digits) or words("none")),
         node("span", kind),
         _state(scene, each),
-        scene.figure(f"{place}:age_s", each["age_s"], formats.seconds(each["age_s"])),
+        scene.figure(f"{place}:age_s", each["age_s"], words.span(each["age_s"])),
     ]
 
 

@@ -53,5 +53,9 @@ def _cells(scene: Scene, each: dict[str, Any]) -> list[Node]:
         scene.figure(f"{place}:price", each["price"], formats.price(each["price"], digits)),
         profit(scene, f"{place}:unrealised", each["unrealised"]),
         node("span", stops, class_="stops") if stops else node("span", words("none"), class_="calm"),
-        node("span", words("ours") if each["ours"] else words("not_ours"), class_="ours" if each["ours"] else "theirs"),
+        node(
+            "span",
+            words("whose_ours") if each["ours"] else words("not_ours"),
+            class_="ours" if each["ours"] else "theirs",
+        ),
     ]

@@ -7,14 +7,19 @@ from bot.dashboard.tree import Node, node
 
 def section(scene: Scene, name: str, *content: Node | None, beside: Node | None = None, title: str = "") -> Node:
     """Return a panel. Args: `name` the key of its title; `beside` what stands at the end of the title's line."""
-    old = node("span", icon("clock"), scene.words("old_tag"), class_="old-tag") if scene.is_old else None
     return node(
         "section",
-        node("div", node("h2", title or scene.words(name)), old, beside, class_="title"),
+        title_line(scene, title or scene.words(name), beside),
         *content,
         class_=f"panel {name}",
         data_testid=f"panel:{name}",
     )
+
+
+def title_line(scene: Scene, title: str, beside: Node | None = None) -> Node:
+    """Return a panel's title; the browser shows the tag beside it when what the panel says is old."""
+    old = node("span", icon("clock"), scene.words("old_tag"), class_="old-tag")
+    return node("div", node("h2", title), old, beside, class_="title")
 
 
 def empty(text: str) -> Node:

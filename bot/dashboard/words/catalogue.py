@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Literal
 
+from bot.dashboard import formats
 from bot.dashboard.words import codes_en, codes_ja, labels_en, labels_ja
 
 Language = Literal["en", "ja"]
@@ -35,6 +36,10 @@ class Words:
     def has(self, group: str, code: str) -> bool:
         """Return whether there are words for a code."""
         return code in self._codes[group]
+
+    def span(self, span_s: float | None) -> str | None:
+        """Return a span of time; None for None."""
+        return formats.span(span_s, self._codes["span"])
 
     def listed(self, parts: list[str]) -> str:
         """Return parts of a sentence, one after another."""

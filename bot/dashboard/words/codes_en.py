@@ -169,4 +169,11 @@ CODES: dict[str, dict[str, str]] = {
         "no_command": "the bot knows no such command",
         "recorded": "a recording cannot be steered",
     },
+    "span": {
+        "s": " s",
+        "min": " min",
+        "h": " h",
+        "d": " d",
+        "between": " ",
+    },
 }

@@ -112,7 +112,7 @@ CODES: dict[str, dict[str, str]] = {
     "factor": {
         "volatility": "ボラティリティ",
         "liquidity": "流動性",
-        "impact": "マーケットインパクト",
+        "impact": "インパクト",
         "imbalance": "板の偏り",
         "fill": "約定の質",
     },
@@ -155,7 +155,7 @@ CODES: dict[str, dict[str, str]] = {
     },
     "trouble": {
         "connecting": "ボットに接続しています",
-        "refused_token": "このページのトークンが拒否されました。ボットが再起動されています。新しいアドレスで開き直してください",
+        "refused_token": "トークンが拒否されました。ボットが再起動したようです。新しいアドレスで開き直してください",
         "unreachable": "ボットに接続できません。起動しているか確認してください",
         "lost": "ボットとの接続が切れました。再接続しています",
         "reading": "ジャーナルを読み込んでいます",
@@ -168,5 +168,12 @@ CODES: dict[str, dict[str, str]] = {
         "not_halted": "取引は停止していません",
         "no_command": "ボットにこの操作はありません",
         "recorded": "記録の再生中は操作できません",
+    },
+    "span": {
+        "s": "秒",
+        "min": "分",
+        "h": "時間",
+        "d": "日",
+        "between": "",
     },
 }

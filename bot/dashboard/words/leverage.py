@@ -32,25 +32,22 @@ def doubled(each: dict[str, Any], words: Words) -> str:
     if then is None:
         return words("doubled_unknown")
     spread = formats.fixed(then["spread_bps"], 2) or words("unknown")
-    goal, goal_then = each["leverage_goal"], then["leverage_goal"]
-    target_then = then["leverage_target"]
-    head = words("doubled", spread=spread)
+    goal, goal_then, target_then = each["leverage_goal"], then["leverage_goal"], then["leverage_target"]
     if goal_then is None or target_then is None:
-        return head + words("doubled_not_known")
-    base = each["leverage_base"]
+        return words("doubled", spread=spread, then=words("doubled_not_known"))
+    base, held = each["leverage_base"], each["leverage_now"]
     if goal is not None and near(goal, goal_then, base):
-        said = head + words("doubled_same", goal=_times(goal_then, words))
+        said = words("doubled_same", goal=_times(goal_then, words))
     else:
-        said = head + words("doubled_other", goal=_times(goal, words), then=_times(goal_then, words))
-    held = each["leverage_now"]
-    if held is not None:
-        key = "doubled_keeps" if near(held, target_then, base) else "doubled_goes"
-        said += words(key, target=_times(target_then, words))
+        said = words("doubled_other", goal=_times(goal, words), then=_times(goal_then, words))
+    keeps = held is not None and near(held, target_then, base)
+    said += words("doubled_keeps") if keeps else words("doubled_goes", target=_times(target_then, words))
     if (bound := then["bound"]) is not None:
         said += words("doubled_bound", bound=words.code("bound", bound))
+    said += words("doubled_end")
     if then["crisis_level"] > each["crisis_level"]:
         said += words("doubled_crisis", level=then["crisis_level"])
-    return said
+    return words("doubled", spread=spread, then=said)
 
 
 def _times(number: float | None, words: Words) -> str:

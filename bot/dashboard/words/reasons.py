@@ -29,16 +29,13 @@ def reason_text(reason: str, text: str | None, words: Words) -> list[Node]:
 
 def cause_text(cause: dict[str, Any], words: Words) -> list[Node]:
     """Return a cause of the trading state: what, since when, until when, and the bot's text with the numbers."""
-    if words.language == "en":
-        said = cause["text"] or words.code("cause", cause["code"])
-    else:
-        said = words.code("cause", cause["code"])
+    said = words.code("cause", cause["code"])
     since, until = formats.clock(cause["since"]), cause["until"]
     span = words("since", time=since) if until is None else words("since_until", time=since, until=formats.clock(until))
     nodes: list[Node] = [said, " ", node("span", span, class_="span")]
     if cause["flattens"]:
         nodes.append(node("strong", " ", words("is_flattening")))
-    return [*nodes, _detail(cause["text"])] if words.language != "en" and cause["text"] else nodes
+    return [*nodes, _detail(cause["text"])] if cause["text"] else nodes
 
 
 def _detail(text: str) -> Node:
