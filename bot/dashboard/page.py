@@ -129,8 +129,8 @@ class Page:
         count = len(self._feed.times_ns)
         self._playback.show(playback(scene, self._feed.place, count))
         last = max(count - 1, 1)
-        if self._slider.props.get("max") != last:
-            self._slider.props(f"max={last}")
+        if self._slider.props["max"] != last:
+            self._slider.props["max"] = last
         if self._slider.value != self._feed.place:
             self._slider.value = self._feed.place
 

@@ -1,0 +1,236 @@
+"""Why a symbol holds what it holds, in sentences of both languages, made from the numbers."""
+
+from typing import Any
+
+import pytest
+
+from bot.dashboard.tree import text_of
+from bot.dashboard.words.catalogue import LANGUAGES, Words
+from bot.dashboard.words.events import event_detail, event_text
+from bot.dashboard.words.leverage import CAPS, CRISIS_LEAVES, doubled, sentences
+from bot.dashboard.words.reasons import cause_text, reason_text
+from bot.sizing.bound import Bound
+from bot.sizing.formulas import CRISIS_MULTIPLIERS
+from tests.page_snapshots import newest, paper_run
+
+EN, JA = Words("en"), Words("ja")
+
+
+def _symbol(**changes: Any) -> dict[str, Any]:
+    """A symbol that grows step by step towards +2.19x."""
+    return {
+        "leverage_base": 3.0,
+        "leverage_wanted": 2.193,
+        "leverage_goal": 2.193,
+        "leverage_target": 0.33,
+        "leverage_now": 0.33,
+        "bound": "rate",
+        "cap": 8.0,
+        "cap_bound": "max_symbol",
+        "crisis_level": 0,
+        "factors": {"volatility": 0.96, "liquidity": 1.05, "impact": 0.91, "imbalance": 0.8, "fill": 1.0},
+    } | changes
+
+
+def test_every_figure_and_what_holds_it_back_is_said_in_english() -> None:
+    assert sentences(_symbol(), EN) == [
+        "Holds +0.33x (base 3.00x).",
+        "The strategy wants +2.19x: less for imbalance ×0.80, impact ×0.91, volatility ×0.96; more for liquidity ×1.05.",
+        "No cap binds; the tightest is 8.00x, the leverage limit of the symbol.",
+        "For now it stays at +0.33x: growing step by step (limit on the rate of increase).",
+    ]
+
+
+def test_and_in_japanese() -> None:
+    assert sentences(_symbol(), JA) == [
+        "現在の実効レバレッジは+0.33倍です（基準 3.00倍）。",
+        "戦略の希望は+2.19倍です（板の偏り ×0.80、インパクト ×0.91、ボラティリティ ×0.96により減、流動性 ×1.05により増）。",
+        "上限はまだ効いていません。最も近い上限は8.00倍（銘柄ごとのレバレッジ上限）です。",
+        "当面は+0.33倍のままです：少しずつ増やしています（増加ペースの制限）。",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"leverage_now": None}, "It is not known what is held (base 3.00x)."),
+        ({"leverage_now": 0.0}, "Holds nothing (base 3.00x)."),
+        (
+            {"leverage_wanted": None, "factors": {"impact": None, "fill": 1.0}},
+            "How much it wants is not known: impact not known yet.",
+        ),
+        ({"leverage_wanted": None, "factors": {}}, "How much it wants is not known yet."),
+        ({"factors": {}}, "The strategy wants +2.19x: nothing speaks for more or less than the base."),
+        ({"factors": {"fill": 1.01}}, "The strategy wants +2.19x: nothing speaks for more or less than the base."),
+        ({"bound": "stop_out", "leverage_goal": 1.5}, "It is capped by the distance to the stop-out: +1.50x is allowed."),
+        ({"crisis_level": 1}, "Liquidity crisis, level 1 of 3: 50% of it is left, and nothing grows."),
+        ({"crisis_level": 3}, "Liquidity crisis, level 3 of 3: nothing of it is left; what is held is closed."),
+        ({"leverage_target": None}, "What to trade to now is not known."),
+        ({"leverage_target": 2.19, "bound": None}, "It is going to +2.19x."),
+        ({"leverage_target": 2.19, "leverage_now": 2.2, "bound": "band"}, "That is what it holds."),
+        (
+            {"leverage_target": 1.0},
+            "For now it goes to +1.00x: growing step by step (limit on the rate of increase).",
+        ),
+        ({"leverage_target": 1.0, "bound": None}, "For now it goes to +1.00x: unknown."),
+    ],
+)
+def test_a_sentence_fits_what_is_the_case(changes: dict[str, Any], said: str) -> None:
+    assert said in sentences(_symbol(**changes), EN)
+
+
+def test_nothing_is_said_of_a_cap_that_is_not_known() -> None:
+    said = " ".join(sentences(_symbol(cap=None, cap_bound=None), EN))
+    assert "cap" not in said
+
+
+def test_before_the_first_decision_it_says_that_there_is_none() -> None:
+    nothing = dict.fromkeys(_symbol()) | {"factors": {}, "crisis_level": 0}
+    assert sentences(nothing, EN) == ["It is not known what is held.", "The bot has not decided on it yet."]
+    assert len(sentences(nothing, JA)) == 2
+
+
+def test_what_a_crisis_leaves_and_which_bounds_are_caps_is_as_in_the_engine() -> None:
+    assert CRISIS_LEAVES == CRISIS_MULTIPLIERS
+    assert {bound.name.lower() for bound in Bound if Bound.NONE < bound <= Bound.MARGIN} == CAPS
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("bound", [bound.name.lower() for bound in Bound])
+@pytest.mark.parametrize("level", [0, 1, 2, 3])
+def test_every_bound_and_crisis_level_makes_sentences(language: str, bound: str, level: int) -> None:
+    words = Words(language)
+    said = sentences(_symbol(bound=bound, crisis_level=level), words)
+    assert len(said) >= 3 and all(text and "{" not in text for text in said)
+    assert (words.code("bound", bound) in " ".join(said)) == (bound != "none")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_moment_of_a_run_has_its_sentences(language: str) -> None:
+    words = Words(language)
+    for snapshot in paper_run():
+        for each in snapshot["symbols"]:
+            if each["traded"]:
+                assert all("{" not in text for text in (*sentences(each, words), doubled(each, words)))
+
+
+# -- if the spread doubled ------------------------------------------------------------------------------------------
+
+
+def _then(**changes: Any) -> dict[str, Any]:
+    then = {"spread_bps": 0.727, "leverage_goal": 1.5, "leverage_target": 0.33, "bound": "rate", "crisis_level": 0}
+    return _symbol(if_spread_doubles=then | {"factors": {}} | changes)
+
+
+@pytest.mark.parametrize(
+    ("each", "said"),
+    [
+        (
+            _then(),
+            "If the spread doubled to 0.73 bps, +1.50x would be allowed instead of +2.19x, and it would keep what it "
+            "holds: growing step by step (limit on the rate of increase).",
+        ),
+        (
+            _then(leverage_goal=2.19, leverage_target=0.1, bound=None),
+            "If the spread doubled to 0.73 bps, still +2.19x would be allowed, and it would go to +0.10x.",
+        ),
+        (
+            _then(leverage_goal=0.0, leverage_target=0.0, bound="crisis", crisis_level=3),
+            "If the spread doubled to 0.73 bps, 0.00x would be allowed instead of +2.19x, and it would go to 0.00x: "
+            "a liquidity crisis: nothing grows. Crisis level 3.",
+        ),
+        (_then(leverage_goal=None), "If the spread doubled to 0.73 bps, it is not known what would follow."),
+        (_symbol(if_spread_doubles=None), "What a doubled spread would do is not known."),
+        (_symbol(), "What a doubled spread would do is not known."),
+    ],
+)
+def test_it_says_what_a_doubled_spread_would_do(each: dict[str, Any], said: str) -> None:
+    assert doubled(each, EN) == said
+    assert doubled(each, JA).endswith("。")
+
+
+# -- reasons, causes, events ----------------------------------------------------------------------------------------
+
+CAUSE = {
+    "code": "daily_loss",
+    "level": "halted",
+    "text": "daily_loss is 2.10% of equity",
+    "since": "2023-11-14T22:10:00.000Z",
+    "until": None,
+    "flattens": False,
+    "by_limit": True,
+}
+
+
+def test_a_cause_says_what_since_when_and_the_numbers() -> None:
+    english, japanese = (text_of(["p", {}, cause_text(CAUSE, words)]) for words in (EN, JA))
+    assert "the limit of a day's loss was reached" in english and "since 22:10:00 UTC" in english
+    assert "1日の損失が上限に達しました" in japanese
+    assert "2.10% of equity" in english and "2.10% of equity" in japanese
+
+
+def test_a_cause_says_until_when_and_that_it_closes() -> None:
+    cause = CAUSE | {"until": "2023-11-14T23:00:00.000Z", "flattens": True, "text": ""}
+    said = text_of(["p", {}, cause_text(cause, EN)])
+    assert "from 22:10:00 to 23:00:00 UTC" in said and "everything of ours is being closed" in said
+
+
+def test_a_reason_is_in_the_bots_words_in_english_and_in_ours_in_japanese() -> None:
+    assert reason_text("stale_quote:EURUSD", "no fresh quote for EURUSD", EN) == ["no fresh quote for EURUSD"]
+    assert reason_text("stale_quote:EURUSD", None, EN)[0].startswith("no fresh quote for EURUSD")
+    assert reason_text("stale_quote:EURUSD", "no fresh quote for EURUSD", JA) == [
+        "EURUSD の新しいレートが届いていません。縮小のみ可能です"
+    ]
+
+
+def test_a_reason_with_details_keeps_them_in_japanese() -> None:
+    said = text_of(["p", {}, reason_text("market_closed:EURUSD", "EURUSD opens on Sunday", JA)])
+    assert "市場が閉まっています" in said and "opens on Sunday" in said
+
+
+def test_a_reason_that_is_newer_than_the_page_is_shown_as_the_bot_says_it() -> None:
+    assert reason_text("quite_new:EURUSD", "something new", JA) == ["something new"]
+    assert reason_text("quite_new", None, JA) == ["quite_new"]
+
+
+def _event(**changes: Any) -> dict[str, Any]:
+    return {
+        **{"number": 1, "time": "2023-11-14T22:10:00.000Z", "kind": "order", "symbol": "EURUSD", "code": "filled"},
+        **{"text": "why", "action": "increase", "side": "buy", "lots": 0.05, "price": 1.09997, "paper": True},
+        **{"ready": None, "reasons": None},
+    } | changes
+
+
+@pytest.mark.parametrize(
+    ("event", "english", "japanese"),
+    [
+        (_event(), "increase, buy 0.05 lots: filled at 1.09997", "買い増し・売り増し・買い 0.05 ロット：約定（1.09997）"),
+        (_event(code="sent", price=None), "increase, buy 0.05 lots: on the way", None),
+        (_event(kind="refused", code="crisis"), "not done: liquidity crisis", "見送り：流動性危機"),
+        (_event(kind="notice", code="swap"), "swap booked", "スワップの計上"),
+        (_event(kind="state", code="halted"), "Trading: halted", "取引：停止中"),
+        (_event(kind="state", code="active", ready=True, reasons=[]), "Ready. Trading: active.", None),
+        (
+            _event(kind="state", code="halted", ready=True, reasons=["stale_quote:EURUSD", "by_hand"]),
+            "Ready. Trading: halted. no fresh quote for EURUSD: it may only be reduced; halted by a person",
+            "準備完了。取引：停止中。EURUSD の新しいレートが届いていません。縮小のみ可能です。手動で停止されています",
+        ),
+    ],
+)
+def test_an_event_is_said_in_both_languages(event: dict[str, Any], english: str, japanese: str | None) -> None:
+    assert event_text(event, EN) == english
+    assert japanese is None or event_text(event, JA) == japanese
+
+
+def test_the_bots_own_text_stands_below_where_it_says_more() -> None:
+    assert event_detail(_event(), JA) == "why"
+    state = _event(kind="state", code="active", ready=True, reasons=["stale_quote:EURUSD"])
+    assert event_detail(state, JA) is None and event_detail(state | {"reasons": ["by_hand"]}, JA) == "why"
+    assert event_detail(state | {"text": ""}, EN) is None
+
+
+def test_the_event_log_says_readiness_in_codes() -> None:
+    states = [each for each in newest()["events"] if each["kind"] == "state"]
+    assert states[-1]["ready"] is True and states[-1]["reasons"] == []
+    assert states[0]["ready"] is False and states[0]["reasons"]
+    assert all(event["reasons"] is None for event in newest()["events"] if event["kind"] == "order")
