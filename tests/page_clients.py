@@ -1,4 +1,4 @@
-"""A client of NiceGUI without a server: elements can be made in it, and looked at."""
+"""NiceGUI in tests: a client without a server, in which elements can be made, and one application after another."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,3 +15,13 @@ def client() -> Iterator[Client]:
             yield made
     finally:
         made.delete()
+
+
+@contextmanager
+def fresh_nicegui() -> Iterator[None]:
+    """NiceGUI keeps pages and middleware in its modules: one application a process, unless they are put back."""
+    from nicegui.testing.general import nicegui_reset_globals
+
+    with nicegui_reset_globals():
+        yield
+        Client.page_routes.clear()  # or it would unload the modules in which pages stand: all of ours

@@ -1,5 +1,6 @@
 """A feed for tests of the page: it has snapshots, moves when it is told to, and counts the commands that it is given."""
 
+import asyncio
 from datetime import datetime
 from typing import Any
 
@@ -8,7 +9,10 @@ from bot.dashboard.trail import Trail
 
 
 class ReplayedFeed:
-    """Shows one of its snapshots. `step` goes on to the next; `answer` is what a command comes to."""
+    """Shows one of its snapshots. `step` goes on to the next; `answer` is what a command comes to.
+
+    While it is run it steps every `every_s`, unless that is None.
+    """
 
     def __init__(self, snapshots: list[dict[str, Any]], *, kind: Kind = "live", place: int = 0) -> None:
         self.kind = kind
@@ -19,6 +23,7 @@ class ReplayedFeed:
         self.times_ns = [round(datetime.fromisoformat(each["time"]).timestamp() * 1e9) for each in snapshots]
         self.playing, self.speed = False, 1.0
         self.read_frac: float | None = None
+        self.every_s: float | None = None
         self.commands: list[tuple[str, str]] = []
         self.answer: tuple[bool, str] = (True, "halted")
         self.place = 0
@@ -26,7 +31,11 @@ class ReplayedFeed:
         if snapshots:
             self.seek(place)
 
-    async def run(self) -> None: ...
+    async def run(self) -> None:
+        while True:
+            await asyncio.sleep(self.every_s or 0.05)
+            if self.every_s is not None:
+                self.step()
 
     async def command(self, name: str, reason: str = "") -> tuple[bool, str]:
         self.commands.append((name, reason))
