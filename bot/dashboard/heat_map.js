@@ -2,7 +2,7 @@
 
 const KEPT = 1200;
 const LEFT = 8, RIGHT = 74, TOP = 8, BOTTOM = 22;
-const LONGEST_MS = 300000, SHORTEST_MS = 60000;
+const LONGEST_MS = 300000, SHORTEST_MS = 30000;
 
 function rgb(text) {
   const probe = document.createElement("canvas").getContext("2d");

@@ -31,6 +31,8 @@ from bot.dashboard.tree import Node, Tree
 from bot.dashboard.words.catalogue import Words
 
 LOOK_S = 0.25
+_EVER_NEW = (head, standing)
+"""These say how old the snapshot is, and how much of a journal has been read: new without a new snapshot."""
 
 
 def build_page(feed: Feed, language: str) -> "Page":
@@ -48,6 +50,7 @@ class Page:
         self._feed, self._words = feed, Words(language)
         self._symbol: str | None = None
         self._events = "all"
+        self._seen: tuple[dict[str, Any] | None, tuple[Any, ...]] | None = None
         self._panels: list[tuple[Tree, Callable[[Scene], Node]]] = []
         self._slider: ui.slider | None = None
         self._playback: Tree | None = None
@@ -114,8 +117,12 @@ class Page:
     def look(self) -> None:
         """Show what the feed has now."""
         scene = self.scene()
+        state = scene.symbol, scene.events_shown, scene.trouble, scene.is_old, scene.trail.version, scene.trail.added
+        is_news = self._seen is None or scene.snapshot is not self._seen[0] or state != self._seen[1]
+        self._seen = scene.snapshot, state
         for tree, panel in self._panels:
-            tree.show(panel(scene))
+            if is_news or panel in _EVER_NEW:
+                tree.show(panel(scene))
         name = scene.shown["symbol"] if scene.shown else None
         self._heat_name.show(heat_title(scene))
         self.heat_map.show(scene)

@@ -23,8 +23,7 @@ function made(node) {
 export default {
   props: { tree: Array },
   render() {
-    const tree = Vue.toRaw(this.tree);
-    return Vue.h("div", { class: "tree", onClick: this.clicked }, tree ? [made(tree)] : []);
+    return Vue.h("div", { class: "tree", onClick: this.clicked }, (Vue.toRaw(this.tree) ?? []).map(made));
   },
   methods: {
     clicked(event) {

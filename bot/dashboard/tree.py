@@ -93,7 +93,8 @@ class Tree(Element, component="tree.js"):
         """Show this from now on; nothing is sent when it is what is shown."""
         if tree != self.shown:
             self.shown = tree
-            self._props["tree"] = tree
+            # In a tuple, because NiceGUI would make every list and dict below a list observable: most of a look's time.
+            self._props["tree"] = (tree,)
 
 
 def _heard(on_act: Callable[[str], Any], event: GenericEventArguments) -> None:
