@@ -10,6 +10,7 @@ from typing import Any
 from bot.assembly import Run
 from bot.dashboard.scene import Scene
 from bot.dashboard.trail import Trail
+from bot.dashboard.tree import Node, found, text_of
 from bot.dashboard.words.catalogue import Words
 from bot.telemetry.snapshot import Snapshots
 from tests.wired_bot import WiredBot, bot_config, virtual_venue
@@ -68,3 +69,10 @@ def scene_of(snapshot: Snapshot | None, language: str = "en", **more: Any) -> Sc
     if snapshot is not None:
         trail.add(snapshot)
     return Scene(Words(language), snapshot, **({"kind": "live", "trail": trail, "received_s": 0.2} | more))
+
+
+def shown_value(tree: Node, place: str) -> tuple[float | None, str]:
+    """A value of the page: the number behind it, and what is read."""
+    (figure,) = found(tree, data_testid=f"value:{place}")
+    raw = figure[1]["data-value"]
+    return (float(raw) if raw else None), text_of(figure)

@@ -1,4 +1,4 @@
-"""A feed for tests of the page: it has snapshots, moves when it is told to, and counts the commands that it is given."""
+"""A feed for tests of the page: it has snapshots, moves when it is told to, counts the commands it is given."""
 
 import asyncio
 from datetime import datetime

@@ -56,14 +56,6 @@ def price(number: float | None, digits: int | None) -> str | None:
     return f"{number:.{5 if digits is None else digits}f}"
 
 
-def compact(number: float | None) -> str | None:
-    """Return a size in three figures."""
-    if number is None:
-        return None
-    size = abs(number)
-    return fixed(number, 2 if size < 10 else 1 if size < 100 else 0)
-
-
 def span(span_s: float | None, units: Mapping[str, str]) -> str | None:
     """Return a span in the largest unit that fits: 0.3 s, 42 s, 3 min 5 s, 2 h 4 min, 3 d 2 h.
 

@@ -123,7 +123,6 @@ class Page:
         for tree, panel in self._panels:
             if is_news or panel in _EVER_NEW:
                 tree.show(panel(scene))
-        name = scene.shown["symbol"] if scene.shown else None
         self._heat_name.show(heat_title(scene))
         self.heat_map.show(scene)
         self._look_at_place(scene)

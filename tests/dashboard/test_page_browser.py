@@ -63,7 +63,9 @@ def opened(chromium: Any) -> Iterator[Open]:
     ends: list[Callable[[], Any]] = []
     faults: list[str] = []
 
-    def open_page(feed: ReplayedFeed, size: dict[str, int] = DESKTOP, shade: str = "light", language: str = "en") -> Any:
+    def open_page(
+        feed: ReplayedFeed, size: dict[str, int] = DESKTOP, shade: str = "light", language: str = "en"
+    ) -> Any:
         served = _served(feed)
         address = served.__enter__()
         ends.append(lambda: served.__exit__(None, None, None))
@@ -218,8 +220,13 @@ def _not_ready(snapshot: dict[str, Any]) -> None:
 
 def _halted(snapshot: dict[str, Any]) -> None:
     cause = {
-        **{"code": "daily_loss", "level": "halted", "text": "daily_loss is 2.10% of equity, the limit is 2.00%"},
-        **{"since": snapshot["time"], "until": None, "flattens": True, "by_limit": True},
+        "code": "daily_loss",
+        "level": "halted",
+        "text": "daily_loss is 2.10% of equity, the limit is 2.00%",
+        "since": snapshot["time"],
+        "until": None,
+        "flattens": True,
+        "by_limit": True,
     }
     snapshot.update(trading="halted", causes=[cause], reasons=["daily_loss"], texts=[cause["text"]])
     snapshot["account_limits"]["daily_loss_frac"] = 0.021
@@ -315,6 +322,8 @@ def test_four_updates_a_second_are_kept_up_with(opened: Open) -> None:
     _until(page, f"document.querySelector('[data-testid=age] time').dateTime === '{shown}'")
     stepped, seen = feed.place - 30, page.evaluate("window.seen.length")
     grown_mb = (page.evaluate("performance.memory.usedJSHeapSize") - heap) / 1e6
-    print(f"{stepped} snapshots, {seen} shown, longest frame {page.evaluate('window.longest'):.0f} ms, {grown_mb:.1f} MB")
+    print(
+        f"{stepped} snapshots, {seen} shown, longest frame {page.evaluate('window.longest'):.0f} ms, {grown_mb:.1f} MB"
+    )
     assert stepped >= 60 and seen >= 0.8 * stepped
     assert grown_mb < 60

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from bot.dashboard.panels.account import account
-from bot.dashboard.panels.confirmation import confirmation, outcome
 from bot.dashboard.panels.events import events
 from bot.dashboard.panels.fills import fills
 from bot.dashboard.panels.head import head, standing
@@ -15,22 +14,14 @@ from bot.dashboard.panels.leverage import leverage
 from bot.dashboard.panels.market import market
 from bot.dashboard.panels.orders import orders
 from bot.dashboard.panels.picker import picker
-from bot.dashboard.panels.playback import playback
 from bot.dashboard.panels.positions import positions
-from bot.dashboard.scene import Scene
+from bot.dashboard.panels.spark import spark
 from bot.dashboard.trail import Trail
-from bot.dashboard.tree import Node, found, text_of
+from bot.dashboard.tree import found, text_of
 from bot.dashboard.words.catalogue import LANGUAGES, Words
-from tests.page_snapshots import newest, paper_run, resting_run, scene_of
+from tests.page_snapshots import newest, paper_run, resting_run, scene_of, shown_value
 
 PANELS = (head, standing, account, picker, ladder, market, leverage, positions, orders, fills, events)
-
-
-def _shown(tree: Node, place: str) -> tuple[float | None, str]:
-    """A value of the page: the number behind it, and what is read."""
-    (figure,) = found(tree, data_testid=f"value:{place}")
-    raw = figure[1]["data-value"]
-    return (float(raw) if raw else None), text_of(figure)
 
 
 # -- every panel ----------------------------------------------------------------------------------------------------
@@ -86,7 +77,7 @@ def test_the_head_says_which_account_how_real_and_how_fresh() -> None:
     said = text_of(tree)
     assert "Account 1000001 · hedged · USD" in said and "Simulator" in said and "Dry run, on paper" in said
     assert "0.2 s old" in said and re.search(r"\d\d:\d\d:\d\d UTC", said)
-    assert _shown(tree, "equity")[0] == newest()["equity"]
+    assert shown_value(tree, "equity")[0] == newest()["equity"]
     assert found(tree, data_testid="connection")[0][1]["data-value"] == "True"
 
 
@@ -136,7 +127,10 @@ def test_the_commands_are_there_for_a_live_run_that_can_be_reached_and_gone_for_
 
 def test_the_other_language_is_one_link_away() -> None:
     links = [link for link in found(head(scene_of(newest(), "ja"))) if link[0] == "a"]
-    assert [(link[1]["href"], link[1].get("aria-current")) for link in links] == [("?lang=en", None), ("?lang=ja", "true")]
+    assert [(link[1]["href"], link[1].get("aria-current")) for link in links] == [
+        ("?lang=en", None),
+        ("?lang=ja", "true"),
+    ]
 
 
 # -- the standing ---------------------------------------------------------------------------------------------------
@@ -144,8 +138,13 @@ def test_the_other_language_is_one_link_away() -> None:
 
 def test_readiness_and_trading_stand_with_their_reasons() -> None:
     cause = {
-        **{"code": "by_hand", "level": "halted", "text": "halted by hand (lunch)", "until": None, "flattens": True},
-        **{"since": "2023-11-14T22:10:00.000Z", "by_limit": False},
+        "code": "by_hand",
+        "level": "halted",
+        "text": "halted by hand (lunch)",
+        "until": None,
+        "flattens": True,
+        "since": "2023-11-14T22:10:00.000Z",
+        "by_limit": False,
     }
     halted = newest(
         lambda s: s.update(
@@ -201,7 +200,7 @@ def test_the_account_shows_what_is_used_of_every_limit() -> None:
         ("leverage", limits["leverage"]),
         ("orders_last_minute", snapshot["orders_last_minute"]),
     ):
-        assert _shown(tree, place)[0] == value
+        assert shown_value(tree, place)[0] == value
     assert "of 2.00 %" in text_of(tree) and "of 10.0 %" in text_of(tree)
 
 
@@ -219,12 +218,12 @@ def test_with_nothing_held_there_is_no_stop_out() -> None:
         snapshot["account_limits"].update(stop_out_loss=None, stop_out_move_frac=None)
 
     tree = account(scene_of(newest(change)))
-    assert _shown(tree, "margin_level") == (None, "nothing held") == _shown(tree, "stop_out_loss")
+    assert shown_value(tree, "margin_level") == (None, "nothing held") == shown_value(tree, "stop_out_loss")
 
 
 def test_before_the_account_is_known_nothing_held_is_not_said() -> None:
     tree = account(scene_of(paper_run()[0]))
-    assert _shown(tree, "margin_level") == (None, "unknown") == _shown(tree, "used_margin")
+    assert shown_value(tree, "margin_level") == (None, "unknown") == shown_value(tree, "used_margin")
 
 
 # -- symbols, ladder, market ----------------------------------------------------------------------------------------
@@ -270,7 +269,7 @@ def test_our_resting_orders_and_fills_stand_on_the_ladder() -> None:
     (mark,) = found(ladder(scene_of(snapshot)), class_=f"mark order {order['side']}")
     assert text_of(mark).startswith(f"{order['side']} ")
     order["limit_price"] = 1.0
-    assert "At other prices: ◆"[:16] in text_of(ladder(scene_of(snapshot)))
+    assert "At other prices: buy" in text_of(ladder(scene_of(snapshot)))
     filled = newest()
     fill = next(fill for fill in filled["fills"] if fill["symbol"] == "EURUSD")
     filled["symbols"][0]["asks"][0][0] = fill["price"]
@@ -282,10 +281,10 @@ def test_our_resting_orders_and_fills_stand_on_the_ladder() -> None:
 def test_without_depth_the_ladder_says_so_and_shows_the_spot_prices() -> None:
     snapshot = newest(lambda s: s["symbols"][0].update(is_spot_only=True, bids=[], asks=[]))
     tree = ladder(scene_of(snapshot))
-    assert "no depth" in text_of(tree) and _shown(tree, "EURUSD:bid")[0] == snapshot["symbols"][0]["bid"]
+    assert "no depth" in text_of(tree) and shown_value(tree, "EURUSD:bid")[0] == snapshot["symbols"][0]["bid"]
     empty = newest(lambda s: s["symbols"][0].update(bids=[], asks=[], bid=None, ask=None, mid=None))
     assert "no order book" in text_of(ladder(scene_of(empty)))
-    assert _shown(ladder(scene_of(empty)), "EURUSD:ask") == (None, "unknown")
+    assert shown_value(ladder(scene_of(empty)), "EURUSD:ask") == (None, "unknown")
 
 
 def test_a_book_with_one_side_has_a_ladder_of_one_side() -> None:
@@ -302,12 +301,24 @@ def test_the_market_is_shown_with_units_and_what_is_usual() -> None:
     each = taken[-1]["symbols"][0]
     tree = market(scene_of(taken[-1], trail=trail))
     for name in ("spread_bps", "liquidity_ratio", "obi", "ofi", "volatility_bps"):
-        assert _shown(tree, f"EURUSD:{name}")[0] == each[name]
-    assert _shown(tree, "EURUSD:impact_bps")[0] == max(each["buy_impact_bps"], each["sell_impact_bps"])
-    assert _shown(tree, "EURUSD:bid_depth_lots")[0] == each["bid_depth_units"] / each["lot_units"]
+        assert shown_value(tree, f"EURUSD:{name}")[0] == each[name]
+    assert shown_value(tree, "EURUSD:impact_bps")[0] == max(each["buy_impact_bps"], each["sell_impact_bps"])
+    assert shown_value(tree, "EURUSD:bid_depth_lots")[0] == each["bid_depth_units"] / each["lot_units"]
     said = text_of(tree)
     assert "bps" in said and "× usual" in said and f"usual {each['usual_spread_bps']:.2f}" in said
     assert len([line for line in found(tree) if line[0] == "polyline"]) >= 4
+
+
+def test_a_trend_line_has_a_gap_where_a_value_is_unknown_and_a_level_for_what_is_usual() -> None:
+    broken = [each for each in found(spark([1.0, 2.0, None, 2.0, 3.0, None, 4.0], usual=9.0)) if each[0] == "polyline"]
+    assert [len(each[1]["points"].split()) for each in broken] == [2, 2]
+    assert len(found(spark([1.0, 2.0], usual=1.0), class_="usual")) == 1
+    assert found(spark([1.0, 2.0]), class_="usual") == []
+    flat = found(spark([2.0] * 500), class_="line")[0]
+    assert {point.split(",")[1] for point in flat[1]["points"].split()} == {"14.0"} and len(
+        flat[1]["points"].split()
+    ) == 120
+    assert text_of(spark([None, 1.0])) == "" and spark([None, 1.0])[2] == []
 
 
 @pytest.mark.parametrize(
@@ -325,159 +336,3 @@ def test_the_market_is_shown_with_units_and_what_is_usual() -> None:
 )
 def test_what_a_figure_means_is_said_in_words(changes: dict[str, Any], said: str) -> None:
     assert said in text_of(market(scene_of(newest(lambda s: s["symbols"][0].update(changes)))))
-
-
-# -- the leverage ---------------------------------------------------------------------------------------------------
-
-
-def test_the_leverage_is_shown_in_bars_in_words_and_as_a_sum() -> None:
-    snapshot = newest()
-    each, tree = snapshot["symbols"][0], leverage(scene_of(newest()))
-    for name in ("wanted", "goal", "target", "now"):
-        assert _shown(tree, f"EURUSD:leverage_{name}")[0] == each[f"leverage_{name}"]
-    (said,) = found(tree, data_testid="why")
-    assert text_of(said).startswith("Holds ")
-    steps = text_of(found(tree, class_="steps")[0])
-    for factor in each["factors"].values():
-        assert f"× {factor:.2f}" in steps
-    assert "Base +3.00x" in steps
-
-
-def test_the_sum_has_the_cap_and_the_crisis_where_they_take_away() -> None:
-    def change(snapshot: dict[str, Any]) -> None:
-        snapshot["symbols"][0].update(
-            cap=0.5, leverage_wanted=2.0, leverage_goal=0.25, crisis_level=1, bound="crisis", factors={"impact": None}
-        )
-
-    said = text_of(leverage(scene_of(newest(change))))
-    assert "Cap ≤ 0.50" in said and "Crisis × 0.5" in said and "impact unknown" in said
-
-
-def test_a_short_symbol_has_a_short_sum_and_a_turn_has_bars_on_both_sides() -> None:
-    short = leverage(scene_of(newest(), symbol="USDJPY"))
-    assert "Base −1.50x" in text_of(short)
-    turning = newest(lambda s: s["symbols"][0].update(leverage_now=-1.0, leverage_wanted=2.0))
-    styles = [bar[1]["style"] for bar in found(leverage(scene_of(turning)), class_="bar held")]
-    assert styles == ["left:25.96%;width:24.04%"] or float(styles[0].split("%")[0][5:]) < 50
-    assert found(leverage(scene_of(turning)), class_="rule zero")
-
-
-def test_before_a_decision_there_is_no_sum() -> None:
-    nothing = dict.fromkeys(
-        ("leverage_base", "leverage_wanted", "leverage_goal", "leverage_target", "cap", "cap_bound", "bound")
-    )
-    tree = leverage(scene_of(newest(lambda s: s["symbols"][0].update(nothing | {"factors": {}}))))
-    assert found(tree, class_="steps") == [] and "has not decided" in text_of(tree)
-
-
-# -- positions, orders, fills, events -------------------------------------------------------------------------------
-
-
-def test_a_position_has_its_profit_its_stops_and_whose_it_is() -> None:
-    def change(snapshot: dict[str, Any]) -> None:
-        snapshot["positions"][0].update(stop_loss=1.09, take_profit=1.12, ours=False, unrealised=-2.5)
-        snapshot["positions"][1].update(symbol=None, lots=None)
-
-    snapshot = newest(change)
-    tree = positions(scene_of(snapshot))
-    place = f"position:{snapshot['positions'][0]['position_id']}"
-    assert _shown(tree, f"{place}:unrealised") == (-2.5, "−2.50 USD")
-    said = text_of(tree)
-    assert "stop 1.09000" in said and "target 1.12000" in said and "others'" in said and "the bot" in said
-    assert "unknown" in said
-
-
-def test_an_order_rests_is_on_its_way_or_is_of_unknown_outcome() -> None:
-    snapshot = resting_run()[-1]
-    order = snapshot["orders"][0]
-    snapshot["orders"] += [
-        order | {"client_order_id": "b", "resting": False, "limit_price": None, "state": "sent", "order_type": "market"},
-        order | {"client_order_id": "c", "resting": False, "state": "unknown", "order_type": None, "side": None},
-    ]
-    tree = orders(scene_of(snapshot))
-    said = text_of(tree)
-    assert "rests (accepted)" in said and "on the way" in said and "outcome unknown" in said
-    assert _shown(tree, f"order:{order['client_order_id']}:age_s")[0] == order["age_s"]
-    lots = order["volume_cents"] / 100 / 100_000
-    assert _shown(tree, f"order:{order['client_order_id']}:lots")[0] == pytest.approx(lots)
-
-
-def test_fills_show_what_was_predicted_beside_what_it_came_to() -> None:
-    snapshot = newest()
-    tree = fills(scene_of(snapshot))
-    for fill in snapshot["fills"]:
-        for name in ("predicted_bps", "realised_bps"):
-            assert _shown(tree, f"fill:{fill['deal_id']}:{name}")[0] == fill[name]
-    means = snapshot["symbols"][0]["slippage"]
-    assert _shown(tree, "EURUSD:slippage:realised_bps")[0] == means["realised_bps"]
-    own = [fill for fill in snapshot["fills"] if fill["symbol"] == "EURUSD"]
-    assert len(found(tree, class_="dot buy")) == len(own) and "on paper" in text_of(tree)
-
-
-def test_a_fill_that_sold_points_down_and_one_without_a_prediction_is_no_point() -> None:
-    def change(snapshot: dict[str, Any]) -> None:
-        snapshot["fills"][0].update(side="sell", symbol="EURUSD")
-        snapshot["fills"].append(snapshot["fills"][0] | {"deal_id": 5, "predicted_bps": None})
-
-    tree = fills(scene_of(newest(change)))
-    assert len(found(tree, class_="dot sell")) == 1
-
-
-def test_events_come_newest_first_and_can_be_filtered() -> None:
-    snapshot = newest()
-    numbers = [
-        int(each[1]["data-testid"].partition(":")[2]) for each in found(events(scene_of(snapshot))) if each[0] == "li"
-    ]
-    assert numbers == sorted((each["number"] for each in snapshot["events"]), reverse=True)
-    only = events(scene_of(snapshot, events_shown="state"))
-    kept = {each["number"] for each in snapshot["events"] if each["kind"] == "state"}
-    assert len([each for each in found(only) if each[0] == "li"]) == len(kept) < len(numbers)
-    assert "Nothing has happened" in text_of(events(scene_of(snapshot, events_shown="notice")))
-
-
-# -- commands and recordings ----------------------------------------------------------------------------------------
-
-
-def test_flatten_lists_what_is_closed_and_what_is_left_alone() -> None:
-    snapshot = newest(lambda s: s["positions"][1].update(ours=False))
-    tree = confirmation(scene_of(snapshot), "flatten")
-    first, second = snapshot["positions"][:2]
-    assert found(tree, data_testid=f"value:closes:{first['position_id']}")
-    assert found(tree, data_testid=f"value:closes:{second['position_id']}") == []
-    assert "1 position(s) that are not ours are left alone" in text_of(tree)
-    assert "No position of ours" in text_of(confirmation(scene_of(newest(lambda s: s.update(positions=[]))), "flatten"))
-
-
-def test_a_question_says_which_account_and_that_its_money_is_real() -> None:
-    tree = confirmation(scene_of(newest(lambda s: s.update(environment="live"))), "halt")
-    assert "Account 1000001 · LIVE" in text_of(tree) and found(tree, class_="where bad")
-    assert "restart" in text_of(tree)
-
-
-def test_resume_says_what_it_takes_away() -> None:
-    assert "not halted" in text_of(confirmation(scene_of(newest()), "resume"))
-    halted = newest(lambda s: s.update(causes=[{"code": "by_hand"}]))
-    assert "halted by a person" in text_of(confirmation(scene_of(halted), "resume"))
-
-
-def test_a_question_before_the_first_snapshot_can_be_asked() -> None:
-    assert "unknown" in text_of(confirmation(scene_of(None), "halt"))
-
-
-def test_what_came_of_a_command_is_said() -> None:
-    words = Words("en")
-    assert "waiting" in text_of(outcome(words, None, ""))
-    assert text_of(outcome(words, True, "halted")) == "Done: Trading: halted"
-    assert "may have done it or not" in text_of(outcome(words, False, "no_answer"))
-    assert text_of(outcome(words, False, "the bot says no")) == "Not done: the bot says no"
-
-
-def test_a_recording_says_where_it_stands() -> None:
-    snapshot = newest()
-    scene = scene_of(snapshot, kind="journal", speed=5.0, playing=True, received_s=None)
-    tree = playback(scene, 4, 31)
-    assert "5 of 31" in text_of(tree) and snapshot["time"][:10] in text_of(tree)
-    assert found(tree, data_testid="play")[0][1]["data-act"] == "play:off"
-    assert [text_of(each) for each in found(tree, aria_pressed="true")] == ["5×"]
-    empty = playback(Scene(Words("ja"), None, "journal", Trail()), 0, 0)
-    assert "disabled" in found(empty, data_testid="play")[0][1]

@@ -35,7 +35,8 @@ def _symbol(**changes: Any) -> dict[str, Any]:
 def test_every_figure_and_what_holds_it_back_is_said_in_english() -> None:
     assert sentences(_symbol(), EN) == [
         "Holds +0.33x (base 3.00x).",
-        "The strategy wants +2.19x: less for imbalance ×0.80, impact ×0.91, volatility ×0.96; more for liquidity ×1.05.",
+        "The strategy wants +2.19x: less for imbalance ×0.80, impact ×0.91, volatility ×0.96; "
+        "more for liquidity ×1.05.",
         "No cap binds; the tightest is 8.00x, the leverage limit of the symbol.",
         "For now it stays at +0.33x: growing step by step (limit on the rate of increase).",
     ]
@@ -44,7 +45,8 @@ def test_every_figure_and_what_holds_it_back_is_said_in_english() -> None:
 def test_and_in_japanese() -> None:
     assert sentences(_symbol(), JA) == [
         "現在の実効レバレッジは+0.33倍です（基準 3.00倍）。",
-        "戦略の希望は+2.19倍です（板の偏り ×0.80、インパクト ×0.91、ボラティリティ ×0.96により減、流動性 ×1.05により増）。",
+        "戦略の希望は+2.19倍です（板の偏り ×0.80、インパクト ×0.91、ボラティリティ ×0.96により減、"
+        "流動性 ×1.05により増）。",
         "上限はまだ効いていません。最も近い上限は8.00倍（銘柄ごとのレバレッジ上限）です。",
         "当面は+0.33倍のままです：少しずつ増やしています（増加ペースの制限）。",
     ]
@@ -62,7 +64,10 @@ def test_and_in_japanese() -> None:
         ({"leverage_wanted": None, "factors": {}}, "How much it wants is not known yet."),
         ({"factors": {}}, "The strategy wants +2.19x: nothing speaks for more or less than the base."),
         ({"factors": {"fill": 1.01}}, "The strategy wants +2.19x: nothing speaks for more or less than the base."),
-        ({"bound": "stop_out", "leverage_goal": 1.5}, "It is capped by the distance to the stop-out: +1.50x is allowed."),
+        (
+            {"bound": "stop_out", "leverage_goal": 1.5},
+            "It is capped by the distance to the stop-out: +1.50x is allowed.",
+        ),
         ({"crisis_level": 1}, "Liquidity crisis, level 1 of 3: 50% of it is left, and nothing grows."),
         ({"crisis_level": 3}, "Liquidity crisis, level 3 of 3: nothing of it is left; what is held is closed."),
         ({"leverage_target": None}, "What to trade to now is not known."),
@@ -195,16 +200,30 @@ def test_a_reason_that_is_newer_than_the_page_is_shown_as_the_bot_says_it() -> N
 
 def _event(**changes: Any) -> dict[str, Any]:
     return {
-        **{"number": 1, "time": "2023-11-14T22:10:00.000Z", "kind": "order", "symbol": "EURUSD", "code": "filled"},
-        **{"text": "why", "action": "increase", "side": "buy", "lots": 0.05, "price": 1.09997, "paper": True},
-        **{"ready": None, "reasons": None},
+        "number": 1,
+        "time": "2023-11-14T22:10:00.000Z",
+        "kind": "order",
+        "symbol": "EURUSD",
+        "code": "filled",
+        "text": "why",
+        "action": "increase",
+        "side": "buy",
+        "lots": 0.05,
+        "price": 1.09997,
+        "paper": True,
+        "ready": None,
+        "reasons": None,
     } | changes
 
 
 @pytest.mark.parametrize(
     ("event", "english", "japanese"),
     [
-        (_event(), "increase, buy 0.05 lots: filled at 1.09997", "買い増し・売り増し・買い 0.05 ロット：約定（1.09997）"),
+        (
+            _event(),
+            "increase, buy 0.05 lots: filled at 1.09997",
+            "買い増し・売り増し・買い 0.05 ロット：約定（1.09997）",
+        ),
         (_event(code="sent", price=None), "increase, buy 0.05 lots: on the way", None),
         (_event(kind="refused", code="crisis"), "not done: liquidity crisis", "見送り：流動性危機"),
         (_event(kind="notice", code="swap"), "swap booked", "スワップの計上"),

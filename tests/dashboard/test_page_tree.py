@@ -10,14 +10,16 @@ from tests.page_clients import client
 
 
 def test_a_node_has_its_attributes_as_html_has_them() -> None:
-    made = node("span", "a", None, ["b", node("b", "c")], class_="x", data_value=1.5, disabled=True, title=None, hidden=False)
+    made = node(
+        "span", "a", None, ["b", node("b", "c")], class_="x", data_value=1.5, disabled=True, title=None, hidden=False
+    )
     assert made == ["span", {"class": "x", "data-value": "1.5", "disabled": ""}, ["a", "b", ["b", {}, ["c"]]]]
     assert is_element(made) and not is_element("span") and not is_element(["a", "b", "c"])
 
 
 @pytest.mark.parametrize("tag", ["script", "iframe", "object", "style", "img", "form"])
 def test_an_element_that_could_run_or_load_something_is_refused(tag: str) -> None:
-    with pytest.raises(ValueError, match="no .* element"):
+    with pytest.raises(ValueError, match="the page has no"):
         node(tag)
 
 

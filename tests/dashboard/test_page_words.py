@@ -18,7 +18,11 @@ from strategies.composite import FACTORS
 
 ROOT = Path(__file__).resolve().parents[2]
 ENGINE = [*ROOT.glob("bot/engine/*.py"), *ROOT.glob("bot/account/*.py"), *ROOT.glob("bot/execution/*.py")]
-PAGE = [*ROOT.glob("bot/dashboard/*.py"), *ROOT.glob("bot/dashboard/panels/*.py"), *ROOT.glob("bot/dashboard/words/*.py")]
+PAGE = [
+    *ROOT.glob("bot/dashboard/*.py"),
+    *ROOT.glob("bot/dashboard/panels/*.py"),
+    *ROOT.glob("bot/dashboard/words/*.py"),
+]
 # Codes that reach `Cause`, `Refused` and `Notice` by way of a name.
 NAMED = {
     "cause": {"daily_loss", "drawdown", "by_hand", "stop_file", "reject_rate", "slippage"},

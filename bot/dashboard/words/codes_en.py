@@ -155,7 +155,7 @@ CODES: dict[str, dict[str, str]] = {
     },
     "trouble": {
         "connecting": "connecting to the bot",
-        "refused_token": "the bot does not take this page's token: it was started anew, open the page's new address",
+        "refused_token": "the bot does not take the dashboard's token; if this stays, start the dashboard again",
         "unreachable": "the bot cannot be reached: is it running?",
         "lost": "the connection to the bot is lost; trying again",
         "reading": "reading the journal",
@@ -163,7 +163,7 @@ CODES: dict[str, dict[str, str]] = {
     },
     "not_done": {
         "unreachable": "the bot cannot be reached; nothing was sent",
-        "refused_token": "the bot does not take this page's token; nothing was done",
+        "refused_token": "the bot does not take the dashboard's token; nothing was done",
         "no_answer": "the bot has not answered: it may have done it or not, so look at its state",
         "not_halted": "trading is not halted",
         "no_command": "the bot knows no such command",
