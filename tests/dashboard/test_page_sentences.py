@@ -19,6 +19,7 @@ EN, JA = Words("en"), Words("ja")
 def _symbol(**changes: Any) -> dict[str, Any]:
     """A symbol that grows step by step towards +2.19x."""
     return {
+        "symbol": "EURUSD",
         "leverage_base": 3.0,
         "leverage_wanted": 2.193,
         "leverage_goal": 2.193,
@@ -117,6 +118,36 @@ def test_every_moment_of_a_run_has_its_sentences(language: str) -> None:
         for each in snapshot["symbols"]:
             if each["traded"]:
                 assert all("{" not in text for text in (*sentences(each, words), doubled(each, words)))
+
+
+HALTED = {"trading": "halted", "causes": [{"flattens": False}], "reasons": ["by_hand"]}
+
+
+def test_a_halt_stands_above_what_is_wanted() -> None:
+    growing = _symbol(leverage_target=1.0, if_spread_doubles=_then()["if_spread_doubles"])
+    assert sentences(growing, EN, HALTED)[-1] == "Trading is not free (halted): nothing grows, so it stays at +0.33x."
+    assert sentences(growing, JA, HALTED)[-1] == "取引が制限されている（停止中）ため増やさず、+0.33倍のままです。"
+    assert doubled(growing, EN, HALTED).endswith("While trading is not free (halted), nothing grows.")
+    shrinking = sentences(_symbol(leverage_target=0.1, leverage_goal=0.1), EN, HALTED)
+    assert shrinking[-1] == "It is going to +0.10x."
+    turning = sentences(_symbol(leverage_target=-0.1), EN, HALTED)
+    assert "nothing grows" in turning[-1]
+
+
+def test_everything_being_closed_is_said() -> None:
+    flattening = HALTED | {"causes": [{"flattens": True}]}
+    assert "goes to nothing" in sentences(_symbol(), EN, flattening)[-1]
+
+
+def test_what_stands_against_this_symbol_is_said_and_not_what_stands_against_another() -> None:
+    doubts = {
+        "trading": "active",
+        "causes": (),
+        "reasons": ["stale_quote:EURUSD", "stale_quote:USDJPY", "newer:EURUSD"],
+    }
+    said = sentences(_symbol(), EN, doubts)
+    assert said[-1] == "Besides: no fresh quote for EURUSD: it may only be reduced."
+    assert not any("USDJPY" in sentence for sentence in said)
 
 
 # -- if the spread doubled ------------------------------------------------------------------------------------------

@@ -121,7 +121,9 @@ def test_events_come_newest_first_and_can_be_filtered() -> None:
     numbers = [
         int(each[1]["data-testid"].partition(":")[2]) for each in found(events(scene_of(snapshot))) if each[0] == "li"
     ]
-    assert numbers == sorted((each["number"] for each in snapshot["events"]), reverse=True)
+    newest_of = {each["client_order_id"] or each["number"]: each["number"] for each in snapshot["events"]}
+    assert numbers == sorted(newest_of.values(), reverse=True) and len(numbers) < len(snapshot["events"])
+    assert "intended → on the way → accepted → filled" in text_of(events(scene_of(snapshot)))
     only = events(scene_of(snapshot, events_shown="state"))
     kept = {each["number"] for each in snapshot["events"] if each["kind"] == "state"}
     assert len([each for each in found(only) if each[0] == "li"]) == len(kept) < len(numbers)

@@ -1,4 +1,4 @@
-"""What has happened of late, newest first, by kind."""
+"""What has happened of late, newest first, by kind; all that befell one order in one place."""
 
 from typing import Any
 
@@ -28,8 +28,8 @@ def events(scene: Scene) -> Node:
         )
         for kind in KINDS
     ]
-    newest = [each for each in reversed(scene.known.get("events", ())) if scene.events_shown in ("all", each["kind"])]
-    shown = node("ol", [_event(scene, each) for each in newest], class_="log", tabindex="0") if newest else None
+    told = _folded([e for e in scene.known.get("events", ()) if scene.events_shown in ("all", e["kind"])])
+    shown = node("ol", [_event(scene, *each) for each in told], class_="log", tabindex="0") if told else None
     return section(
         scene,
         "events",
@@ -38,8 +38,25 @@ def events(scene: Scene) -> Node:
     )
 
 
-def _event(scene: Scene, each: dict[str, Any]) -> Node:
+def _folded(oldest_first: list[dict[str, Any]]) -> list[tuple[dict[str, Any], list[str]]]:
+    """Return the events, newest first, one of each order: its newest, and the states that it has gone through."""
+    told: list[tuple[dict[str, Any], list[str]]] = []
+    orders: dict[tuple[str, str], list[str]] = {}
+    for each in reversed(oldest_first):
+        if each["kind"] != "order":
+            told.append((each, []))
+            continue
+        key = each["client_order_id"], each["action"]
+        if key not in orders:
+            orders[key] = []
+            told.append((each, orders[key]))
+        orders[key].insert(0, each["code"])
+    return told
+
+
+def _event(scene: Scene, each: dict[str, Any], states: list[str]) -> Node:
     words, kind = scene.words, each["kind"]
+    way = " → ".join(words.code("state", state) for state in states) if len(states) > 1 else None
     symbol = node("b", each["symbol"]) if each["symbol"] not in (None, "*") else None
     detail = event_detail(each, words)
     return node(
@@ -52,6 +69,7 @@ def _event(scene: Scene, each: dict[str, Any]) -> Node:
             " " if symbol else None,
             event_text(each, words),
             node("span", words("paper"), class_="tag") if each["paper"] else None,
+            node("small", way, class_="detail") if way else None,
             node("small", detail, class_="detail", lang="en") if detail else None,
             class_="text",
         ),

@@ -19,8 +19,10 @@ def leverage(scene: Scene) -> Node:
     title = words("leverage_of", symbol=each["symbol"])
     direction = words.code("direction", each["direction"])
     beside = node("span", direction, class_="tag", data_testid="direction")
-    said = node("ul", [node("li", text) for text in sentences(each, words)], class_="said", data_testid="why")
-    what_if = node("p", doubled(each, words), class_="what-if", data_testid="if_spread_doubles")
+    said = node(
+        "ul", [node("li", text) for text in sentences(each, words, scene.known)], class_="said", data_testid="why"
+    )
+    what_if = node("p", doubled(each, words, scene.known), class_="what-if", data_testid="if_spread_doubles")
     if each["leverage_base"] is None:
         return section(scene, "leverage", _bars(scene, each), said, title=title, beside=beside)
     return section(

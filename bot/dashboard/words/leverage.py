@@ -1,5 +1,6 @@
 """Why a symbol's leverage is what it is, in sentences of either language, made from the numbers themselves."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from bot.dashboard import formats
@@ -7,6 +8,8 @@ from bot.dashboard.words.catalogue import Words
 
 CRISIS_LEAVES = (1.0, 0.5, 0.25, 0.0)
 """What a crisis leaves of a wish, by level."""
+FREE: Mapping[str, Any] = {"trading": "active", "causes": (), "reasons": ()}
+"""A snapshot in which nothing stands in the way."""
 CAPS = frozenset({"kelly", "stop_out", "exit_cost", "max_volume", "max_symbol", "max_total", "margin"})
 """The bounds that are caps; the others are moments in which nothing may grow, or patience."""
 _SAME = 0.02
@@ -18,16 +21,21 @@ def near(one: float, other: float, base: float | None) -> bool:
     return abs(one - other) < max(0.01 * (base or 0.0), 0.005)
 
 
-def sentences(each: dict[str, Any], words: Words) -> list[str]:
-    """Return why this symbol of a snapshot holds what it holds, one sentence after another."""
+def sentences(each: dict[str, Any], words: Words, known: Mapping[str, Any] = FREE) -> list[str]:
+    """Return why this symbol of a snapshot holds what it holds, one sentence after another.
+
+    Args: `known` the snapshot, of which `trading`, `causes` and `reasons` may stand above all that is wanted.
+    """
     said = [_held(each, words), _wanted(each, words)]
     if each["leverage_base"] is None:
         return [said[0], words("why_not_yet")]
-    return [sentence for sentence in (*said, _cap(each, words), _crisis(each, words), _now(each, words)) if sentence]
+    now = _barred(each, words, known) or _now(each, words)
+    told = (*said, _cap(each, words), _crisis(each, words), now, *_doubts(each, words, known))
+    return [sentence for sentence in told if sentence]
 
 
-def doubled(each: dict[str, Any], words: Words) -> str:
-    """Return what would follow if the spread doubled."""
+def doubled(each: dict[str, Any], words: Words, known: Mapping[str, Any] = FREE) -> str:
+    """Return what would follow if the spread doubled. Args: as of `sentences`."""
     then = each.get("if_spread_doubles")
     if then is None:
         return words("doubled_unknown")
@@ -47,6 +55,8 @@ def doubled(each: dict[str, Any], words: Words) -> str:
     said += words("doubled_end")
     if then["crisis_level"] > each["crisis_level"]:
         said += words("doubled_crisis", level=then["crisis_level"])
+    if known["trading"] != "active":
+        said += words("doubled_barred", state=words.code("trading", known["trading"]))
     return words("doubled", spread=spread, then=said)
 
 
@@ -103,6 +113,27 @@ def _crisis(each: dict[str, Any], words: Words) -> str:
     return (
         words("why_crisis", level=level, share=f"{leaves:.0%}") if leaves else words("why_crisis_closes", level=level)
     )
+
+
+def _barred(each: dict[str, Any], words: Words, known: Mapping[str, Any]) -> str:
+    """Return what the trading state makes of a wish to grow; empty where it makes nothing of it."""
+    if any(cause["flattens"] for cause in known["causes"]):
+        return words("why_flattens")
+    held, target = each["leverage_now"], each["leverage_target"]
+    grows = held is not None and target is not None and (abs(target) > abs(held) or target * held < 0)
+    if known["trading"] == "active" or not grows or near(held, target, each["leverage_base"]):
+        return ""
+    return words("why_barred", state=words.code("trading", known["trading"]), held=_times(held, words))
+
+
+def _doubts(each: dict[str, Any], words: Words, known: Mapping[str, Any]) -> list[str]:
+    """Return what else stands in the way of this very symbol."""
+    said = []
+    for reason in known["reasons"]:
+        code, _, subject = reason.partition(":")
+        if subject == each["symbol"] and words.has("reason", code):
+            said.append(words("why_doubt", reason=words.code("reason", code, subject)))
+    return said
 
 
 def _now(each: dict[str, Any], words: Words) -> str:
