@@ -7,7 +7,7 @@ from collections import deque
 from itertools import count
 from typing import Any
 
-from bot.engine.decision import Decision, EngineState, IntendedOrder
+from bot.engine.decision import Decision, IntendedOrder
 from bot.telemetry.plain import iso_time, without_nan
 
 EVENTS_KEPT = 200
@@ -36,7 +36,8 @@ class EventLog:
         if (state := decision.state) is not None:
             standing = "ready" if state.ready else "not ready"
             text = "; ".join(state.texts) or "nothing stands in the way"
-            self._add(now_ns, "state", None, state.trading, f"{standing}, trading {state.trading}: {text}", state=state)
+            text = f"{standing}, trading {state.trading}: {text}"
+            self._add(now_ns, "state", None, state.trading, text, ready=state.ready, reasons=state.reasons)
         for refusal in decision.refused:
             key = refusal.symbol, refusal.check
             if now_ns - self._refused_ns.get(key, -_SAME_REFUSAL_NS) >= _SAME_REFUSAL_NS:
@@ -66,7 +67,8 @@ class EventLog:
         price: float | None = None,
         *,
         paper: bool | None = None,
-        state: EngineState | None = None,
+        ready: bool | None = None,
+        reasons: tuple[str, ...] | None = None,
     ) -> None:
         self._events.append(
             {
@@ -82,7 +84,7 @@ class EventLog:
                 "price": without_nan(price),
                 "client_order_id": order.client_order_id if order is not None else None,
                 "paper": (self._is_paper if paper is None else paper) if order is not None else None,
-                "ready": state.ready if state is not None else None,
-                "reasons": list(state.reasons) if state is not None else None,
+                "ready": ready,
+                "reasons": None if reasons is None else list(reasons),
             }
         )
