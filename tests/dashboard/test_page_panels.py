@@ -179,7 +179,7 @@ def test_every_trouble_of_a_live_feed_is_said(trouble: Any) -> None:
 def test_a_journal_that_is_still_read_says_how_far() -> None:
     scene = scene_of(newest(), kind="journal", trouble="reading", read_frac=0.256, received_s=None)
     (banner,) = found(standing(scene), data_testid="trouble")
-    assert "25.6 %" in text_of(banner) and "calm" in banner[1]["class"]
+    assert "25.6 %" in text_of(banner) and "quiet" in banner[1]["class"]
 
 
 # -- the account ----------------------------------------------------------------------------------------------------

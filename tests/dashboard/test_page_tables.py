@@ -176,3 +176,10 @@ def test_a_recording_says_where_it_stands() -> None:
     assert [text_of(each) for each in found(tree, aria_pressed="true")] == ["5×"]
     empty = playback(Scene(Words("ja"), None, "journal", Trail()), 0, 0)
     assert "disabled" in found(empty, data_testid="play")[0][1]
+
+
+@pytest.mark.parametrize("panel", [positions, orders, fills, events], ids=lambda panel: panel.__name__)
+def test_that_there_is_nothing_is_not_said_before_it_is_known(panel: Any) -> None:
+    assert "Nothing is known yet" in text_of(panel(scene_of(None, trouble="connecting", received_s=None)))
+    known = newest(lambda s: s.update(positions=[], orders=[], fills=[], events=[]))
+    assert "Nothing is known yet" not in text_of(panel(scene_of(known)))

@@ -33,7 +33,7 @@ def events(scene: Scene) -> Node:
     return section(
         scene,
         "events",
-        shown or empty(words("no_events")),
+        shown or empty(words("no_events" if scene.snapshot is not None else "nothing_yet")),
         beside=node("div", kinds, class_="filters", role="group", aria_label=words("filter_events")),
     )
 

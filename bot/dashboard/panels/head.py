@@ -140,7 +140,7 @@ def _trouble(scene: Scene) -> Node | None:
         icon("warning" if is_grave else "clock"),
         node("strong", text, class_="what"),
         node("span", marked) if marked else None,
-        class_="banner bad" if is_grave else "banner calm",
+        class_="banner bad" if is_grave else "banner quiet",
         role="alert",
         data_testid="trouble",
         data_value=scene.trouble or "old",

@@ -36,7 +36,8 @@ def table(
         cells; `none` what to say without rows.
     """
     if not rows:
-        return empty(none)
+        # That there is nothing is known only once the account is.
+        return empty(none if scene.known.get("balance") is not None else scene.words("nothing_yet"))
     head = node(
         "tr", [node("th", title, scope="col", class_="number" if is_number else None) for title, is_number in columns]
     )
