@@ -14,6 +14,7 @@ def check(config: Annotated[Path, typer.Argument(metavar="CONFIG", help="YAML fi
 
     from bot.assembly import engine_settings
     from bot.config import check_supported, load_config, redacted
+    from bot.net.apprise_url import check_urls
 
     loaded = load_config(config, os.environ)
     warnings = check_supported(loaded)
@@ -21,6 +22,8 @@ def check(config: Annotated[Path, typer.Argument(metavar="CONFIG", help="YAML fi
     note = engine_settings(loaded, run_id="check").strategy.note
     if note is not None:
         warnings.append(f"strategy: {note}")
+    if (missing := check_urls(loaded)) is not None:
+        warnings.append(missing)
     typer.echo(yaml.safe_dump(redacted(loaded), sort_keys=False, allow_unicode=True, width=120), nl=False)
     for warning in warnings:
         typer.echo(f"warning: {warning}", err=True)

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from bot import __version__
+from bot.cli.alerts import alerts
 from bot.cli.auth import auth
 from bot.cli.backtest import backtest
 from bot.cli.check import check, schema
@@ -54,6 +55,7 @@ for command in (
 app.command("import")(import_ticks)
 app.command("look-ahead")(look_ahead)
 app.add_typer(auth, name="auth")
+app.add_typer(alerts, name="alerts")
 
 
 def _print_version(wanted: bool) -> None:

@@ -140,6 +140,8 @@ def _explain(details: ErrorDetails, key: Key, tree: dict[str, Any]) -> str:
         return f"{shown(given, key)}{nearest(str(given), choices.replace(' or ', ', ').split(', '))}; {said}"
     if kind in ("string_type", "path_type") and isinstance(given, bool | int | float):
         said = "should be text: put it in quotes"
+    if kind == "list_type" and key == ("alerts", "urls"):
+        said = "should be a list, one address a line: `- ${NAME}`"
     if kind == "list_type" and key in _LISTED:
         said = f"should be a list, one entry a line: `- {{{': …, '.join(_LISTED[key].model_fields)}: …}}`"
     if key[:2] in _LISTED and key[-1] == "at":
@@ -164,6 +166,8 @@ def shown(given: Any, key: Key) -> str:
     if isinstance(given, FromEnvironment):
         return "the text from the environment does not fit"
     if key[:1] == ("credentials",) and key != ("credentials", "token_file"):
+        return "does not fit (not shown here)"
+    if key == ("alerts",) or key[:2] == ("alerts", "urls"):  # the addresses hold tokens and passwords
         return "does not fit (not shown here)"
     if given is None:
         return "is null"

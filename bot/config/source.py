@@ -27,4 +27,6 @@ class ConfigSource:
     def error_at(self, key: Key, text: str, more: int = 0) -> ConfigError:
         """Return the error to raise about a key; `more` counts the errors that are not shown."""
         rest = f" (and {more} more)" if more else ""
-        return ConfigError(f"{self.name}:{self.line(key)}: {'.'.join(key) or 'config'}: {text}{rest}")
+        # An address in the place of a key may hold a secret.
+        shown = ".".join("(an address)" if "://" in part else part for part in key)
+        return ConfigError(f"{self.name}:{self.line(key)}: {shown or 'config'}: {text}{rest}")

@@ -38,15 +38,31 @@ class AlertsConfig(Section):
     """Who is told of what, by any channel that apprise knows: Telegram, Discord, Slack, LINE, mail, a webhook."""
 
     urls: list[SecretStr] = Field(
-        default_factory=list, description="Addresses in apprise's form; they hold secrets, so take them from `${NAME}`."
+        default_factory=list,
+        description="Addresses in apprise's form, see docs/alerts.md; they hold secrets, so take them from `${NAME}`. "
+        "None: nobody is told.",
     )
     events: list[AlertEvent] = Field(
-        ["halted", "crisis", "unknown_order", "disconnected", "token_expiry", "daily_report"],
+        [
+            "halted",
+            "limit_tightened",
+            "crisis",
+            "unknown_order",
+            "disconnected",
+            "token_expiry",
+            "daily_report",
+        ],
         description="What is told.",
     )
     crisis_level: Annotated[Whole, Field(ge=1, le=3)] = Field(2, description="Least crisis level that is told.")
     disconnected_s: NotNegative = Field(60.0, description="Seconds without a connection after which that is told.")
-    token_expiry_days: Positive = Field(3.0, description="Days before the access token ends from which on it is told.")
-    repeat_minutes: Positive = Field(30.0, description="The same thing is told again after this many minutes.")
-    max_per_hour: PositiveWhole = Field(20, description="More than these in an hour are counted, not sent.")
+    token_expiry_days: Positive = Field(
+        3.0,
+        description="Days before its end from which on an access token is told of; one that the bot renews by itself "
+        "only when that does not work.",
+    )
+    repeat_minutes: Positive = Field(30.0, description="The same news is not told again within this many minutes.")
+    max_per_hour: PositiveWhole = Field(
+        20, description="Most messages in an hour; more wait, or are counted. A quarter is kept for the gravest."
+    )
     language: Literal["en", "ja"] = Field("en", description="Language of the messages.")
