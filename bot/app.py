@@ -13,9 +13,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import numpy as np
-
-import strategies
 from bot.agreement import agreement_at
 from bot.assembly import (
     Run,
@@ -33,37 +30,12 @@ from bot.config import Config, check_live, check_together, client_secrets, load_
 from bot.config.loading import OF_THE_PLACE
 from bot.config.secrets import ClientSecrets, Token
 from bot.config.token_file import write_token_file
-from bot.ctrader.hotpath import HotPath, pour_frame, pour_frames
 from bot.engine.decision import Decision
-from bot.engine.rehearsal import rehearse
-from bot.engine.settings import EngineSettings
 from bot.journal.recording_index import Lines
 from bot.journal.replay import HowFar, ReplayResult, replay
 from bot.journal.run_reader import open_run
-from bot.market.evaluator import Evaluator, EvaluatorSettings
 from bot.recorded import recorded_run, refuse_without_beginning
-
-
-def warm_up(*settings: EngineSettings) -> None:
-    """Compile, or load from the cache, every loop of the quiet path, so that no market data waits for it.
-
-    Args: `settings` of the runs to come; without any, every built-in strategy is rehearsed.
-    """
-    hot_path = HotPath()
-    hot_path.read(*hot_path.join([b""]), 0, 0, 1)
-    sink = Evaluator(np.ones(1), EvaluatorSettings()).sink
-    pour_frame(b"", 1, 0, hot_path.lane, sink.function, sink.context)
-    pour_frames(*hot_path.join([b""]), 1, 0, hot_path.lane, sink.function, sink.context)
-    hot_path.accounts([b""])
-    for each in settings or map(_plainest, sorted(strategies.BUILT_IN)):
-        rehearse(each)
-
-
-def _plainest(strategy: str) -> EngineSettings:
-    config = Config.model_validate(
-        {"venue": {"environment": "simulator"}, "symbols": {"EURUSD": {}}, "strategy": {"name": strategy}}
-    )
-    return engine_settings(config, "rehearsal")
+from bot.warm_up import warm_up
 
 
 def run_live(
@@ -114,6 +86,7 @@ def run_live(
     from bot.net.driver import Driver
     from bot.net.oauth import OAuthClient, oauth_base
     from bot.net.outcome import EXIT_INTERRUPTED, DriverSettings, Outcome
+    from bot.net.run_alerts import RunAlerts
     from bot.net.shared_link import SharedLink
     from bot.net.single_task import run_task
     from bot.net.steering import steered
@@ -126,6 +99,7 @@ def run_live(
         trust_roots(venue.ca_file)  # before any file is made
     except TrustUnavailable as error:
         raise config.error_at("venue.ca_file", str(error)) from None
+    alerts = RunAlerts(configs if steerable else ())  # who only looks has nothing to tell
     warm_up(*(engine_settings(each, "rehearsal") for each in configs))
 
     def connect(listener: LinkListener) -> VenueClient:
@@ -183,16 +157,23 @@ def run_live(
             ledger=run.ledger,
             journal=run.journal,
             keep_token=keep_token if renewable else None,
-            watchers=[*watch(run), *([keeper] if keeper else []), *([telemetry.watch] if telemetry else [])],
+            watchers=[
+                *watch(run),
+                *([keeper] if keeper else []),
+                *([telemetry.watch] if telemetry else []),
+                *alerts.watchers(run.config, run.session, run.engine, client, beside, run.ledger, name),
+            ],
             summarise=summarise_and_keep,
             name=name,
             first_inputs=[*told_first, *restored(run)],
             beside=beside_run,
         )
 
-    def told(outcome: Outcome, run: Run) -> Outcome:
-        ended(run, outcome.text)
-        return outcome
+    def told(end: Any, run: Run) -> Any:
+        alerts.ended(run.session, end)
+        if isinstance(end, Outcome):
+            ended(run, end.text)
+        return end
 
     def stop_all() -> None:
         for driver in drivers:
@@ -203,7 +184,7 @@ def run_live(
         ends: list[tuple[bool, Any]] = run_task(
             reactor,
             lambda: DeferredList(
-                [driver.start().addCallback(told, run) for driver, run in zip(drivers, runs, strict=True)],
+                [driver.start().addBoth(told, run) for driver, run in zip(drivers, runs, strict=True)],
                 consumeErrors=True,
             ),
             stop_all,
@@ -212,6 +193,7 @@ def run_live(
         for telemetry in listening:
             telemetry.stop()  # of a run that has not begun, because another one could not
         beside.close()
+        alerts.close()
         for run in runs:
             if run.journal is not None:
                 recorded(run.journal.put_away())

@@ -2,13 +2,14 @@
 
 import json
 import re
+import string
 from collections.abc import Iterable
-from urllib.parse import quote
 
 MARKER = "***"
 # Shorter ones are no secrets, and would tear holes into any text.
 _SHORTEST = 6
 _SHORTEST_PART = 12
+_UNRESERVED = frozenset(string.ascii_letters + string.digits + "-._~")
 _PARTS = re.compile(r"[:/@?&=,]+")
 
 
@@ -22,7 +23,7 @@ class Redaction:
         """Keep these out of every text from now on."""
         for secret in secrets:
             if secret and len(secret) >= _SHORTEST:
-                self._forms |= {secret, quote(secret, safe=""), json.dumps(secret)[1:-1]}
+                self._forms |= {secret, _quoted(secret), json.dumps(secret)[1:-1]}
 
     def learn_url(self, url: str) -> None:
         """Keep a URL out of every text, and each of its parts that is long enough for a key."""
@@ -33,3 +34,9 @@ class Redaction:
         for form in sorted(self._forms, key=len, reverse=True):
             text = text.replace(form, MARKER)
         return text
+
+
+def _quoted(text: str) -> str:
+    """Return a text as it stands in a URL."""
+    plain = (chr(byte) if chr(byte) in _UNRESERVED else f"%{byte:02X}" for byte in text.encode())
+    return "".join(plain)

@@ -63,7 +63,7 @@ ENGLISH = {
     # -- the day
     "day.title": "{day}: {profit}",
     "day.equity": "Equity {equity}, the day {profit} ({share}).",
-    "day.deals": "{count} deals: realised {realised}, commission {commission}, swap {swap}, slippage {slippage} bps.",
+    "day.deals": "Deals: {count}, realised {realised}, commission {commission}, swap {swap}, slippage {slippage} bps.",
     "day.no_deals": "No deals.",
     "day.worst": "Worst fall from the highest equity {drawdown} (limit {limit}).",
     "day.since": "Watched since {since} UTC.",

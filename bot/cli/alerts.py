@@ -22,8 +22,8 @@ def _group() -> None:
     pass  # with one command alone Typer would leave its name out
 
 
-@alerts.command()
-def test(
+@alerts.command("test")
+def try_urls(
     config: Annotated[Path, typer.Argument(metavar="CONFIG", help="The config file.", show_default=False)],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be sent, and send nothing.")] = False,
 ) -> int:

@@ -102,6 +102,7 @@ class Alerting:
 
     def _last(self, say: Callable[[], Alert | None]) -> None:
         def tell() -> None:
+            self._now_ns = self._now_ns or time.time_ns()  # it may have ended before it decided anything
             self._learn()
             alert = say()
             if alert is not None:

@@ -10,6 +10,7 @@ Invariant: no text that leaves this module holds a part of a URL but its scheme.
 import logging
 import re
 import threading
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -49,16 +50,19 @@ class Delivery:
 class AppriseUrl:
     """A place for messages. `name` says which, without a secret: its place in the config, and its scheme."""
 
-    def __init__(self, name: str, apprise: Any) -> None:
+    def __init__(self, name: str, plugin: Any, plain_text: Any) -> None:
         self.name = name
-        self._apprise = apprise
+        self._plugin = plugin
+        self._plain_text = plain_text
 
     def deliver(self, title: str, text: str, severity: Severity) -> Delivery:
         """Send a message and wait for the answer, for as long as apprise's time-outs let it take."""
         heard = _Heard()
         _ears.listen(heard)
         try:
-            if self._apprise.notify(title=title, body=text, notify_type=severity, body_format="text"):
+            # The plugin itself, in this thread: `Apprise.notify` hands it to threads that are waited for at the end of
+            # the process, for as long as they hang.
+            if self._plugin.notify(title=title, body=text, notify_type=severity, body_format=self._plain_text):
                 return Delivery()
         except Exception as error:
             heard.texts.append(f"{type(error).__name__} {error}")
@@ -74,22 +78,28 @@ def apprise_urls(config: Config) -> list[AppriseUrl]:
     """
     if not config.alerts.urls:
         return []
-    try:
-        import apprise
-    except ImportError:
-        text = "need the package apprise, which is not there: pip install 'microlev[alerts]'"
-        raise config.error_at("alerts.urls", text) from None
     _silence()
-    places = []
-    for number, secret in enumerate(config.alerts.urls):
-        url = secret.get_secret_value().strip()
-        key = f"alerts.urls.{number}"
-        # One thread of ours delivers; apprise is to start none.
-        sender = apprise.Apprise(asset=apprise.AppriseAsset(app_id="microlev", app_desc="alerts", async_mode=False))
-        if not _adds(sender, url):
-            raise config.error_at(key, _not_understood(url, known_schemes())) from None
-        places.append(AppriseUrl(f"{key} ({_scheme(url)})", sender))
-    return places
+    # What it loads are plugins for every channel there is, some of which warn of what they in turn load.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            import apprise
+        except ImportError:
+            text = "need the package apprise, which is not there: pip install 'microlev[alerts]'"
+            raise config.error_at("alerts.urls", text) from None
+        return [_place(config, number, apprise) for number in range(len(config.alerts.urls))]
+
+
+def _place(config: Config, number: int, apprise: Any) -> AppriseUrl:
+    url, key = config.alerts.urls[number].get_secret_value().strip(), f"alerts.urls.{number}"
+    asset = apprise.AppriseAsset(app_id="microlev", app_desc="alerts", async_mode=False)
+    try:
+        plugin = apprise.Apprise.instantiate(url, asset=asset)  # one address, whatever commas or blanks are in it
+    except Exception:
+        plugin = None  # its text would hold the address
+    if plugin is None:
+        raise config.error_at(key, _not_understood(url, known_schemes())) from None
+    return AppriseUrl(f"{key} ({_scheme(url)})", plugin, apprise.NotifyFormat.TEXT)
 
 
 def check_urls(config: Config) -> str | None:
@@ -116,15 +126,6 @@ def _has_apprise() -> bool:
     except ImportError:
         return False
     return True
-
-
-def _adds(sender: Any, url: str) -> bool:
-    # One URL a key: apprise would split a text at commas and blanks into several.
-    try:
-        plugin = type(sender).instantiate(url, asset=sender.asset, suppress_exceptions=True)
-        return plugin is not None and bool(sender.add(plugin))
-    except Exception:
-        return False
 
 
 def _scheme(url: str) -> str:

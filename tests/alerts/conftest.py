@@ -1,0 +1,6 @@
+"""The rules are tried on an engine at a desk."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "engine"))
