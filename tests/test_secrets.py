@@ -1,4 +1,4 @@
-"""No credential shows anywhere: journal, JSON lines, logs, table, summary, `check`, tracebacks, or any repr."""
+"""No credential shows anywhere: journal, JSON lines, logs, table, summary, `check`, alerts, tracebacks, or any repr."""
 
 import io
 import json
@@ -17,13 +17,19 @@ from wired_bot import CLIENT, TOKEN, WiredBot, bot_config, virtual_venue
 
 from bot.cli.summary import in_words
 from bot.cli.table import LiveTable
+from bot.journal.recording import at_once
+from bot.net.alert_channel import AlertChannel
+from bot.net.alerting import Alerting, alerting, close_all
+from bot.net.apprise_url import Delivery
 
 __all__ = ["bench"]  # a fixture
 
 pytestmark = pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning")
 
-WIRED = [CLIENT.client_secret, TOKEN.access_token, str(TOKEN.refresh_token)]
-GIVEN = [SECRETS[name] for name in ("client_secret", "access_token", "refresh_token")] + [VIEW_TOKEN]
+ALERT_KEY = "key-of-an-alert-address"
+ALERT_URL = f"json://127.0.0.1:9/{ALERT_KEY}"
+WIRED = [CLIENT.client_secret, TOKEN.access_token, str(TOKEN.refresh_token), ALERT_KEY]
+GIVEN = [SECRETS[name] for name in ("client_secret", "access_token", "refresh_token")] + [VIEW_TOKEN, ALERT_KEY]
 
 
 def shown(content: str | bytes, secrets: list[str]) -> list[str]:
@@ -34,19 +40,27 @@ def shown(content: str | bytes, secrets: list[str]) -> list[str]:
 
 @pytest.fixture
 def finished(tmp_path: Path) -> tuple[WiredBot, str]:
-    """A trading run with a drop in it, and everything it drew."""
+    """A trading run with a drop and a halt in it, and everything it drew or told."""
     drawn = io.StringIO()
     console = Console(file=drawn, force_terminal=True, width=200)
 
     def watch(run: Any) -> list[Any]:
         table = LiveTable(run, console)
-        return [table]
+        told.append(alerting(run.config, run.session, run.engine, CLIENT, at_once, [AlertChannel("0", tell)]))
+        return [table, *told]
 
-    config = bot_config(tmp_path, trade=True)
-    bot = WiredBot(tmp_path, config, virtual_venue(), seconds=6, watch=watch).start()
+    def tell(title: str, text: str, severity: str) -> Delivery:
+        drawn.write(f"{title} {text}")
+        return Delivery()
+
+    told: list[Alerting] = []
+    config = bot_config(tmp_path, trade=True, alerts={"urls": [ALERT_URL]})
+    bot = WiredBot(tmp_path, config, virtual_venue(), seconds=6, watch=watch, is_steered=True).start()
     bot.until(lambda: bot.is_ready).let(2)
     bot.client.drop("cut")
+    bot.command("halt")
     bot.let(10)
+    close_all(told)
     return bot, drawn.getvalue()
 
 
@@ -67,7 +81,7 @@ def test_the_journal_can_be_read_by_its_owner_only(finished: tuple[WiredBot, str
 
 def test_the_table_and_the_summary_show_no_secret(finished: tuple[WiredBot, str]) -> None:
     bot, drawn = finished
-    assert "EURUSD" in drawn
+    assert "EURUSD" in drawn and "trading is halted" in drawn
     assert shown(drawn, WIRED) == []
     assert bot.summary is not None
     assert shown(json.dumps(bot.summary) + in_words(bot.summary), WIRED) == []
@@ -112,7 +126,7 @@ def test_a_crash_while_secrets_are_in_scope_shows_none(
 def test_no_output_and_no_file_of_the_command_shows_a_secret(flags: list[str], bench: Bench, tmp_path: Path) -> None:
     bench.serve()
     folder = tmp_path / "journals"
-    config = bench.config(mode="trade", recording={"directory": str(folder)})
+    config = bench.config(mode="trade", recording={"directory": str(folder)}, alerts={"urls": [ALERT_URL]})
     assert bench.microlev("run", config, "--seconds", "0.5", *flags) == 0
     assert bench.out
     assert shown(bench.out + bench.err, GIVEN) == []
@@ -140,8 +154,8 @@ def test_the_demo_makes_its_own_secrets_and_shows_none(bench: Bench, monkeypatch
 
 
 def test_check_shows_no_secret(bench: Bench) -> None:
-    assert bench.microlev("check", bench.config()) == 0
-    assert bench.out.count("**********") == 3
+    assert bench.microlev("check", bench.config(alerts={"urls": [ALERT_URL]})) == 0
+    assert bench.out.count("**********") == 4
     assert shown(bench.out + bench.err, GIVEN) == []
 
 

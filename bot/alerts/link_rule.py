@@ -14,6 +14,8 @@ _GONE, _TOKEN = "disconnected", "token_expiry"
 _DAY_NS = 86_400_000_000_000
 # Before the end of a token that a person has to renew: told at the config's days, and then again.
 _AGAIN_NS = (_DAY_NS, _DAY_NS // 12)
+# A bot that falls over again and again is not ready in between.
+_STEADY_NS = 60_000_000_000
 
 
 class ConnectionRule:
@@ -24,8 +26,9 @@ class ConnectionRule:
         self._composer = composer
         self._limit_ns = limit_ns
         self._state: EngineState | None = None
-        self._was_ready = self._is_told = False
+        self._was_ready = self._is_told = self._is_first_told = False
         self._lost_ns: int | None = None
+        self._ready_ns: int | None = None
 
     @property
     def is_ready(self) -> bool:
@@ -37,13 +40,16 @@ class ConnectionRule:
         self._state = decision.state or self._state
         now_ns = decision.now_ns
         if self.is_ready:
-            if not self._was_ready:
-                self._was_ready = True
-                yield self._first(now_ns)
-            elif self._is_told and self._lost_ns is not None:
+            self._was_ready = True
+            self._ready_ns = now_ns if self._ready_ns is None else self._ready_ns
+            if self._is_told and self._lost_ns is not None:
                 yield self._back(now_ns - self._lost_ns, now_ns)
             self._lost_ns, self._is_told = None, False
+            if not self._is_first_told and now_ns - self._ready_ns >= _STEADY_NS:
+                self._is_first_told = True
+                yield self._first(now_ns)
         elif self._was_ready:
+            self._ready_ns = None
             self._lost_ns = now_ns if self._lost_ns is None else self._lost_ns
             if not self._is_told and now_ns - self._lost_ns >= self._limit_ns:
                 self._is_told = True

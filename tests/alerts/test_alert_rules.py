@@ -20,11 +20,10 @@ from bot.engine.limit_watch import WatchLimits
 
 
 def begun(**changes: object) -> AlertDesk:
-    """A desk that is READY and has told so."""
+    """A desk that is READY."""
     desk = AlertDesk(**changes)
     desk.fill(desk.begin())
-    assert [alert.key for alert in desk.alerts] == ["halted:ready"]
-    desk.alerts.clear()
+    assert desk.alerts == []
     return desk
 
 
@@ -264,7 +263,14 @@ def test_before_the_first_connection_nothing_is_told_and_the_first_ends_what_an_
     desk.wait(200)
     assert desk.alerts == []
     desk.begin()
-    ready = only(desk)
+    desk.wait(59)
+    desk.hear(ev.ReadinessChanged(desk.now_ns, ("disconnected",)))
+    desk.wait(1)
+    desk.hear(ev.ReadinessChanged(desk.now_ns, ()))
+    desk.wait(59)
+    assert [alert for alert in desk.alerts if alert.event == "halted"] == [], "not before it has lasted"
+    desk.wait(1)
+    ready = desk.alerts[-1]
     assert ready.ends == ("halted:stopped", "disconnected") and ready.severity == "success"
 
 
