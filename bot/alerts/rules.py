@@ -41,13 +41,12 @@ class AlertRules:
         self._events = settings.events
         self._composer = composer
         self._connection = ConnectionRule(engine, composer, settings.disconnected_ns)
-        self._crisis = CrisisRule(
-            engine, composer, settings.symbols, settings.crisis_level, is_heeded=settings.heeds_crisis
-        )
+        level, is_heeded = settings.crisis_level, settings.heeds_crisis
         self._day = DayRule(engine, composer, settings.max_drawdown_frac)
         self._others = (
             CauseRule(engine, composer),
             LeverageRule(engine, composer),
+            CrisisRule(engine, composer, settings.symbols, level, is_heeded=is_heeded),
             UnknownOrderRule(engine, composer),
             TokenRule(session, composer, settings.token_expiry_ns),
         )
@@ -93,9 +92,6 @@ class AlertRules:
         yield from self._connection.look(decision)
         for rule in self._others:
             yield from rule.look(decision)
-        if self._connection.is_ready:
-            # Without a connection no level is known: the table is empty, and nothing is over for that.
-            yield from self._crisis.look(decision)
         over = self._day.look(decision, is_ready=self._connection.is_ready)
         if over is not None:
             self._days_over.append(over)

@@ -440,6 +440,12 @@ def test_a_secret_in_a_text_of_others_is_taken_out() -> None:
     assert text.count("***") >= 3 and "1234567890" not in text and "tok" not in text
 
 
+def test_of_a_secret_at_the_place_where_a_text_is_cut_nothing_is_left() -> None:
+    desk = begun(secrets=("a-secret-of-twenty-characters",))
+    desk.hear(ev.CommandGiven(desk.now_ns, "halt", "by_hand", "x" * 370 + " a-secret-of-twenty-characters"))
+    assert "a-secret" not in only(desk).text
+
+
 def test_an_account_that_the_config_does_not_name_and_odd_characters_make_no_odd_message() -> None:
     desk = begun()
     desk.hear(ev.CommandGiven(desk.now_ns, "halt", "by_hand", "a\x1b[31m\n\nb\u202e" + "c" * 1000))
