@@ -8,6 +8,8 @@ import pytest
 
 from bot.config import Config
 from bot.config.watching import AlertEvent, AlertsConfig
+from bot.net.alert_channel import MESSAGES_KEPT, PAUSES_S
+from bot.net.alerting import CLOSE_LIMIT_S
 from bot.net.apprise_url import apprise_urls
 
 DOCUMENT = (Path(__file__).resolve().parent.parent / "docs" / "alerts.md").read_text(encoding="utf-8")
@@ -39,3 +41,9 @@ def test_every_event_is_described_and_told_unless_fewer_are_listed() -> None:
 def test_a_default_in_the_document_is_that_of_the_config(key: str) -> None:
     default = getattr(AlertsConfig(), key)
     assert re.search(rf"`{key}`[^`\n(]*\({default:g}[ )]", DOCUMENT), f"{key} ({default:g})"
+
+
+def test_what_it_says_of_tries_and_waiting_is_so() -> None:
+    assert PAUSES_S == (2.0, 10.0, 60.0) and "after 2, 10 and 60 seconds" in DOCUMENT
+    assert MESSAGES_KEPT == 50 and "Fifty messages wait" in DOCUMENT
+    assert CLOSE_LIMIT_S == 2.0 and "waits two seconds for all addresses together" in DOCUMENT
