@@ -73,6 +73,7 @@ class Composite(Parametrised):
     _symbol_count: int = field(init=False, repr=False, compare=False, default=-1)
 
     name: ClassVar[str] = "composite"
+    is_pure: ClassVar[bool] = True
     has_direction: ClassVar[bool] = True
     factor_names: ClassVar[tuple[str, ...]] = FACTORS
 

@@ -13,6 +13,7 @@ class Constant(Parametrised):
     """Wants the base leverage whatever the market does, at once: a cap that is not known yet does not stop it."""
 
     name: ClassVar[str] = "constant"
+    is_pure: ClassVar[bool] = True
     requires_caps: ClassVar[bool] = False
     factor_names: ClassVar[tuple[str, ...]] = ()
 

@@ -36,6 +36,7 @@ class ImpactMinimizing(Parametrised):
     cap: float = 1.25
 
     name: ClassVar[str] = "impact-minimizing"
+    is_pure: ClassVar[bool] = True
     factor_names: ClassVar[tuple[str, ...]] = ("impact",)
 
     def __post_init__(self) -> None:

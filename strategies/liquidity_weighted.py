@@ -37,6 +37,7 @@ class LiquidityWeighted(Parametrised):
     cap: float = 1.25
 
     name: ClassVar[str] = "liquidity-weighted"
+    is_pure: ClassVar[bool] = True
     factor_names: ClassVar[tuple[str, ...]] = ("liquidity",)
 
     def __post_init__(self) -> None:

@@ -47,6 +47,7 @@ class MarketMaking(Parametrised):
     cap: float = 1.25
 
     name: ClassVar[str] = "market-making"
+    is_pure: ClassVar[bool] = True
     has_direction: ClassVar[bool] = True
     factor_names: ClassVar[tuple[str, ...]] = ("volatility", "liquidity", "impact")
 

@@ -88,6 +88,7 @@ class Mispricing(Parametrised):
     _told: str | None = field(default=None, init=False, repr=False, compare=False)
 
     name: ClassVar[str] = "mispricing"
+    is_pure: ClassVar[bool] = True
     has_direction: ClassVar[bool] = True
     factor_names: ClassVar[tuple[str, ...]] = FACTORS
 

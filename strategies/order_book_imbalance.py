@@ -46,6 +46,7 @@ class OrderBookImbalance(Parametrised):
     dead_zone: float = 0.2
 
     name: ClassVar[str] = "order-book-imbalance"
+    is_pure: ClassVar[bool] = True
     has_direction: ClassVar[bool] = True
     factor_names: ClassVar[tuple[str, ...]] = ("imbalance",)
 

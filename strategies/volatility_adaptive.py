@@ -30,6 +30,7 @@ class VolatilityAdaptive(Parametrised):
     cap: float = 2.0
 
     name: ClassVar[str] = "volatility-adaptive"
+    is_pure: ClassVar[bool] = True
     factor_names: ClassVar[tuple[str, ...]] = ("volatility",)
 
     def __post_init__(self) -> None:

@@ -14,6 +14,7 @@ from bot.engine.prices import PriceBoard
 from bot.engine.readiness import Readiness
 from bot.engine.sizer import Sizer
 from bot.engine.standing_market import standing_market
+from bot.engine.what_if import SpreadDoubled, if_spread_doubles
 from bot.execution.fill_quality import FillQuality
 from bot.execution.in_flight import OwnOrder
 from bot.execution.orders import OrderSnapshot
@@ -155,6 +156,12 @@ class ObservedEngine:
         if self._evaluator is None or self._stopping or not self._readiness.session_ready:
             return ()
         return self._sizer.explanations(self._evaluator.table, self._specs, self._valuation.leverage)
+
+    def if_spread_doubles(self) -> tuple[SpreadDoubled, ...]:
+        """Return what each traded symbol's leverage would be if its spread doubled; none when nothing is explained."""
+        if self._evaluator is None or self._stopping or not self._readiness.session_ready:
+            return ()
+        return if_spread_doubles(self._sizer, self._evaluator, self._specs, self._now_ns)
 
     @property
     def fill_quality(self) -> FillQuality | None:

@@ -55,6 +55,7 @@ def rehearse(settings: EngineSettings) -> None:
         engine.receive(ev.MarketDataChanged(now_ns, delta_rows(rows)))
         engine.decide(now_ns)
         engine.decide(now_ns + 1)
+    engine.if_spread_doubles()  # asked by those who watch, and no run is to wait for them
     engine.receive(ev.CommandGiven(now_ns, "stop"))
     engine.decide(now_ns)
     engine.receive(ev.ReadinessChanged(now_ns, ("disconnected",)))

@@ -6,6 +6,7 @@ How it works: what the rules take of each symbol is written into one sheet by a 
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
@@ -18,7 +19,7 @@ from bot.market.evaluator import Evaluator
 from bot.market.symbols import SymbolSpec
 from bot.sizing.leverage import LeverageRules, Targets
 from bot.sizing.quoting import as_quoting
-from bot.sizing.strategy import Strategy
+from bot.sizing.strategy import Strategy, is_pure
 
 _LONG, _SHORT, _FOLLOW, _SIGNAL = range(4)
 _DIRECTIONS = {"long": _LONG, "short": _SHORT, "follow": _FOLLOW, "signal": _SIGNAL}
@@ -86,6 +87,18 @@ def _fill(
         row.exit_leverage = _exit_leverage(table[s], state[s], held[s], bids, asks, price.unit_notional, equity)
 
 
+class _Given(NamedTuple):
+    """What the last targets were asked with."""
+
+    prices: np.ndarray
+    held: np.ndarray
+    equity: float
+    foreign: float
+    shrink: float
+    now_ns: int
+    closing: bool
+
+
 class Sizer:
     """The strategy of a run and the rules around it, for the symbols that are loaded.
 
@@ -108,6 +121,8 @@ class Sizer:
         self._base = np.array([settings.base_leverage * c.weight for c in settings.symbols])
         self._side = np.empty(0)
         self._last: tuple[np.ndarray, Targets] | None = None
+        self._given: _Given | None = None
+        self._asked: Strategy | None = None  # the strategy once more, for what would be
 
     @property
     def base(self) -> np.ndarray:
@@ -119,9 +134,11 @@ class Sizer:
         base = np.zeros(len(specs))
         base[:traded] = self._base[:traded]
         self.strategy = self._settings.strategy.bound(specs, base)
+        # One of its own: factors are good until the next call, and that is the next decision's.
+        self._asked = self._settings.strategy.bound(specs, base) if is_pure(self._settings.strategy) else None
         self._traded = traded
         self._side = np.full(len(specs), math.nan)
-        self._last = None
+        self._last = self._given = None
         old, before = self._rules, self._places
         self._places = {spec.symbol_id: i for i, spec in enumerate(specs[:traded])}
         if old is None or before != self._places:
@@ -165,30 +182,44 @@ class Sizer:
             `closing` wishes everything flat.
         """
         assert self._rules is not None
-        table, books = evaluator.table, evaluator.books
-        signal = self.strategy.directions(table) if self._has_signal else self._side
-        side = self._side
-        _fill(
-            self._rules.inputs, prices, table, evaluator.state, books.levels, books.heads,
-            held, self._directions, signal, side, equity, self.strategy.requires_caps, now_ns,
-        )  # fmt: skip
-        if closing:
-            self._rules.inputs["side"] = 0.0
-        factors = self.strategy.factors(table, side)
-        stated = self.strategy.expected_returns(table)
-        if stated is not None or self._has_means:
-            self._take_means(stated)
+        table = evaluator.table
+        self._given = _Given(prices, held, equity, foreign, shrink, now_ns, closing)
+        factors, self._has_means = self._ask(
+            self.strategy, evaluator, table, self._rules.inputs, self._side, self._given
+        )
         self._last = (
             factors,
             self._rules.targets(table, factors, equity=equity, foreign=foreign, shrink=shrink, now_ns=now_ns),
         )
         return self._last
 
-    def _take_means(self, stated: tuple[np.ndarray, np.ndarray] | None) -> None:
+    def _ask(
+        self,
+        strategy: Strategy,
+        evaluator: Evaluator,
+        table: np.ndarray,
+        inputs: np.ndarray,
+        side: np.ndarray,
+        given: _Given,
+    ) -> tuple[np.ndarray, bool]:
+        """Fill inputs and sides; return the factors, and whether means are stated."""
+        books = evaluator.books
+        signal = strategy.directions(table) if self._has_signal else side
+        _fill(
+            inputs, given.prices, table, evaluator.state, books.levels, books.heads,
+            given.held, self._directions, signal, side, given.equity, strategy.requires_caps, given.now_ns,
+        )  # fmt: skip
+        if given.closing:
+            inputs["side"] = 0.0
+        factors = strategy.factors(table, side)
+        stated = strategy.expected_returns(table)
+        if stated is not None or self._has_means:
+            self._take_means(inputs, stated)
+        return factors, stated is not None
+
+    def _take_means(self, inputs: np.ndarray, stated: tuple[np.ndarray, np.ndarray] | None) -> None:
         """Hand on what a strategy expects to earn. A mean that it states as unknown makes the Kelly cap unknown."""
-        assert self._rules is not None
-        means, errors = self._rules.inputs["expected_return"], self._rules.inputs["expected_error"]
-        self._has_means = stated is not None
+        means, errors = inputs["expected_return"], inputs["expected_error"]
         if stated is None:
             means[:] = np.nan  # nobody states one any more
             return
@@ -209,15 +240,51 @@ class Sizer:
         """
         if self._last is None:
             return ()
-        factors, targets = self._last
+        return tuple(self._explained(specs, table, s, *self._last, held) for s in range(self._traded))
+
+    def _explained(
+        self,
+        specs: Sequence[SymbolSpec],
+        table: np.ndarray,
+        s: int,
+        factors: np.ndarray,
+        targets: Targets,
+        held: np.ndarray,
+    ) -> Explanation:
         names, limit = self.strategy.factor_names, self._settings.leverage_limits.max_symbol_leverage
-        return tuple(
-            explained(
-                specs[s], table[s], names, factors[:, s], targets.rows[s],
-                base=float(self._base[s]), held=float(held[s]), max_symbol_leverage=limit,
-            )
-            for s in range(self._traded)
+        return explained(
+            specs[s], table[s], names, factors[:, s], targets.rows[s],
+            base=float(self._base[s]), held=float(held[s]), max_symbol_leverage=limit,
         )  # fmt: skip
+
+    @property
+    def traded(self) -> int:
+        """How many of the loaded symbols are traded: the first ones."""
+        return self._traded
+
+    @property
+    def can_preview(self) -> bool:
+        """Whether the strategy may be asked what would be, and has been asked what is."""
+        return self._asked is not None and self._given is not None
+
+    def preview(
+        self, evaluator: Evaluator, table: np.ndarray, specs: Sequence[SymbolSpec], s: int
+    ) -> Explanation | None:
+        """Return why one symbol's target would be what it would, had the last ones been asked for with another table.
+
+        Nothing is remembered of it. None where it cannot be told, as while the strategy fails.
+        """
+        if self._asked is None or self._given is None or self._rules is None:
+            return None
+        inputs, given = self._rules.inputs.copy(), self._given
+        factors, _ = self._ask(self._asked, evaluator, table, inputs, self._side.copy(), given)
+        if self._asked.problem is not None:
+            return None
+        targets = self._rules.preview(
+            inputs, table, factors,
+            equity=given.equity, foreign=given.foreign, shrink=given.shrink, now_ns=given.now_ns,
+        )  # fmt: skip
+        return self._explained(specs, table, s, factors, targets, given.held)
 
     def note_growth(self, symbol_index: int, now_ns: int, slice_leverage: float | None = None) -> None:
         """Say that an increase of this symbol was sent: see `LeverageRules.note_growth`."""

@@ -239,7 +239,7 @@ def _evaluate_cost(
         tb.round_trip_bps = tb.liquidity_ratio = math.nan
     if impact > 0:
         lambda_bps = tb.lambda_bps_per_unit
-        root = _square_root_term(st, tb, impact, now_ns)
+        root = square_root_term(st, tb, impact, now_ns)
         tb.buy_impact_bps = impact_bps(buy_bps, lambda_bps, impact, root)
         tb.sell_impact_bps = impact_bps(sell_bps, lambda_bps, impact, root)
     else:
@@ -247,7 +247,8 @@ def _evaluate_cost(
 
 
 @njit(cache=True, error_model="numpy")
-def _square_root_term(st: Record, tb: Record, units: float, now_ns: int) -> float:
+def square_root_term(st: Record, tb: Record, units: float, now_ns: int) -> float:
+    """Return the square-root law of impact for this symbol, its depth as the table has it; NaN without a volume."""
     volume = (tb.bid_depth_units + tb.ask_depth_units) / 2 * refreshes_per_s(st, now_ns) * _DAY_S * TURNOVER_SHARE
     # Of an ordinary day: a minute of panic raises every average of squares for a day, and the median not at all.
     usual = tb.usual_volatility_bps
@@ -264,17 +265,23 @@ def _compare(st: Record, tb: Record, log_liquidity: float, usual: float, now_ns:
     if st.time_of_day:
         if math.isnan(usual):
             usual = log_liquidity
-        log_ratio = log_liquidity - usual
-        if st.usual_days < 3.0:
-            log_ratio = min(log_ratio, 0.0)  # what is usual is not known well enough to call this more
     else:
         usual = average(st, LOG_COST, log_liquidity, now_ns, st.liquidity_base_half_life_s)
-        log_ratio = log_liquidity - usual
+    log_ratio = log_liquidity_ratio(st, log_liquidity, usual)
     smoothed = average(st, LOG_RATIO, log_ratio, now_ns, st.liquidity_smoothing_half_life_s)
     tb.liquidity_ratio = math.exp(smoothed)
     tb.usual_round_trip_bps = math.exp(-usual)
     if st.first_ns < 0:
         st.first_ns = now_ns
+
+
+@njit(cache=True, error_model="numpy")
+def log_liquidity_ratio(st: Record, log_liquidity: float, usual: float) -> float:
+    """Return the log of present over usual liquidity, before it is smoothed. Args: logs of liquidity (models 11)."""
+    log_ratio = log_liquidity - usual
+    if st.time_of_day and st.usual_days < 3.0:
+        log_ratio = min(log_ratio, 0.0)  # what is usual is not known well enough to call this more
+    return log_ratio
 
 
 @njit(cache=True, error_model="numpy")

@@ -38,6 +38,8 @@ class GuardedStrategy:
             if not callable(getattr(inner, method, None)):
                 raise StrategyError(f"{source}: a strategy needs a method `{method}`; see docs/strategies.md")
         self.factor_names: tuple[str, ...] = names
+        # Its own word only: one that is made from a pure one may keep what it likes.
+        self.is_pure = "is_pure" in vars(type(inner)) and inner.is_pure is True
         self._inner = inner
         self._source = source
         self._rest = math.nan if on_error == "hold" else 0.0

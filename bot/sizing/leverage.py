@@ -315,8 +315,32 @@ class LeverageRules:
         Missing: a NaN factor or side holds; NaN in `held` gives a NaN target, which nobody may trade on, unless the
             goal is 0. An infinite `held` says that no equity is left. In a crisis even what is unknown is reduced.
         """
-        rows = np.empty(len(self.inputs), TARGET_ROW)
-        decide(table, factors, self.inputs, self._state, rows, self._rules, equity, foreign, shrink, now_ns)
+        return self._decided(self.inputs, self._state, table, factors, (equity, foreign, shrink, now_ns))
+
+    def preview(
+        self,
+        inputs: np.ndarray,
+        table: np.ndarray,
+        factors: np.ndarray,
+        *,
+        equity: float,
+        foreign: float,
+        shrink: float,
+        now_ns: int,
+    ) -> Targets:
+        """Return what `targets` would answer to other inputs; nothing is remembered of it."""
+        return self._decided(inputs, self._state.copy(), table, factors, (equity, foreign, shrink, now_ns))
+
+    def _decided(
+        self,
+        inputs: np.ndarray,
+        state: np.ndarray,
+        table: np.ndarray,
+        factors: np.ndarray,
+        moment: tuple[float, float, float, int],
+    ) -> Targets:
+        rows = np.empty(len(inputs), TARGET_ROW)
+        decide(table, factors, inputs, state, rows, self._rules, *moment)
         rows.flags.writeable = False
         return Targets(rows)
 

@@ -126,6 +126,14 @@ class Strategy(Protocol):
         ...
 
 
+def is_pure(strategy: object) -> bool:
+    """Return whether a strategy may be asked what would be: it says `is_pure`, and nothing is known of others.
+
+    A pure one answers the same table the same, and keeps nothing of having been asked.
+    """
+    return getattr(strategy, "is_pure", False) is True
+
+
 class Parametrised:
     """What most strategies share: parameters from a config, and nothing that the protocol leaves free to have."""
 

@@ -50,6 +50,11 @@ class FunctionStrategy:
         self._names: tuple[str, ...] = ()
         self._compiled = self._try_compiled(source)
 
+    @property
+    def is_pure(self) -> bool:
+        """Whether it is compiled: then it can keep nothing. Of plain Python nobody knows."""
+        return self._compiled is not None
+
     def bound(self, specs: Sequence[SymbolSpec], base: np.ndarray) -> Self:
         """Return the strategy for these symbols."""
         new = copy(self)

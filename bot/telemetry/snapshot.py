@@ -51,6 +51,7 @@ class Snapshots:
         engine, config = self._engine, self._config
         explanations = engine.explanations()
         explained = {each.symbol: each for each in explanations}
+        doubled = {each.then.symbol: each for each in engine.if_spread_doubles()}
         content = status(config, self._session, engine, figures, now_ns, explanations) | {
             "type": "snapshot",
             "schema": SCHEMA,
@@ -69,6 +70,7 @@ class Snapshots:
                     s,
                     spec,
                     explained.get(spec.name),
+                    doubled.get(spec.name),
                     with_ladder=spec.name in (config.symbols if ladders is None else ladders),
                 ),
                 "slippage": without_nan(self.fills.slippage(spec.name)),

@@ -6,6 +6,7 @@ import numpy as np
 
 from bot.engine.engine import Engine
 from bot.engine.explained import Explanation
+from bot.engine.what_if import SpreadDoubled
 from bot.market.book import ASK, BID, BookArrays
 from bot.market.symbols import E5, SymbolSpec
 from bot.sizing.bound import Bound
@@ -20,9 +21,16 @@ _FEATURES = (
 
 
 def symbol_view(
-    engine: Engine, s: int, spec: SymbolSpec, explained: Explanation | None, *, with_ladder: bool
+    engine: Engine,
+    s: int,
+    spec: SymbolSpec,
+    explained: Explanation | None,
+    doubled: SpreadDoubled | None,
+    *,
+    with_ladder: bool,
 ) -> dict[str, Any]:
-    """Return one loaded symbol as plain JSON. Args: `s` its index; `explained` None while nothing is decided.
+    """Return one loaded symbol as plain JSON. Args: `s` its index; `explained` None while nothing is decided;
+        `doubled` what would be if its spread doubled, None where nobody can tell.
 
     Units: as the names say; a ladder is [[price, base units], …], best first, `LEVELS_SHOWN` levels at most.
     Missing: None.
@@ -44,6 +52,7 @@ def symbol_view(
         "asks": ladder(books, ASK, s) if books is not None and with_ladder else [],
         "leverage_now": known(held[s]) if s < len(held) else None,
         **_leverage(explained),
+        "if_spread_doubles": doubled_view(doubled),
     }
 
 
@@ -75,6 +84,25 @@ def _leverage(each: Explanation | None) -> dict[str, Any]:
         "text": each.text,
         "caps": {name: known(cap) for name, cap in each.caps.items()},
         "factors": {name: known(factor) for name, factor in each.factors.items()},
+    }
+
+
+def doubled_view(doubled: SpreadDoubled | None) -> dict[str, Any] | None:
+    """Return what would be if the spread doubled as plain JSON; None where nobody can tell."""
+    if doubled is None:
+        return None
+    then = doubled.then
+    return {
+        "spread_bps": known(doubled.spread_bps),
+        "leverage_wanted": known(then.leverage_wanted),
+        "leverage_goal": known(then.leverage_goal),
+        "leverage_target": known(then.leverage_target),
+        "bound": _name(then.bound),
+        "cap": known(then.cap),
+        "cap_bound": _name(then.cap_bound),
+        "crisis_level": then.crisis_level,
+        "text": then.text,
+        "factors": {name: known(factor) for name, factor in then.factors.items()},
     }
 
 
