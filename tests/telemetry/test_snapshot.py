@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+import strategies
 from bot.assembly import Run
 from bot.telemetry.snapshot import Snapshots
 from tests.wired_bot import WiredBot, bot_config, virtual_venue
@@ -104,8 +105,25 @@ def test_the_stop_out_is_where_the_margin_level_would_be_that_of_the_config(watc
     assert shown["equity"] == pytest.approx(shown["balance"] + profit, abs=1e-6)
 
 
-def test_looking_changes_nothing(tmp_path: Path) -> None:
-    runs = [Watched(tmp_path / str(looks), looks=looks) for looks in (True, False)]
+def test_it_shows_what_would_be_if_the_spread_doubled(watched: Watched) -> None:
+    engine, shown = watched.bot.run.engine, watched.now()
+    doubled = engine.if_spread_doubles()
+    assert len(doubled) == 2 and watched.taken[0]["symbols"] == []
+    for each, there in zip(shown["symbols"], doubled, strict=False):
+        found, then = each["if_spread_doubles"], there.then
+        assert found["spread_bps"] == there.spread_bps == 2 * each["spread_bps"]
+        assert (found["leverage_goal"], found["leverage_target"]) == (then.leverage_goal, then.leverage_target)
+        assert abs(found["leverage_goal"]) < abs(each["leverage_goal"])
+        assert (found["factors"], found["text"]) == (then.factors, then.text)
+        assert (found["bound"], found["cap_bound"], found["crisis_level"]) == ("rate", "max_symbol", 0)
+    before_ready = [each for each in watched.taken if each["symbols"] and not each["ready"]]
+    assert before_ready and all(s["if_spread_doubles"] is None for each in before_ready for s in each["symbols"])
+
+
+@pytest.mark.parametrize("name", sorted(strategies.BUILT_IN))
+def test_looking_changes_nothing(name: str, tmp_path: Path) -> None:
+    strategy = {"name": name, "base_leverage": 3, "parameters": {"volatility_sample_s": 0.5}}
+    runs = [Watched(tmp_path / str(looks), looks=looks, strategy=strategy) for looks in (True, False)]
     for run in runs:
         run.bot.start().until(lambda run=run: run.bot.is_ready).let(10)
     assert len(runs[0].bot.encoded) > 100
