@@ -1,7 +1,8 @@
 """`microlev explain`: why the leverage of each symbol is what it is, now at a venue or at a moment of a journal.
 
 How it works: `Explanations` watches a run, live or replayed, and keeps what the engine said of itself last while the
-session stood and nobody had asked it to stop. Afterwards that is printed, one line a symbol.
+session stood and nobody had asked it to stop. Afterwards that is printed, one line a symbol, and one about what would
+be if its spread doubled.
 """
 
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from bot.assembly import Run
     from bot.engine.decision import Decision
     from bot.engine.explained import Explanation
+    from bot.engine.what_if import SpreadDoubled
 
 EXIT_USAGE = 2
 EXIT_DIFFERENT = 1
@@ -42,6 +44,7 @@ def explain(
 ) -> int:
     """Say in one line a symbol why its leverage is what it is: what the market gives, which cap binds, what waits.
 
+    A second line says what it would be if the symbol's spread doubled, where that can be told.
     With a config it connects, looks for some seconds, and leaves. It never sends an order, whatever the config says.
     With a journal it decides the recorded run again, offline, up to its end or to --at.
     """
@@ -57,12 +60,13 @@ def explain(
 
 
 class Explanations:
-    """Keeps the newest explanations of a run. Args: `until_ns` is the last moment that counts; None for all."""
+    """Keeps the newest explanations of a run, and by symbol what would be if its spread doubled. Args: `until_ns` is the last moment that counts; None for all."""
 
     def __init__(self, run: "Run", until_ns: int | None = None) -> None:
         self._run, self._until_ns = run, until_ns
         self.now_ns = 0
         self.newest: tuple[Explanation, ...] = ()
+        self.doubled: dict[str, SpreadDoubled] = {}
 
     def __call__(self, decision: "Decision") -> None:
         """Take one Decision: at once when it changes something, a few times a second when it does not."""
@@ -73,12 +77,14 @@ class Explanations:
             return
         if newest := self._run.engine.explanations():
             self.now_ns, self.newest = now_ns, newest
+            self.doubled = {each.then.symbol: each for each in self._run.engine.if_spread_doubles()}
 
 
-def explanation_line(now_ns: int, each: "Explanation") -> dict[str, Any]:
+def explanation_line(now_ns: int, each: "Explanation", doubled: "SpreadDoubled | None") -> dict[str, Any]:
     """Return the JSON object of an explanation. A cap that is unknown, or that there is not, is null."""
     from bot.sizing.bound import Bound
     from bot.telemetry.plain import iso_time, known
+    from bot.telemetry.symbol_view import doubled_view
 
     return {
         "type": "explanation",
@@ -91,6 +97,7 @@ def explanation_line(now_ns: int, each: "Explanation") -> dict[str, Any]:
         "bound": None if each.bound is Bound.NONE else each.bound.name.lower(),
         "caps": {name: known(cap) for name, cap in each.caps.items()},
         "factors": {name: known(factor) for name, factor in each.factors.items()},
+        "if_spread_doubles": doubled_view(doubled),
     }
 
 
@@ -179,9 +186,13 @@ def _show(kept: Explanations, *, json: bool) -> None:
 
     try:
         for each in kept.newest:
-            print(
-                codec.dumps(explanation_line(kept.now_ns, each)) if json else f"{each.symbol}  {each.text}", flush=True
-            )
+            doubled = kept.doubled.get(each.symbol)
+            if json:
+                print(codec.dumps(explanation_line(kept.now_ns, each, doubled)), flush=True)
+                continue
+            print(f"{each.symbol}  {each.text}", flush=True)
+            if doubled is not None:
+                print(f"{each.symbol}  if the spread doubled: {doubled.then.text}", flush=True)
     except BrokenPipeError:
         write_into_nothing()
 

@@ -19,6 +19,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWar
 
 KEYS = {
     "type", "time", "symbol", "text", "leverage_now", "leverage_goal", "leverage_target", "bound", "caps", "factors",
+    "if_spread_doubles",
 }  # fmt: skip
 CAPS = {"kelly", "stop_out", "exit_cost", "max_volume", "max_symbol_leverage"}
 QUICK = {"warm_up_s": 0.5, "persistence_s": 0, "max_increase_frac_per_min": None, "band": 0.05, "time_of_day": False}
@@ -47,7 +48,8 @@ def test_a_venue_is_looked_at_and_each_symbol_explained_in_one_line(bench: Bench
     )
     assert bench.microlev("explain", path, "--seconds", 1) == 0, bench.err
     lines = bench.out.splitlines()
-    assert [line.split()[0] for line in lines] == ["EURUSD", "USDJPY"]
+    assert [line.split()[0] for line in lines] == ["EURUSD", "EURUSD", "USDJPY", "USDJPY"]
+    assert [line.split(maxsplit=1)[1].startswith("if the spread doubled: ") for line in lines] == [False, True] * 2
     assert all(" of 2x" in line and "liquidity" in line and line.endswith("warm-up") for line in lines)
     assert bench.err == ""
 
@@ -70,6 +72,7 @@ def test_a_json_line_has_every_key_and_no_number_that_json_has_not(bench: Bench)
     assert bench.microlev("explain", bench.config(), "--seconds", 0.5, "--json") == 0, bench.err
     (line,) = bench.lines
     assert line.keys() == KEYS and line["caps"].keys() == CAPS
+    assert line["if_spread_doubles"]["leverage_goal"] == line["leverage_goal"], "`constant` goes by no spread"
     assert (line["type"], line["symbol"], line["factors"]) == ("explanation", "EURUSD", {})
     assert line["caps"]["kelly"] is None and line["caps"]["max_symbol_leverage"] == 8.0
     assert "NaN" not in bench.out and "Infinity" not in bench.out
@@ -78,10 +81,12 @@ def test_a_json_line_has_every_key_and_no_number_that_json_has_not(bench: Bench)
 def test_a_journal_is_explained_as_the_run_was_before_it_was_stopped(bench: Bench) -> None:
     bot, kept = recorded(bench.folder)
     assert bench.microlev("explain", bot.journal_path, "--json") == 0, bench.err
-    expected = [explanation_line(kept[0].now_ns, each) for each in kept[0].newest]
+    expected = [explanation_line(kept[0].now_ns, each, kept[0].doubled[each.symbol]) for each in kept[0].newest]
     assert bench.lines == json.loads(json.dumps(expected))
     assert [line["symbol"] for line in bench.lines] == ["EURUSD", "USDJPY"]
     assert bench.lines[0]["bound"] != Bound.NOT_READY.name.lower()
+    for line in bench.lines:
+        assert abs(line["if_spread_doubles"]["leverage_goal"]) < abs(line["leverage_goal"])
     assert 0 < bench.lines[0]["leverage_now"] <= 2.5 and bench.lines[1]["leverage_now"] < 0
 
 
