@@ -60,7 +60,10 @@ def explain(
 
 
 class Explanations:
-    """Keeps the newest explanations of a run, and by symbol what would be if its spread doubled. Args: `until_ns` is the last moment that counts; None for all."""
+    """Keeps the newest explanations of a run, and by symbol what would be if its spread doubled.
+
+    Args: `until_ns` is the last moment that counts; None for all.
+    """
 
     def __init__(self, run: "Run", until_ns: int | None = None) -> None:
         self._run, self._until_ns = run, until_ns

@@ -33,6 +33,7 @@ from bot.cli.replay import replay
 from bot.cli.report import report
 from bot.cli.run import run
 from bot.cli.sim import sim
+from bot.cli.snapshots import snapshots
 from bot.cli.sweep import sweep
 from bot.cli.symbols import symbols
 
@@ -49,7 +50,7 @@ app = typer.Typer(
 )
 for command in (
     demo, run, dashboard, status, halt, resume, flatten, explain, report, check, sim, record, recordings, replay,
-    export, schema, symbols, doctor, download, fills, backtest, sweep,
+    snapshots, export, schema, symbols, doctor, download, fills, backtest, sweep,
 ):  # fmt: skip
     app.command(cls=DayMayStandAlone if command is status else None)(command)
 app.command("import")(import_ticks)

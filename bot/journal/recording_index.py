@@ -7,7 +7,7 @@ for the disk budget is told by the index alone.
 """
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -83,6 +83,23 @@ def _fits(line: SegmentLine, segment: Segment) -> bool:
         segment.run_id,
         "kept",
     ) and line.file_bytes == segment.path.stat().st_size
+
+
+def indexed_span(segments: Sequence[Segment]) -> tuple[int | None, int | None]:
+    """Return when the first and the last record of a run's segments were, as far as its index says; nothing is read.
+
+    Missing: None where the index has no line that fits the file, as of a segment that is being written.
+    """
+    first, last = segments[0], segments[-1]
+    known = {} if first.is_whole else read_index(index_path(first.path.parent, first.run_id))
+    begun, ended = known.get(first.number), known.get(last.number)
+    try:
+        return (
+            begun.from_ns if begun is not None and _fits(begun, first) else None,
+            ended.to_ns if ended is not None and _fits(ended, last) else None,
+        )
+    except OSError:
+        return None, None  # it has just been compressed or removed
 
 
 def with_gap_before(folder: Path, line: SegmentLine) -> SegmentLine:

@@ -54,11 +54,14 @@ class Snapshots:
         doubled = {each.then.symbol: each for each in engine.if_spread_doubles()}
         content = status(config, self._session, engine, figures, now_ns, explanations) | {
             "type": "snapshot",
+            "time_ns": now_ns,
             "schema": SCHEMA,
             "source": self._source,
             "account_limits": account_view(config, engine),
             "latency": _latency(figures),
         }
+        if self._source == "journal":
+            content["process_id"] = None  # not this process's run
         # Symbols are plain as they are made, what has happened since it happened: that is most of a snapshot.
         shown: dict[str, Any] = without_nan(content)
         shown["symbols"] = [

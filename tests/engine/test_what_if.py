@@ -141,9 +141,7 @@ def test_asking_at_every_decision_changes_none_that_follows(name: str) -> None:
         for _ in range(400):
             found.now_ns += SECOND // 10
             sizes = {side: dice.randint(1, 40) * 100_000_000 for side in ("bid_cents", "ask_cents")}
-            decision = found.quote(
-                "EURUSD", 110_000 + dice.randint(-3, 3), dice.choice((1, 1, 2, 2, 3, 8)), **sizes
-            )
+            decision = found.quote("EURUSD", 110_000 + dice.randint(-3, 3), dice.choice((1, 1, 2, 2, 3, 8)), **sizes)
             if asks:
                 answers += len(found.engine.if_spread_doubles())
             found.fill(decision)
