@@ -2,7 +2,8 @@
 
 How it works: `Snapshots` watches the Decisions of a run, live or replayed, and keeps what has happened of late; a
 snapshot is made when somebody asks for one, from the engine as it stands. It is the `status` object with more: the
-account against its limits, every symbol with its book and its leverage, the newest fills and events.
+account against its limits, every symbol with its book and its leverage, the newest fills and events. It is to be read
+only: what has happened is shared by the snapshots that show it.
 
 Invariant: looking changes nothing; the decisions of a run are the same with and without it.
 """
