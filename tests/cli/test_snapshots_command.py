@@ -4,6 +4,7 @@ import io
 import json
 import os
 import sys
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from bot.assembly import Run
 from bot.cli.main import main
 from bot.engine.decision import Decision
 from bot.journal.recording import Recording
+from bot.journal.run_reader import open_run
 from bot.journal.segments import packed_path
 from bot.telemetry.plain import without_nan
 from bot.telemetry.snapshot import Snapshots
@@ -45,7 +47,7 @@ class Recorded:
         return [shown, look]
 
     def end(self) -> "Recorded":
-        self.bot.let(60)
+        self.bot.let(120)
         assert self.bot.result is not None
         return self
 
@@ -249,3 +251,23 @@ def test_a_reader_that_goes_away_ends_it(tmp_path: Path, monkeypatch: pytest.Mon
 def test_its_snapshots_are_plain_json(tmp_path: Path, told: Told) -> None:
     _, lines, _ = told(Recorded(tmp_path).end().path, "--every", 1)
     assert all(without_nan(line) == line for line in lines)
+
+
+def test_how_far_it_has_come_is_told_a_few_times_a_second(
+    tmp_path: Path, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = Recorded(tmp_path, seconds=100, strategy={"name": "constant", "base_leverage": 3}).end().path
+    now_s = 1_000.0
+
+    def tick() -> float:
+        nonlocal now_s
+        now_s += 0.15  # a thousand records take no longer
+        return now_s
+
+    monkeypatch.setattr(time, "monotonic", tick)
+    _, lines, _ = told(path, "--every", 1e6)
+    found = [line["read_frac"] for line in of_type(lines, "progress")]
+    with open_run(path) as reader:
+        records = sum(1 for _ in reader)
+    assert found == sorted(found) and 0 < found[0] < found[-1] <= 1
+    assert len(found) == (records // 1000 + 1) // 2 >= 2, "every second one is told, as they come too quickly"
