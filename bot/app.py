@@ -167,6 +167,7 @@ def run_live(
             name=name,
             first_inputs=[*told_first, *restored(run)],
             beside=beside_run,
+            figures=run.figures,
         )
 
     def told(end: Any, run: Run) -> Any:

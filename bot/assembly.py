@@ -6,7 +6,7 @@ Nothing here starts anything; `app.py` does.
 import json
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,7 @@ from bot.journal.usual_file import UsualKeeper, path_to_read, read_usual, usual_
 from bot.market.evaluator import Evaluator, EvaluatorSettings
 from bot.sizing.leverage import LeverageLimits, Pace
 from bot.sizing.strategy import Strategy, StrategyError, UnknownParameter
+from bot.telemetry.figures import RunFigures
 
 # Parameters of the evaluator that a strategy's `parameters` may set beside its own.
 _MOST_DEALS = 2_000  # that a run is told its ledger has; what is beyond them may be told again
@@ -63,7 +64,7 @@ _EVALUATOR_PARAMETERS = {
 
 @dataclass(slots=True)
 class Run:
-    """One run, put together and not yet started: what watchers and summaries look at."""
+    """One run, put together and not yet started: what watchers and summaries look at. Its driver counts `figures`."""
 
     config: Config
     session: Session
@@ -73,6 +74,7 @@ class Run:
     journal: Recording | None = None
     ledger: Ledger | None = None
     paper: PaperVenue | None = None
+    figures: RunFigures = field(default_factory=RunFigures)
 
 
 def new_run_id() -> str:

@@ -260,6 +260,7 @@ class WiredBot:
             summarise=self._summarise,
             first_inputs=restored(self.run),
             beside=lambda driver: self._beside(driver, is_steered=is_steered),
+            figures=self.run.figures,
         )
         self.client: Any = self.driver._client
         self.written: list[Written] = []

@@ -78,6 +78,12 @@ def demo(
     log_to_stderr()
     screen = Screen(json=json)
     beside = ExitStack()
+
+    def steer_by(path: Path) -> None:
+        screen.steer_by = path
+        if not json:
+            typer.echo(f"steer it by: microlev status {path}", err=True)
+
     try:
         state_directory = _with_page(beside, no_browser=no_browser) if dashboard else None
         code, text = run_demo(
@@ -90,7 +96,7 @@ def demo(
             journal_directory=record,
             watch=screen.watch,
             summarise=screen.summarise,
-            steer_by=lambda path: None if json else typer.echo(f"steer it by: microlev status {path}", err=True),
+            steer_by=steer_by,
             telemetry=dashboard,
             state_directory=state_directory,
         )

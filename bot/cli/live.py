@@ -19,13 +19,15 @@ def run_and_show(
     exit_on_halt: bool = False,
     journal_directory: Path | None = None,
     recorded: Callable[[Lines], None] = lambda lines: None,
+    steer_by: Path | None = None,
 ) -> int:
     """Run a config, show it as JSON lines, a table or plain lines, and return the exit code.
 
     Several configs are run side by side; their lines then say which account they are about.
 
     Args: `live` says that real money may be traded; `journal_directory` wins over the config's `recording.directory`;
-        `recorded` is told of the recording when it is put away.
+        `recorded` is told of the recording when it is put away; `steer_by` is the file of the config, for those who
+        look at the table.
     """
     from bot.app import run_live
     from bot.cli.screen import Screen, log_to_stderr
@@ -35,7 +37,7 @@ def run_and_show(
 
     def watch(run: Run) -> Sequence[Callable[[Decision], None]]:
         account = run.config.account.id if len(configs) > 1 else None
-        screens[run.run_id] = Screen(json=json, account=account)
+        screens[run.run_id] = Screen(json=json, account=account, steer_by=steer_by)
         return screens[run.run_id].watch(run)
 
     def ended(run: Run, text: str) -> None:

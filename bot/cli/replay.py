@@ -29,10 +29,10 @@ def replay(
     from bot.cli.screen import Screen
     from bot.journal.format import JournalError
 
-    screen = Screen(json=json)
+    screen = Screen(json=json, source="journal")
 
     def watch(run: "Run") -> "list[Callable[[Decision], None]]":
-        return [] if verify else [_to_the_end(see) for see in screen.watch(run)]
+        return [] if verify else [run.figures.count, *(_to_the_end(see) for see in screen.watch(run))]
 
     try:
         result = replay_journal(journal, watch=watch, on_progress=_Progress(sys.stderr))

@@ -36,4 +36,5 @@ def run(
     for each in loaded:
         for warning in check_supported(each):
             typer.echo(f"warning: {warning}", err=True)
-    return run_and_show(*loaded, json=json, seconds=seconds, live=live, exit_on_halt=exit_on_halt)
+    shown = config[0] if len(config) == 1 else None
+    return run_and_show(*loaded, json=json, seconds=seconds, live=live, exit_on_halt=exit_on_halt, steer_by=shown)

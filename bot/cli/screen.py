@@ -1,8 +1,10 @@
 """What a run shows: JSON lines, a live table on a terminal, or plain lines where there is none."""
 
 import os
+import shlex
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from twisted.logger import LogLevel, formatEvent, globalLogBeginner
@@ -24,12 +26,18 @@ _ALTERATIONS, _ALTERED = ("amend", "cancel"), ("replaced", "cancelled")
 class Screen:
     """Standard output of one run. With `json` it holds JSON objects and nothing else; logs go to standard error.
 
-    Args: `account` is given when several runs share the output: each line then names its own, and there is no table.
+    Args: `account` is given when several runs share the output: each line then names its own, and there is no table;
+        `steer_by` is the file by which `microlev halt` finds the run, to be shown; `source` is `journal` for a run
+        that is decided again.
     """
 
-    def __init__(self, *, json: bool, account: int | None = None) -> None:
+    def __init__(
+        self, *, json: bool, account: int | None = None, steer_by: Path | None = None, source: str = "live"
+    ) -> None:
         self._json = json
         self._account = account
+        self._source = source
+        self.steer_by = steer_by
         self._lines: JsonLines | None = None
         self._table: Any = None
         self.summary: dict[str, Any] | None = None
@@ -49,9 +57,14 @@ class Screen:
 
             from bot.cli.table import LiveTable
 
-            self._table = LiveTable(run, Console())
-            return self._table  # type: ignore[no-any-return]
+            console = Console()
+            if not console.is_dumb_terminal:  # one that cannot move its cursor
+                self._table = LiveTable(run, console, steer_by=self._steering_file, source=self._source)
+                return self._table  # type: ignore[no-any-return]
         return PlainLines(self._account, run)
+
+    def _steering_file(self) -> str | None:
+        return None if self.steer_by is None else shlex.quote(str(self.steer_by))
 
     def summarise(self, run: Run, driver: Any) -> dict[str, Any]:
         """Return the run's summary and keep it for `finish`."""

@@ -75,6 +75,7 @@ class Driver:
         name: str = "",
         first_inputs: Sequence[Event] = (),
         beside: Callable[["Driver"], Companion] | None = None,
+        figures: RunFigures | None = None,
     ) -> None:
         self.name = name
         self._first_inputs = first_inputs
@@ -102,7 +103,7 @@ class Driver:
         self._is_watched = True
         self._last_trouble = ""
         self._received_ns = 0
-        self.figures = RunFigures()
+        self.figures = RunFigures() if figures is None else figures
         self._beside = beside(self) if beside is not None else None
 
     def now_ns(self) -> int:
