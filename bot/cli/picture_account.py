@@ -14,16 +14,16 @@ _TROUBLES_SHOWN = 4
 
 def title(state: dict[str, Any], width: int) -> list[Text]:
     """Return what this is, what is at stake first."""
-    pieces = [_stake(state), (state["strategy"], ""), (f"account {state['account_id'] or 'not known yet'}", "")]
+    pieces = [*_stake(state), (state["strategy"], ""), (f"account {state['account_id'] or 'not known yet'}", "")]
     return labelled("microlev", [*pieces, (f"{clock(state['time'])} UTC", QUIET)], width)
 
 
-def _stake(state: dict[str, Any]) -> Piece:
-    trades = state["mode"] == "trade"
-    if state["environment"] == "live":
-        return (" LIVE: REAL MONEY ", REAL_MONEY) if trades else ("LIVE prices, dry run: no order is sent", "bold")
-    place = "demo account" if state["environment"] == "demo" else "simulator"
-    return f"{place}, {'trading: no real money' if trades else 'dry run: no order is sent'}", "bold"
+def _stake(state: dict[str, Any]) -> list[Piece]:
+    trades, is_live = state["mode"] == "trade", state["environment"] == "live"
+    if is_live and trades:
+        return [(" LIVE: REAL MONEY ", REAL_MONEY)]
+    place = {"live": "LIVE prices,", "demo": "demo account,", "simulator": "simulator,"}[state["environment"]]
+    return [(place, "bold"), ("trading: no real money" if trades else "dry run: no order is sent", "bold")]
 
 
 def standing(state: dict[str, Any], width: int) -> list[Text]:
@@ -110,11 +110,12 @@ def _stop_out(limits: dict[str, Any], currency: str) -> list[Piece]:
     loss, move, level = limits["stop_out_loss"], limits["stop_out_move_frac"], limits["stop_out_level_frac"]
     if loss is None:
         return [("nothing is held" if limits["leverage"] == 0 else "unknown how far", "")]
-    near = move is not None and move < _STOP_OUT_NEAR
-    style, sign = (TROUBLE, " !!") if loss <= 0 else (CARE, " !") if near else ("", "")
+    style, sign = (TROUBLE, " !!") if loss <= 0 else ("", "")
     pieces = [(f"{_money(loss)} {currency} away".replace("  ", " ") + sign, style)]
     if move is not None:
-        pieces.append((f"a move of {'over 100%' if move > 1 else f'{move:.1%}'} of all that is held against us", style))
+        near = (CARE, " !") if move < _STOP_OUT_NEAR else ("", "")
+        how_far = "over 100%" if move > 1 else f"{move:.1%}"
+        pieces.append((f"a move of {how_far} of all that is held against us{near[1]}", near[0]))
     return [*pieces, (f"at margin level {level:g}", QUIET)]
 
 

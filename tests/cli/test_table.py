@@ -1,6 +1,7 @@
-"""The live table: it fits a plain terminal, shows what is known, and leaves the terminal as it was."""
+"""The live table: it draws what snapshots say of the run, fits the terminal, and leaves it as it was."""
 
 import io
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -8,115 +9,136 @@ import pytest
 from rich.console import Console
 from wired_bot import WiredBot, bot_config, virtual_venue
 
-from bot.cli.table import _BOUND, LiveTable
+from bot.cli.picture_symbols import BOUND_SHORT
+from bot.cli.screen import PlainLines, Screen
+from bot.cli.table import LiveTable
 from bot.sizing.bound import Bound
 
 SYMBOLS: dict[str, Any] = {"EURUSD": {}, "USDJPY": {"direction": "short"}, "XAUUSD": {}, "BTCUSD": {}}
 
 
-def drawn(folder: Path, width: int, seconds: float) -> tuple[WiredBot, LiveTable, str, io.StringIO]:
-    """Run for a while; return the last picture before the stop as text, and all that went to the terminal."""
-    terminal, tables, pictures = io.StringIO(), [], [""]
+class Drawn:
+    """A run with a table, and the terminal that it is drawn on."""
 
-    def watch(run: Any) -> list[Any]:
-        tables.append(LiveTable(run, Console(file=terminal, width=width, force_terminal=True)))
+    def __init__(self, folder: Path, seconds: float, size: tuple[int, int] = (100, 30), **changes: Any) -> None:
+        self.terminal = io.StringIO()
+        self.tables: list[LiveTable] = []
+        console = Console(file=self.terminal, width=size[0], height=size[1], force_terminal=True)
 
-        def look(decision: Any) -> None:
-            if run.engine.explanations():
-                pictures[0] = printed(tables[0], width)
+        def watch(run: Any) -> list[Any]:
+            self.tables.append(LiveTable(run, console, steer_by=lambda: "bot.yaml"))
+            return self.tables[-1:]
 
-        return [tables[0], look]
+        self.size = size
+        config = bot_config(folder, symbols=SYMBOLS, **changes)
+        self.bot = WiredBot(folder, config, virtual_venue(), watch=watch).start()
+        self.bot.let(seconds)
 
-    bot = WiredBot(folder, bot_config(folder, symbols=SYMBOLS), virtual_venue(), seconds=seconds, watch=watch).start()
-    bot.let(seconds + 2)
-    return bot, tables[0], pictures[0], terminal
+    @property
+    def picture(self) -> list[str]:
+        """The run as it would be drawn now."""
+        console = Console(file=io.StringIO(), width=self.size[0], color_system=None)
+        console.print(self.tables[0].drawn())
+        return console.file.getvalue().splitlines()  # type: ignore[attr-defined,no-any-return]
 
-
-def printed(table: LiveTable, width: int) -> str:
-    console = Console(file=io.StringIO(), width=width)
-    console.print(table._draw())
-    return console.file.getvalue()  # type: ignore[attr-defined,no-any-return]
-
-
-def split(picture: str) -> tuple[dict[str, list[str]], list[str], list[str]]:
-    """Return the rows of the table by symbol, the lines that explain, and the others."""
-    rows: dict[str, list[str]] = {}
-    why, others = [], []
-    for line in picture.splitlines():
-        words = line.split()
-        if not words or words[0] not in SYMBOLS:
-            others.append(line)
-        elif words[0] in rows:
-            why.append(line)
-        else:
-            rows[words[0]] = words
-    return rows, why, others
+    def row(self, symbol: str) -> list[str]:
+        return next(line.split() for line in self.picture if line[1:].startswith(symbol))
 
 
-@pytest.mark.parametrize(
-    ("width", "figures"),
-    [(80, 10), pytest.param(100, 14, marks=pytest.mark.slow), pytest.param(120, 14, marks=pytest.mark.slow)],
-)
-def test_every_figure_fits_and_each_symbol_is_explained_in_one_line(width: int, figures: int, tmp_path: Path) -> None:
-    bot, table, picture, _ = drawn(tmp_path, width, 6)
-    table.close()
-    rows, why, others = split(picture)
-    assert rows.keys() == SYMBOLS.keys() and [line.split()[0] for line in why] == list(SYMBOLS)
-    assert not any("…" in word for row in rows.values() for word in row) and not any("…" in line for line in others)
-    assert all(len(line) <= width for line in picture.splitlines()) and len(picture.splitlines()) <= 30
-    # What binds may be nothing; the figures are always there.
-    assert all(len(row) >= figures - 1 for row in rows.values())
-    features = bot.run.engine.features
-    assert features is not None
-    assert float(rows["EURUSD"][1]) == pytest.approx(features.bid[0], rel=1e-3)
-    wanted = [word for word in rows["USDJPY"] if word.endswith("x")]
-    assert len(wanted) == 2 and all(word.startswith("-") for word in wanted)
-    assert "last order" in picture and "ready, trading active" in picture
-    assert why[0].startswith("EURUSD holds 2.4x of 3x, wants 2.5x: depth covers "), "an order more would be too much"
+@pytest.fixture
+def drawn(tmp_path: Path) -> Any:
+    made: list[Drawn] = []
+
+    def make(seconds: float, size: tuple[int, int] = (100, 30), **changes: Any) -> Drawn:
+        made.append(Drawn(tmp_path, seconds, size, **changes))
+        return made[-1]
+
+    yield make
+    for each in made:
+        for table in each.tables:
+            table.close()
 
 
-def test_what_binds_and_the_crisis_have_a_column(tmp_path: Path) -> None:
-    config = bot_config(tmp_path, symbols=SYMBOLS, strategy={"name": "liquidity-weighted"}, sizing={"warm_up_s": 60})
-    tables: list[LiveTable] = []
-    pictures: list[str] = []
+def test_the_figures_are_those_of_the_engine_and_of_its_driver(drawn: Any) -> None:
+    table = drawn(6)
+    engine, picture = table.bot.run.engine, "\n".join(table.picture)
+    row = table.row("EURUSD")
+    assert engine.features is not None
+    assert float(row[1]) == pytest.approx(engine.features.bid[0], abs=1e-5)
+    assert f"{engine.valuation.leverage[0]:+.2f}x" in row
+    assert f"{engine.valuation.equity:,.2f} USD" in picture and "connected for 5 s" in picture
+    assert "READY  trading active" in picture and "simulator,  dry run" in picture
+    assert [word for word in table.row("USDJPY") if word.startswith("-") and word.endswith("x")]
+    assert "EURUSD holds 2.4x of 3x, wants 2.5x: depth covers " in picture, "an order more would be too much"
+    assert "microlev halt bot.yaml" in picture and len(table.picture) <= 30
 
-    def watch(run: Any) -> list[Any]:
-        tables.append(LiveTable(run, Console(file=io.StringIO(), width=80)))
-        return [tables[0], lambda decision: run.engine.explanations() and pictures.append(printed(tables[0], 80))]
 
-    WiredBot(tmp_path, config, virtual_venue(), seconds=2, watch=watch).start().let(3)
-    rows, why, others = split(pictures[-1])
-    assert {row[-1] for row in rows.values()} == {"warm-up"} and {row[6] for row in rows.values()} == {"0"}
-    assert any("bound by" in line and "sis" in line for line in others)
-    assert all(len(line) <= 80 for line in why)
+def test_a_lost_connection_is_told_with_its_reason(drawn: Any) -> None:
+    table = drawn(3)
+    table.bot.venue, table.bot.client._venue = None, None
+    table.bot.client.drop("the cable was cut")
+    table.bot.let(1)
+    picture = "\n".join(table.picture)
+    assert "NOT READY" in picture and "NOT CONNECTED" in picture
+    assert "connection lost: the cable was cut" in picture
+
+
+def test_what_binds_has_a_column_and_a_halt_is_seen(drawn: Any) -> None:
+    table = drawn(3, strategy={"name": "liquidity-weighted"}, sizing={"warm_up_s": 60})
+    assert {table.row(name)[-1] for name in SYMBOLS} == {"warm-up"}
+    from bot.engine.events import CommandGiven
+
+    table.bot.driver.inject([CommandGiven(table.bot.now_ns(), "halt", "by_hand", "dinner")])
+    assert "trading HALTED" in "\n".join(table.picture) and "dinner" in "\n".join(table.picture)
 
 
 def test_every_bound_has_a_word_that_fits() -> None:
-    assert set(_BOUND) == set(Bound)
-    assert all(len(word) <= 12 for word in _BOUND.values())
+    assert set(BOUND_SHORT) == set(Bound)
+    assert all(len(word) <= 12 for word in BOUND_SHORT.values())
 
 
-def test_what_is_not_known_is_a_dash(tmp_path: Path) -> None:
-    pictures: list[str] = []
-
-    def watch(run: Any) -> list[Any]:
-        table = LiveTable(run, Console(file=io.StringIO(), width=80))
-
-        def see(decision: Any) -> None:
-            table(decision)
-            if len(decision.rows):
-                pictures.append(printed(table, 80))
-
-        return [see]
-
-    WiredBot(tmp_path, None, virtual_venue(), seconds=0, watch=watch).start().let(1)
-    assert " - " in pictures[0]  # the first quotes come before the depth
-    assert not any("nan" in picture for picture in pictures)
+def test_it_is_drawn_four_times_a_second_at_most(drawn: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = drawn(1)
+    times: list[int] = []
+    monkeypatch.setattr(table.tables[0], "drawn", lambda: times.append(table.bot.now_ns()) or "")
+    table.bot.let(10)
+    assert 35 <= len(times) <= 40 and all(b - a >= 250_000_000 for a, b in zip(times, times[1:], strict=False))
 
 
-def test_the_cursor_is_shown_again_at_the_end(tmp_path: Path) -> None:
-    _, table, _, terminal = drawn(tmp_path, 80, 1)
-    assert "\x1b[?25l" in terminal.getvalue()
-    assert not terminal.getvalue().endswith("\x1b[?25h")
-    table.close()
-    assert "\x1b[?25h" in terminal.getvalue()
+def test_the_cursor_is_shown_again_at_the_end(drawn: Any) -> None:
+    table = drawn(1)
+    assert "\x1b[?25l" in table.terminal.getvalue()
+    assert not table.terminal.getvalue().endswith("\x1b[?25h")
+    table.tables[0].close()
+    assert "\x1b[?25h" in table.terminal.getvalue()
+
+
+def test_without_colour_nothing_but_weight_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    table = Drawn(tmp_path, 1)
+    table.tables[0].close()
+    codes = {code for part in table.terminal.getvalue().split("\x1b[")[1:] for code in [part.partition("m")[0]]}
+    assert not any(code in codes for code in ("31", "1;31", "33", "32", "1;37;41"))
+
+
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("term", "account", "kind"),
+    [("xterm-256color", None, LiveTable), ("dumb", None, PlainLines), ("xterm-256color", 7, PlainLines)],
+)
+def test_a_terminal_that_cannot_move_its_cursor_gets_lines(
+    term: str, account: int | None, kind: type, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TERM", term)
+    monkeypatch.setattr(sys, "stdout", _Terminal())
+    screen = Screen(json=False, account=account, steer_by=Path("my configs/bot.yaml"))
+    shown: list[Any] = []
+    WiredBot(tmp_path, None, virtual_venue(), watch=lambda run: shown.append(screen._shown(run)) or [])
+    assert isinstance(shown[0], kind)
+    if isinstance(shown[0], LiveTable):
+        assert shown[0]._steer_by() == "'my configs/bot.yaml'"
+    screen.finish()
