@@ -25,8 +25,15 @@ def status(
         str | None,
         typer.Option(metavar="[YYYY-MM-DD]", help="The report of a day instead, today without a date; see `report`."),
     ] = None,
+    ready: Annotated[
+        bool, typer.Option("--ready", help="Only say in a line whether it is READY: exit 0 if so, 1 if not.")
+    ] = False,
 ) -> int:
     """Show the state of a running bot: account, trading state and its causes, positions, orders, leverage."""
+    if ready:
+        if json or day is not None:
+            raise typer.BadParameter("stands alone, without --json and --day", param_hint="--ready")
+        return _Bot(config).say_whether_ready()
     if day is not None:
         from bot.cli.report import chosen_days, report_of
 
@@ -92,6 +99,21 @@ class _Bot:
         from bot.net.control_client import ask
 
         return ask(self._directory, self._account_id, command, reason=reason)
+
+    def say_whether_ready(self) -> int:
+        """Say in a line whether the bot runs and is READY; return 0 if so and 1 if not, for a health check."""
+        from bot.net.control_client import NotReachable, Refused
+
+        try:
+            state = self.ask("status")
+        except (NotReachable, Refused) as error:
+            typer.echo(f"not ready: no answer from a running bot: {error}")
+            return EXIT_NOT_DONE
+        if not state["ready"]:
+            typer.echo(f"not ready: {'; '.join(state['texts']) or 'starting'}")
+            return EXIT_NOT_DONE
+        typer.echo(f"ready, trading {state['trading']}")
+        return 0
 
     def do(self, command: str, show: Callable[[dict[str, Any]], int], *, reason: str = "") -> int:
         """Give a command, show the state after it, and return the exit code."""

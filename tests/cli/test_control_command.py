@@ -133,6 +133,36 @@ def test_status_in_words_says_unknown_where_nothing_is_known(bot: FakeBot, termi
     assert "None" not in terminal.out and terminal.err == ""
 
 
+@pytest.mark.parametrize(
+    ("changes", "code", "line"),
+    [
+        ({}, 0, "ready, trading active\n"),
+        ({"trading": "halted", "causes": [CAUSE]}, 0, "ready, trading halted\n"),
+        ({"ready": False, "texts": ["the connection is lost; reconnecting"]}, 1,
+         "not ready: the connection is lost; reconnecting\n"),
+        ({"ready": False}, 1, "not ready: starting\n"),
+    ],
+)  # fmt: skip
+def test_ready_is_a_line_and_an_exit_code_for_health_checks(
+    changes: dict[str, Any], code: int, line: str, bot: FakeBot, terminal: Terminal
+) -> None:
+    bot.replies = [{"ok": True, "status": state(**changes)}]
+    assert terminal.microlev("status", terminal.config(), "--ready") == code
+    assert (terminal.out, terminal.err) == (line, "")
+
+
+def test_a_bot_that_does_not_run_or_does_not_answer_is_not_ready(
+    bot: FakeBot, terminal: Terminal, tmp_path: Path
+) -> None:
+    bot.replies = [{"ok": False, "error": "another account"}]
+    assert terminal.microlev("status", terminal.config(), "--ready") == 1
+    assert terminal.out == "not ready: no answer from a running bot: another account\n"
+    nowhere = terminal.config(state={"directory": str(tmp_path / "nowhere")})
+    assert terminal.microlev("status", nowhere, "--ready") == 1
+    assert terminal.out.startswith("not ready: no answer from a running bot: ") and terminal.out.count("\n") == 1
+    assert terminal.microlev("status", terminal.config(), "--ready", "--json") == 2
+
+
 def test_halt_carries_its_reason_and_says_what_stands(bot: FakeBot, terminal: Terminal) -> None:
     bot.replies = [{"ok": True, "status": state(trading="halted", causes=[CAUSE])}]
     assert terminal.microlev("halt", terminal.config(), "--reason", "lunch") == 0

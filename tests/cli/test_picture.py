@@ -1,4 +1,4 @@
-"""The picture of a run in a terminal: what must be seen is there in any size, nothing is wider, and words say it all."""
+"""The picture of a run in a terminal: what must be seen is there in any size, nothing is wider, words say it all."""
 
 import io
 from typing import Any
