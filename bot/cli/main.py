@@ -16,6 +16,7 @@ from bot.cli.alerts import alerts
 from bot.cli.auth import auth
 from bot.cli.backtest import backtest
 from bot.cli.check import check, schema
+from bot.cli.completion import complete_for
 from bot.cli.control import flatten, halt, resume, status
 from bot.cli.dashboard import dashboard
 from bot.cli.demo import demo
@@ -79,11 +80,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Args: `arguments` without the program's name; None takes those of the process.
     """
+    given = list(sys.argv[1:] if arguments is None else arguments)
     command = typer.main.get_command(app)
     try:
-        result = command.main(
-            args=None if arguments is None else list(arguments), prog_name="microlev", standalone_mode=False
-        )
+        done = complete_for(given)
+        result = done if done is not None else command.main(args=given, prog_name="microlev", standalone_mode=False)
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except typer.Abort:
