@@ -29,10 +29,16 @@ def check(config: Annotated[Path, typer.Argument(metavar="CONFIG", help="YAML fi
         typer.echo(f"warning: {warning}", err=True)
 
 
-def schema() -> None:
-    """Print the JSON schema of the config."""
+def schema(
+    kind: Annotated[
+        str, typer.Argument(metavar="[config|faults|ranges]", help="Of which kind of file.", show_default=False)
+    ] = "config",
+) -> None:
+    """Print the JSON schema of the config, or of another kind of file, for an editor that knows YAML."""
     import json
 
-    from bot.config import Config
+    from bot.config.schema import SCHEMA_KINDS, file_schema
 
-    typer.echo(json.dumps(Config.model_json_schema(), indent=2, ensure_ascii=False))
+    if kind not in SCHEMA_KINDS:
+        raise typer.BadParameter(f"{kind!r} is none of {', '.join(SCHEMA_KINDS)}", param_hint="config|faults|ranges")
+    typer.echo(json.dumps(file_schema(kind), indent=2, ensure_ascii=False))

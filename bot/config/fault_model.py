@@ -8,7 +8,16 @@ import re
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field, PrivateAttr, StrictBool, StrictStr, model_validator
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    StrictBool,
+    StrictStr,
+    WithJsonSchema,
+    model_validator,
+)
 
 from bot.config.section import PositiveWhole, Section
 from bot.config.source import ConfigSource
@@ -54,9 +63,15 @@ def _not_nothing(given: Any) -> Any:
     return given
 
 
-Time = Annotated[int, BeforeValidator(parse_duration)]
-LongTime = Annotated[Time, Field(gt=0)]
-Names = Annotated[tuple[StrictStr, ...], BeforeValidator(_several), Field(min_length=1)]
+_TIME_TEXT = {
+    "type": "string",
+    "pattern": rf"^({_PART} ?)+$",
+    "examples": ["30s", "250ms", "1h30m"],
+}
+_NAMES_TEXT = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}
+Time = Annotated[int, BeforeValidator(parse_duration), WithJsonSchema(_TIME_TEXT)]
+LongTime = Annotated[int, BeforeValidator(parse_duration), Field(gt=0), WithJsonSchema(_TIME_TEXT)]
+Names = Annotated[tuple[StrictStr, ...], BeforeValidator(_several), Field(min_length=1), WithJsonSchema(_NAMES_TEXT)]
 Money = Annotated[Decimal, BeforeValidator(_whole), Field(gt=0)]
 Chance = Annotated[float, BeforeValidator(_whole), Field(gt=0, le=1)]
 Whole = Annotated[int, BeforeValidator(_whole), Field(ge=0)]

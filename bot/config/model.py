@@ -149,7 +149,9 @@ class LeverageWindow(Section):
 class RiskConfig(Section):
     """What may never be exceeded."""
 
-    max_leverage: Positive = Field(10.0, description="Bound of the sum of |leverage| over the account's positions.")
+    max_leverage: Positive = Field(
+        10.0, description="Bound of the sum of |leverage| over all positions of the account, ours or not."
+    )
     max_symbol_leverage: Positive = Field(8.0, description="Bound of |leverage| of one symbol.")
     max_margin_use_frac: Fraction = Field(0.5, description="Bound of used margin / equity after an order.")
     min_margin_level_frac: Positive = Field(
@@ -209,7 +211,8 @@ class ExecutionConfig(Section):
         None, description="Protective stop of every position of ours, this far from its entry, in 1/10000; null: none."
     )
     take_profit_bps: Positive | None = Field(
-        None, description="Protective target of every position of ours, this far from its entry; null: none."
+        None,
+        description="Protective target of every position of ours, this far from its entry, in 1/10000; null: none.",
     )
     slicing: Literal["none", "almgren-chriss"] = Field(
         "almgren-chriss", description="Send an order whole (`none`) or in slices (`almgren-chriss`)."
@@ -226,7 +229,9 @@ class RecordingConfig(Section):
     segment_mb: Positive = Field(
         64.0, description="Megabytes (uncompressed) after which a journal goes on in another file, the next segment."
     )
-    segment_minutes: Positive = Field(60.0, description="Minutes after which it does, however small it is.")
+    segment_minutes: Positive = Field(
+        60.0, description="Minutes after which a journal goes on in another file, however small it is."
+    )
     max_disk_gb: Positive | None = Field(
         None, description="Gigabytes that segments may take in the folder; the oldest are removed. null: no limit."
     )
@@ -244,8 +249,8 @@ class StateConfig(Section):
 class SwapConfig(Section):
     """What holding a symbol's position over 17:00 New York costs. Units: bps of notional a night, below 0 a charge."""
 
-    long_bps: Number = Field(0.0, description="Of a long position, a night; three nights on Wednesday.")
-    short_bps: Number = Field(0.0, description="Of a short position, a night.")
+    long_bps: Number = Field(0.0, description="Of a long position; Wednesday counts as three nights.")
+    short_bps: Number = Field(0.0, description="Of a short position.")
 
 
 class BacktestConfig(Section):
@@ -271,7 +276,9 @@ class BacktestConfig(Section):
     calibration_days: PositiveWhole = Field(
         3, description="Days at the start that only teach what is usual, and match the arms of a comparison."
     )
-    calibration_minutes: PositiveWhole | None = Field(None, description="Minutes in their place, for short recordings.")
+    calibration_minutes: PositiveWhole | None = Field(
+        None, description="Minutes in place of those days, for short recordings; null: the days count."
+    )
 
 
 class RangeConfig(Section):
