@@ -42,6 +42,7 @@ def test_a_trading_bot_is_halted_resumed_and_flattened_and_its_journal_replays(s
     process = start("run", path, "--json", folder=tmp_path)
     until(process, type="order", state="filled")
     assert len(held(path, tmp_path)) == 1
+    assert microlev("status", path, "--ready", folder=tmp_path) == "ready, trading active\n"
     assert "lunch" in microlev("halt", path, "--reason", "lunch", folder=tmp_path)
     assert "lunch" in microlev("status", path, folder=tmp_path)
     assert "active" in microlev("resume", path, folder=tmp_path)
@@ -60,6 +61,7 @@ def test_a_trading_bot_is_halted_resumed_and_flattened_and_its_journal_replays(s
     assert json.loads(out.splitlines()[-1])["type"] == "summary"
     assert not (tmp_path / "bot" / "control.sock").exists()
     assert "stop" in microlev("halt", path, folder=tmp_path, code=4)
+    microlev("status", path, "--ready", folder=tmp_path, code=1)
     (journal,) = (tmp_path / "journals").glob("*.journal.zst")
     assert microlev("replay", journal, "--verify", folder=tmp_path).startswith("equal: ")
 
