@@ -22,7 +22,7 @@ def complete_for(arguments: Sequence[str]) -> int | None:
         return None
     if shell not in SHELLS:
         raise typer.BadParameter(f"there is no completion for {shell!r}; there is for {', '.join(SHELLS)}")
-    from typer.completion import get_completion_script, install
+    from typer.completion import get_completion_script, install  # type: ignore[attr-defined]
 
     if option == _SHOW:
         typer.echo(get_completion_script(prog_name=_PROGRAM, complete_var=_VARIABLE, shell=shell))

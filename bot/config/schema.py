@@ -58,9 +58,6 @@ class _Writer:
         """Return a schema by JSON schema's own words, the entries of a list or of a free mapping as written."""
         inside = {}
         for key, each in schema.items():
-            name = _BOUNDS.get(key, key)
-            if name == "minLength" and schema.get("type") == "array":
-                name = "minItems"
             is_entry = key in ("items", "additionalProperties") and isinstance(each, dict)
-            inside[name] = self.as_written(each) if is_entry else each
+            inside[_BOUNDS.get(key, key)] = self.as_written(each) if is_entry else each
         return inside

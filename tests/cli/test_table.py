@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from private_reactor import Bench, bench
 from rich.console import Console
 from wired_bot import WiredBot, bot_config, virtual_venue
 
@@ -14,6 +15,11 @@ from bot.cli.picture_symbols import BOUND_SHORT
 from bot.cli.screen import PlainLines, Screen
 from bot.cli.table import LiveTable
 from bot.sizing.bound import Bound
+
+__all__ = ["bench"]  # a fixture
+
+# Twisted 26.10 still hands pyOpenSSL its own deprecated certificate objects.
+pytestmark = pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning")
 
 SYMBOLS: dict[str, Any] = {"EURUSD": {}, "USDJPY": {"direction": "short"}, "XAUUSD": {}, "BTCUSD": {}}
 
@@ -143,3 +149,16 @@ def test_a_terminal_that_cannot_move_its_cursor_gets_lines(
     if isinstance(shown[0], LiveTable):
         assert shown[0]._steer_by() == "'my configs/bot.yaml'"
     screen.finish()
+
+
+def test_a_run_on_a_terminal_shows_its_link_and_the_file_that_steers_it(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.serve()
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    for name, given in {"TERM": "xterm", "COLUMNS": "200", "LINES": "40", "NO_COLOR": "1"}.items():
+        monkeypatch.setenv(name, given)
+    path = bench.config()
+    assert bench.microlev("run", path, "--dry-run", "--seconds", 0.4) == 0
+    assert "connected for 0 s" in bench.out and f"microlev halt {path}" in bench.out
+    assert bench.out.splitlines()[-1] != "" and "\x1b[?25h" in bench.out, "the summary follows, the cursor is back"
