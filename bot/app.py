@@ -153,6 +153,7 @@ def run_live(
             run.pipeline,
             connect if shared is None else lambda driver: shared.seat(driver, run.session),
             clock,
+            figures=run.figures,
             paper=run.paper,
             ledger=run.ledger,
             journal=run.journal,
@@ -167,7 +168,6 @@ def run_live(
             name=name,
             first_inputs=[*told_first, *restored(run)],
             beside=beside_run,
-            figures=run.figures,
         )
 
     def told(end: Any, run: Run) -> Any:

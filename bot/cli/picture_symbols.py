@@ -60,7 +60,7 @@ def bound_word(symbol: Symbol) -> str:
 
 COLUMNS = (
     Column(("", "bid"), 7, 10, lambda s: number(s["bid"], f".{s['digits']}f")),
-    Column(("", "ask"), 7, 14, lambda s: number(s["ask"], f".{s['digits']}f")),
+    Column(("", "ask"), 7, 15, lambda s: number(s["ask"], f".{s['digits']}f")),
     Column(("spread", "bps"), 6, 5, lambda s: number(s["spread_bps"], ".2f")),
     Column(("bid", "depth"), 5, 11, lambda s: size(s["bid_depth_units"])),
     Column(("ask", "depth"), 5, 12, lambda s: size(s["ask_depth_units"])),
@@ -70,7 +70,8 @@ COLUMNS = (
     Column(("liqu-", "idity"), 5, 7, lambda s: number(s["liquidity_ratio"], ".2f")),
     Column(("cri-", "sis"), 4, 4, lambda s: f"{s['crisis_level']}{' !' if s['crisis_level'] else ''}"),
     Column(("leverage", "wanted"), 8, 3, lambda s: times(s["leverage_wanted"])),
-    Column(("", "allowed"), 7, 2, lambda s: times(s["leverage_target"])),
+    Column(("", "allowed"), 7, 2, lambda s: times(s["leverage_goal"])),
+    Column(("", "target"), 6, 14, lambda s: times(s["leverage_target"])),
     Column(("", "held"), 6, 0, lambda s: times(s["leverage_now"])),
     Column(("", "bound by"), 8, 1, bound_word),
 )

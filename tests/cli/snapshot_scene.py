@@ -38,7 +38,7 @@ def symbol(name: str = "EURUSD", **changes: Any) -> dict[str, Any]:
         "traded": True, "direction": "long", "symbol": name, "digits": 5, "bid": 1.1, "ask": 1.10004,
         "spread_bps": 0.36, "bid_depth_units": 8_350_011.74, "ask_depth_units": 15_385_913.86, "obi": -0.34,
         "ofi": 1.1, "liquidity_ratio": 1.11, "buy_impact_bps": 0.25, "sell_impact_bps": 0.18, "crisis_level": 0,
-        "leverage_now": 0.33, "leverage_wanted": 2.19, "leverage_goal": 2.19, "leverage_target": 0.37, "bound": "rate",
+        "leverage_now": 0.33, "leverage_wanted": 2.19, "leverage_goal": 1.87, "leverage_target": 0.37, "bound": "rate",
         "text": "holds 0.33x of 3x, wants 2.2x: depth covers 133 lots, volatility 1.0x usual, liquidity 1.11 of usual, "
         "impact 1.2x usual, OBI -0.31, cap 8x (max_symbol_leverage); rate of increase",
         "slippage": {"fills": 3, "predicted_bps": 0.15, "realised_bps": 0.25, "error_bps": 0.1},
