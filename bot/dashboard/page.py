@@ -43,6 +43,10 @@ def build_page(feed: Feed, language: str) -> "Page":
     return page
 
 
+class _Slider(ui.slider):
+    LOOPBACK = False  # moved at once where it is, and not only when the server has heard: quick keys would be lost
+
+
 class Page:
     """The page of one browser. `look` shows what the feed has now; `act` takes what the visitor does."""
 
@@ -92,7 +96,7 @@ class Page:
     def _build_playback(self) -> None:
         with ui.element("div").classes("panel playback-row"):
             self._playback = Tree(self.act)
-            self._slider = ui.slider(min=0, max=1, step=1, value=0, on_change=lambda event: self._slid(event.value))
+            self._slider = _Slider(min=0, max=1, step=1, value=0, on_change=lambda event: self._slid(event.value))
             self._slider.props(f'aria-label="{self._words("slider")}" data-testid="slider"').classes("slider")
 
     # -- looking --

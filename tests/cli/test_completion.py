@@ -26,7 +26,7 @@ def completed(words: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytes
 
 def test_every_command_is_offered(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     names = {info.name or info.callback.__name__ for info in app.registered_commands if info.callback is not None}
-    assert set(completed("microlev ", capsys, monkeypatch)) == names | {"auth"}
+    assert set(completed("microlev ", capsys, monkeypatch)) == names | {group.name for group in app.registered_groups}
     assert completed("microlev fl", capsys, monkeypatch) == ["flatten"]
 
 

@@ -26,7 +26,7 @@ from bot.telemetry.time_grid import thinned
 COMPOSITE = {"name": "composite", "base_leverage": 3, "parameters": {"volatility_sample_s": 0.5}}
 SIZING = {"warm_up_s": 3, "persistence_s": 1, "max_increase_frac_per_min": 1, "band": 0.05, "time_of_day": False}
 # What only the process knows that ran; it tells of a lost connection in other words.
-OF_THE_PROCESS = {"source", "process_id", "last_error"}
+OF_THE_PROCESS = {"source", "process_id", "last_error", "latency"}
 
 
 class Recorded:

@@ -88,13 +88,15 @@ def _connection(scene: Scene) -> Node | None:
 def _age(scene: Scene) -> Node:
     words, time = scene.words, scene.known.get("time")
     clock = scene.moment(time, words("utc", time=formats.clock(time) or words("unknown")))
+    moment = str(scene.known.get("time_ns", ""))
     if scene.kind == "journal":
-        return node("span", icon("clock"), clock, class_="fact", data_testid="age")
+        return node("span", icon("clock"), clock, class_="fact", data_testid="age", data_time_ns=moment)
     age = words.span(scene.received_s)
     text = words("old", age=age or words("unknown")) if scene.is_old else words("age", age=age)
     kind = "fact bad" if scene.is_old else "fact"
     value = "" if scene.received_s is None else repr(scene.received_s)
-    return node("span", icon("clock"), clock, " · ", text, class_=kind, data_testid="age", data_value=value)
+    freshness = {"data_value": value, "data_time_ns": moment}
+    return node("span", icon("clock"), clock, " · ", text, class_=kind, data_testid="age", **freshness)
 
 
 def _commands(scene: Scene) -> Node:
