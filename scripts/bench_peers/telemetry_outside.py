@@ -1,11 +1,12 @@
 """What is outside of the bot in the telemetry bench: the market that sends, and those who look. Standard library only.
 
 market   sends a file of deliveries at an even pace over loopback, and notes when each one left
-page     reads the stream of snapshots as the dashboard does, every one of them
-stuck    asks for the stream and never reads it
+page     for each line of standard input, reads the stream as the dashboard does, until it ends
+stuck    for each line, asks for the stream and never reads it
 """
 
 import argparse
+import http.client
 import json
 import os
 import socket
@@ -53,20 +54,20 @@ def market(port: int, deliveries: Path, per_s: float, sent: Path) -> None:
 def page(url: str, token: str) -> None:
     """Read snapshots until the stream ends."""
     request = urllib.request.Request(f"{url}/stream?every_s={EVERY_S}", headers={"Authorization": f"Bearer {token}"})
-    with urllib.request.urlopen(request) as answer:
+    with suppress(OSError, ValueError, http.client.HTTPException), urllib.request.urlopen(request) as answer:
         for line in answer:
             json.loads(line)
 
 
-def stuck(url: str, token: str) -> None:
-    """Ask, and read nothing until somebody ends this."""
+def stuck(url: str, token: str) -> socket.socket:
+    """Ask, and return a connection that nobody reads."""
     host, _, port = url.removeprefix("http://").partition(":")
-    with socket.socket() as link:
-        link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        link.connect((host, int(port)))
-        head = f"GET /stream?every_s={EVERY_S} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n\r\n"
-        link.sendall(head.encode())
-        sys.stdin.read()
+    link = socket.socket()
+    link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    link.connect((host, int(port)))
+    head = f"GET /stream?every_s={EVERY_S} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n\r\n"
+    link.sendall(head.encode())
+    return link
 
 
 def main() -> None:
@@ -83,8 +84,11 @@ def main() -> None:
         market(wanted.port, wanted.deliveries, wanted.per_s, wanted.sent)
         return
     place = json.loads(sys.stdin.readline())  # not from the command line, where everybody can read it
-    with suppress(OSError, ValueError):  # the bot ends before its readers
-        {"page": page, "stuck": stuck}[wanted.role](place["url"], place["token"])
+    kept = None
+    for _ in sys.stdin:
+        if kept is not None:
+            kept.close()
+        kept = (page if wanted.role == "page" else stuck)(place["url"], place["token"])
 
 
 if __name__ == "__main__":

@@ -1,10 +1,13 @@
-"""The bot of the telemetry bench: the real driver in a real reactor, fed over a socket, looked at or not.
+"""The bot of the telemetry bench: the real driver in a real reactor, fed over a socket, looked at and not, in turn.
 
 How it works: the embedded venue and a bot without a socket talk first, on a clock moved by hand, until enough market
 data has been sent; that is kept. A driver in a dry run then gets the login's bytes at the times they had, becomes
-READY, and takes the rest from a socket, in a reactor, on the machine's clock, from a process of its own. What is told:
-how long decisions took as the driver itself counts, and how long it was from the byte that left the market until the
-driver had done everything about it, the reactor's other work included.
+READY, and takes the rest from a socket, in a reactor, on the machine's clock, from a process of its own. Every few
+seconds another arm begins: watcher and readers come, or go. What a busy machine does meets all of them alike.
+
+What is told of each arm: how long decisions took as the driver itself counts, and how long it was from the byte that
+left the market until the driver had done everything about it, the reactor's other work included. The first part of an
+arm's time is left out: readers connect, and one that does not read has to become stuck.
 """
 
 import argparse
@@ -23,45 +26,43 @@ from typing import Any
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.protocol import Factory, Protocol
 
-from bench_peers.ready_bot import START_NS, ReadyBot, ready_bot, trading_config
+from bench_peers.ready_bot import START_NS, ready_bot, trading_config
 from bench_peers.timing import pin_to_one_core
 from bot.app import warm_up
 from bot.assembly import assemble, engine_settings
 from bot.config import Config
 from bot.config.secrets import ClientSecrets, Token
 from bot.engine.paper_fills import paper_venue
-from bot.net.companion import Companions
 from bot.net.driver import Driver
 from bot.net.outcome import DriverSettings, Outcome
-from bot.net.telemetry import opened
+from bot.net.telemetry import Telemetry
 
+ARMS = ("off", "page", "again", "stuck")
+"""`again` is `off` once more: how far two measurements of the same lie apart."""
+LEFT_OUT_S, MEASURED_S = 1.5, 3.0
 _STEP_NS = 5_000_000
 _HEARTBEAT_NS = 20_000_000_000
-_WARM_S = 4.0  # what is sent before that is not measured: warm-up of the strategy, caches, the first look
 _SECTIONS: dict[str, Any] = {
     "mode": "dry-run",
     "strategy": {"name": "composite", "base_leverage": 3, "parameters": {"volatility_sample_s": 0.5}},
     "sizing": {"warm_up_s": 3, "persistence_s": 1, "max_increase_frac_per_min": 1, "band": 0.05, "time_of_day": False},
+    "telemetry": {"enabled": True},
 }
 
 
 def recorded(config: Config, wanted: int) -> tuple[list[tuple[int, bytes | None]], list[bytes]]:
     """Return what reaches a bot until it is READY, with its times (None for a timer), and so many deliveries after."""
     bot = ready_bot(config)
-    login, deliveries = list(bot.inputs), list[bytes]()
-    heard_ns = bot.now_ns
+    login, deliveries, heard_ns = list(bot.inputs), list[bytes](), bot.now_ns
     while len(deliveries) < wanted:
         for data in bot.step(_STEP_NS):
             bot.deliver(data)
             deliveries.append(data)
         if bot.now_ns - heard_ns > _HEARTBEAT_NS:
-            heard_ns = _kept_alive(bot)
+            bot.hear(bot.time_out())
+            heard_ns = bot.now_ns
+        bot.inputs.clear()
     return login, deliveries[:wanted]
-
-
-def _kept_alive(bot: ReadyBot) -> int:
-    bot.hear(bot.time_out())
-    return bot.now_ns
 
 
 class _NoClient:
@@ -88,36 +89,88 @@ class _Market(Protocol):
 
     transport: Any
 
-    def __init__(self, driver: Driver, warm_bytes: int, done: Callable[[], None]) -> None:
-        self._driver, self._done = driver, done
-        self._warm_bytes = warm_bytes
+    def __init__(self, driver: Driver, begun: Callable[[], None], done: Callable[[], None]) -> None:
+        self._driver, self._begun, self._done = driver, begun, done
         self.taken: list[tuple[int, int]] = []
-        self.decided = 0
+        self.decided: list[tuple[int, int]] = []
         self._bytes = 0
 
+    def connectionMade(self) -> None:  # noqa: N802
+        self._begun()
+
     def dataReceived(self, data: bytes) -> None:  # noqa: N802
+        figures = self._driver.figures
+        before = len(figures.decision_ns)
         self._driver.link_data(data)
+        done_ns = time.monotonic_ns()
         self._bytes += len(data)
-        if self._bytes <= self._warm_bytes:
-            self.decided = len(self._driver.figures.decision_ns)
-        self.taken.append((self._bytes, time.monotonic_ns()))
+        self.taken.append((self._bytes, done_ns))
+        if len(figures.decision_ns) > before:
+            self.decided.append((done_ns, figures.decision_ns[-1]))
 
     def connectionLost(self, _reason: object = None) -> None:  # noqa: N802
         self._done()
 
 
-def run(arm: str, wanted: int, per_s: float, folder: Path, core: int) -> dict[str, Any]:
-    """Measure one arm: `off`, `page` or `stuck`."""
+class _Turns:
+    """Lets one arm follow the other. `spans` are those that count: arm, begin and end, ns of the monotonic clock."""
+
+    def __init__(self, reactor: Any, driver: Driver, telemetry: Telemetry, rounds: int, core: int, place: str) -> None:
+        self._reactor, self._driver, self._telemetry = reactor, driver, telemetry
+        self._order = [arm for n in range(rounds) for arm in (*ARMS[n % len(ARMS) :], *ARMS[: n % len(ARMS)])]
+        self.spans: list[tuple[str, int, int]] = []
+        self.counts = {arm: {"made": 0, "dropped": 0} for arm in ARMS}
+        self._lookers = {}
+        for role in ("page", "stuck"):
+            command = [sys.executable, "-m", "bench_peers.telemetry_outside", role, "--core", str(core)]
+            self._lookers[role] = subprocess.Popen(command, stdin=subprocess.PIPE, text=True)
+            self._tell(role, place)
+
+    def begin(self) -> None:
+        """Begin the next arm."""
+        if not self._order:
+            return
+        arm = self._order.pop(0)
+        is_seen = arm in self._lookers
+        self._driver._watchers = [self._telemetry.watch] if is_seen else []
+        if is_seen:
+            self._tell(arm, "go\n")
+        before = self._telemetry._feed.made, self._telemetry._readers.dropped
+        begin_ns = time.monotonic_ns() + round(LEFT_OUT_S * 1e9)
+        self._reactor.callLater(LEFT_OUT_S + MEASURED_S, self._end, arm, begin_ns, before)
+
+    def _end(self, arm: str, begin_ns: int, before: tuple[int, int]) -> None:
+        self.spans.append((arm, begin_ns, time.monotonic_ns()))
+        self.counts[arm]["made"] += self._telemetry._feed.made - before[0]
+        self.counts[arm]["dropped"] += self._telemetry._readers.dropped - before[1]
+        for reader in list(self._telemetry._readers._readers):
+            reader.cut()
+        self.begin()
+
+    def _tell(self, role: str, text: str) -> None:
+        pipe = self._lookers[role].stdin
+        assert pipe is not None
+        pipe.write(text)
+        pipe.flush()
+
+    def close(self) -> None:
+        """End those who look."""
+        for process in self._lookers.values():
+            process.kill()
+            process.communicate()
+
+
+def run(rounds: int, per_s: float, folder: Path, core: int) -> dict[str, Any]:
+    """Measure every arm so many times, in an order that rotates; return what was measured of each, by round."""
     from twisted.internet import reactor
 
     runtime: Any = reactor
-    state = {"directory": str(folder / "state")}
-    config = trading_config(**_SECTIONS, state=state, telemetry={"enabled": arm != "off"})
+    config = trading_config(**_SECTIONS, state={"directory": str(folder / "state")})
     warm_up(engine_settings(config, "rehearsal"))
+    wanted = round((rounds * len(ARMS) * (LEFT_OUT_S + MEASURED_S) + 1) * per_s)
     login, deliveries = recorded(config, wanted)
-    path = folder / "deliveries.bin"
+    path, sent = folder / "deliveries.bin", folder / "sent.bin"
     path.write_bytes(b"".join(struct.pack("<I", len(data)) + data for data in deliveries))
-
     clock = {"now_ns": START_NS, "since_ns": 0}
 
     def now_ns() -> int:
@@ -125,7 +178,8 @@ def run(arm: str, wanted: int, per_s: float, folder: Path, core: int) -> dict[st
 
     made = assemble(config, ClientSecrets("the-client-id", "the-client-secret"), Token("t", "r"), "bench")
     made.paper = paper_venue(made.engine)
-    telemetry = opened(runtime, config, made.session, made.engine)
+    telemetry = Telemetry(runtime, config, made.session, made.engine)
+    telemetry.listen()
     driver = Driver(
         runtime,
         DriverSettings(60.0, None, False),
@@ -135,8 +189,7 @@ def run(arm: str, wanted: int, per_s: float, folder: Path, core: int) -> dict[st
         lambda driver: _NoClient(driver),  # type: ignore[arg-type,return-value]
         now_ns,
         paper=made.paper,
-        watchers=[telemetry.watch] if telemetry is not None else [],
-        beside=lambda driver: Companions([telemetry.beside(driver, None)] if telemetry is not None else []),
+        beside=lambda driver: telemetry.beside(driver, None),
     )
     driver.start()
     for at_ns, data in login:
@@ -147,79 +200,63 @@ def run(arm: str, wanted: int, per_s: float, folder: Path, core: int) -> dict[st
             driver.link_data(data)
     if not made.session.ready:
         raise RuntimeError("the driver is not READY after the login it was given")
-    warm = round(_WARM_S * per_s)
     clock["since_ns"] = time.monotonic_ns()
-
-    market: list[_Market] = []
-    factory = Factory()
-    factory.noisy = False
-
-    def build(_: object) -> _Market:
-        market.append(_Market(driver, sum(map(len, deliveries[:warm])), finish))
-        return market[0]
+    place = (folder / "state" / "telemetry.json").read_text(encoding="utf-8")
+    turns = _Turns(runtime, driver, telemetry, rounds, core, place)
 
     def finish() -> None:
-        figures.update(
-            made=telemetry._feed.made if telemetry is not None else 0,
-            dropped=telemetry._readers.dropped if telemetry is not None else 0,
-        )
         driver.stop(Outcome(0))
         runtime.callLater(0.2, runtime.stop)
 
-    figures: dict[str, Any] = {}
-    factory.buildProtocol = build  # type: ignore[method-assign,assignment]
+    market = _Market(driver, turns.begin, finish)
+    factory = Factory()
+    factory.noisy = False
+    factory.buildProtocol = lambda addr: market  # type: ignore[method-assign,assignment]
     port = runtime.listenTCP(0, factory, interface="127.0.0.1").getHost().port
-    outside = [sys.executable, "-m", "bench_peers.telemetry_outside"]
-    place = (folder / "state" / "telemetry.json").read_text(encoding="utf-8") if telemetry is not None else ""
-    sent = folder / "sent.bin"
-    looker = subprocess.Popen([*outside, arm, "--core", str(core)], stdin=-1, text=True) if arm != "off" else None
-    if looker is not None:
-        assert looker.stdin is not None
-        looker.stdin.write(place)
-        looker.stdin.flush()
     options = ["--port", port, "--deliveries", path, "--per-s", per_s, "--sent", sent, "--core", core]
-    feeder = subprocess.Popen([*outside, "market", *map(str, options)])
+    feeder = subprocess.Popen([sys.executable, "-m", "bench_peers.telemetry_outside", "market", *map(str, options)])
     gc.collect()
     gc.freeze()
     try:
         runtime.run(installSignalHandlers=False)
     finally:
+        turns.close()
         feeder.wait(60)
-        if looker is not None:
-            looker.kill()
-            looker.wait(60)
-    decisions = [ns / 1000 for ns in driver.figures.decision_ns[market[0].decided :]]
-    whole = _whole_us(deliveries, array("q", sent.read_bytes()), market[0].taken)
-    rows = {"decision": _percentiles(decisions), "whole": _percentiles(whole[warm:])}
-    orders = sum(driver.figures.order_states.values())
-    return rows | figures | {"deliveries": len(deliveries), "decisions": len(decisions), "order_changes": orders}
+    return {"rounds": _by_round(turns, market, deliveries, array("q", sent.read_bytes())), "counts": turns.counts}
 
 
-def _whole_us(deliveries: list[bytes], sent_ns: "array[int]", taken: list[tuple[int, int]]) -> list[float]:
-    """Return microseconds from the leaving of each delivery until the driver had done with its last byte."""
-    took, end, at = [], 0, 0
+def _by_round(
+    turns: _Turns, market: _Market, deliveries: list[bytes], sent_ns: "array[int]"
+) -> list[dict[str, dict[str, list[float]]]]:
+    """Return microseconds of every decision and delivery: round -> arm -> kind."""
+    times: list[dict[str, list[float]]] = [{"decision": [], "whole": []} for _ in turns.spans]
+
+    def span_at(at_ns: int) -> dict[str, list[float]] | None:
+        found = (times[n] for n, (_, begin_ns, end_ns) in enumerate(turns.spans) if begin_ns <= at_ns < end_ns)
+        return next(found, None)
+
+    for done_ns, took_ns in market.decided:
+        if (span := span_at(done_ns)) is not None:
+            span["decision"].append(took_ns / 1000)
+    end = at = 0
     for data, left_ns in zip(deliveries, sent_ns, strict=True):
         end += len(data)
-        while taken[at][0] < end:
+        while market.taken[at][0] < end:
             at += 1
-        took.append((taken[at][1] - left_ns) / 1000)
-    return took
-
-
-def _percentiles(times_us: list[float]) -> list[float]:
-    ordered = sorted(times_us)
-    return [ordered[int(share * (len(ordered) - 1))] for share in (0.5, 0.99)]
+        if (span := span_at(left_ns)) is not None:
+            span["whole"].append((market.taken[at][1] - left_ns) / 1000)
+    arms = [(arm, span) for (arm, _, _), span in zip(turns.spans, times, strict=True)]
+    return [dict(arms[n : n + len(ARMS)]) for n in range(0, len(arms), len(ARMS))]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--arm", choices=["off", "page", "stuck"], required=True)
-    parser.add_argument("--deliveries", type=int, required=True)
+    parser.add_argument("--rounds", type=int, required=True)
     parser.add_argument("--per-s", type=float, required=True)
     wanted = parser.parse_args()
     core = pin_to_one_core()
     with tempfile.TemporaryDirectory(prefix="microlev-bench-") as folder:
-        result = run(wanted.arm, wanted.deliveries, wanted.per_s, Path(folder), -1 if core is None else core)
+        result = run(wanted.rounds, wanted.per_s, Path(folder), -1 if core is None else core)
     print(json.dumps(result), flush=True)
 
 
