@@ -18,8 +18,10 @@ class Cause:
 
     `level` is `reducing` (what is held may shrink and nothing grow) or `halted` (the same, and it takes a person or the
     next trading day); `flattens` closes what is ours as well; `by_limit` says that a limit of the config did it, not a
-    person. `text` is for people, with the numbers.
-    Units: times ns.   Missing: `until_ns` None for one that does not end by itself.
+    person. `text` is for people, with the numbers; `value` and `limit` are those numbers, for who says them in other
+    words, and `note` what somebody else has given as the reason.
+    Units: times ns; numbers as the limit in the config.
+    Missing: `until_ns` None for one that does not end by itself; numbers None where it has none.
     """
 
     code: str
@@ -29,6 +31,9 @@ class Cause:
     until_ns: int | None = None
     flattens: bool = False
     by_limit: bool = False
+    value: float | None = None
+    limit: float | None = None
+    note: str = ""
 
 
 class Trading:

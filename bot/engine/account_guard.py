@@ -115,7 +115,7 @@ class AccountGuard:
             self.states.release("access_rights")
             return
         text = f"the broker has set the account to {rights}: only reductions"
-        self.states.hold(Cause("access_rights", "reducing", text, now_ns))
+        self.states.hold(Cause("access_rights", "reducing", text, now_ns, note=rights))
 
     def _heed_kind(self, account: AccountState, now_ns: int) -> None:
         why = unsupported(account)
@@ -336,15 +336,17 @@ class AccountGuard:
         """Halt for a loss; return what to say of it, once. A day's loss ends with the day, a drawdown by hand."""
         if self.states.find(breach.check) is not None:
             return None
-        limit = f"the limit is {breach.limit:.2%} (risk.max_{breach.check}_frac)"
-        text = f"{breach.check} is {breach.value:.2%} of equity, {limit}: trading is halted"
-        is_of_the_day = breach.check == "daily_loss"
+        check, value, limit = breach.check, breach.value, breach.limit
+        beside = f"the limit is {limit:.2%} (risk.max_{check}_frac)"
+        text = f"{check} is {value:.2%} of equity, {beside}: trading is halted"
+        is_of_the_day = check == "daily_loss"
         until_ns = next_turn_ns(now_ns) if is_of_the_day else None
         end = "until the trading day turns, or `microlev resume`" if is_of_the_day else "until `microlev resume`"
         text = f"{text} {end}"
         flattens = self._settings.flatten_on_loss
-        self.states.hold(Cause(breach.check, "halted", text, now_ns, until_ns, flattens=flattens, by_limit=True))
-        return Refused("*", breach.check, breach.value, breach.limit, text)
+        cause = Cause(check, "halted", text, now_ns, until_ns, flattens, by_limit=True, value=value, limit=limit)
+        self.states.hold(cause)
+        return Refused("*", check, value, limit, text)
 
     def _share_that_survives(self, view: RiskView, used: float, equity: float) -> float:
         """Return the share of what is held that survives a stress of every symbol at once; 1 where all of it does.

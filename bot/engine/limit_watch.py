@@ -83,7 +83,8 @@ class LimitWatch:
             why = f" ({event.text})" if event.text else ""
             text = f"halted by hand{why}: `microlev resume` goes on"
         text = f"{text}; everything of ours is being closed" if flattens else text
-        self._states.hold(Cause(event.cause, "halted", text, event.recv_ns, flattens=flattens))
+        note = event.text if event.cause == "by_hand" else ""
+        self._states.hold(Cause(event.cause, "halted", text, event.recv_ns, flattens=flattens, note=note))
 
     # -- the venue ----------------------------------------------------------------------------------------------
 
@@ -102,7 +103,7 @@ class LimitWatch:
                     f"the venue refused {sum(self._refused)} of the last {len(self._refused)} orders, more than "
                     f"{limit:.0%} (risk.max_reject_frac); the last for {change.error_code or 'no reason given'}"
                 )
-                self._pause("reject_rate", text, now_ns)
+                self._pause("reject_rate", text, now_ns, share, limit, change.error_code or "")
                 self._refused.clear()
 
     def filled(self, excess_bps: Iterable[float], now_ns: int) -> None:
@@ -118,13 +119,14 @@ class LimitWatch:
                     f"the last {len(self._excess_bps)} orders cost {mean:.1f} bps more than predicted on average, more "
                     f"than {limit:g} (risk.max_slippage_beyond_bps)"
                 )
-                self._pause("slippage", text, now_ns)
+                self._pause("slippage", text, now_ns, mean, limit)
                 self._excess_bps.clear()
 
-    def _pause(self, code: str, text: str, now_ns: int) -> None:
+    def _pause(self, code: str, text: str, now_ns: int, value: float, limit: float, note: str = "") -> None:
         until_ns = now_ns + PAUSE_S * _SECOND
         text = f"{text}: only reductions for {PAUSE_S // 60} minutes"
-        self._states.hold(Cause(code, "reducing", text, now_ns, until_ns, by_limit=True))
+        told = Cause(code, "reducing", text, now_ns, until_ns, by_limit=True, value=value, limit=limit, note=note)
+        self._states.hold(told)
 
     # -- the account and the machine ----------------------------------------------------------------------------
 
@@ -134,7 +136,7 @@ class LimitWatch:
         if level < least:
             text = f"the margin level is {level:.2f}, below {least:g} (risk.min_margin_level_frac): only reductions"
             if self._states.find("margin_level") is None:  # its figure moves with every quote: told once
-                self._states.hold(Cause("margin_level", "reducing", text, now_ns, by_limit=True))
+                self._hold("margin_level", text, now_ns, level, least)
         elif not level < least * _RECOVERED:
             self._states.release("margin_level")
 
@@ -147,7 +149,7 @@ class LimitWatch:
                 f"this machine's clock was set {'forward' if step > 0 else 'back'} by {abs(step):.1f} s during the "
                 f"run, more than {limit:g} s (risk.max_clock_step_s): only reductions until `microlev resume`"
             )
-            self._states.hold(Cause("clock_step", "reducing", text, event.recv_ns, by_limit=True))
+            self._hold("clock_step", text, event.recv_ns, step, limit)
         free, least_mb = event.disk_free_bytes, self._limits.min_disk_free_mb
         if free is not None and free < least_mb * _MEGABYTE:
             text = (
@@ -155,6 +157,9 @@ class LimitWatch:
                 "(risk.min_disk_free_mb): only reductions until there is room"
             )
             if self._states.find("disk_full") is None:
-                self._states.hold(Cause("disk_full", "reducing", text, event.recv_ns, by_limit=True))
+                self._hold("disk_full", text, event.recv_ns, free / _MEGABYTE, least_mb)
         elif free is not None:  # what is unknown is no room
             self._states.release("disk_full")
+
+    def _hold(self, code: str, text: str, now_ns: int, value: float, limit: float) -> None:
+        self._states.hold(Cause(code, "reducing", text, now_ns, by_limit=True, value=value, limit=limit))

@@ -34,7 +34,7 @@ class Snapshots:
     def __init__(self, config: Config, session: Session, engine: Engine, *, source: str = "live") -> None:
         self._config, self._session, self._engine = config, session, engine
         self._source = source
-        self.events = EventLog(is_paper=config.mode == "dry-run")
+        self.events = EventLog(engine, is_paper=config.mode == "dry-run")
         self.fills = FillLog()
 
     def __call__(self, decision: Decision) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from bot.account.position import Position
+from bot.account.trading import Cause
 from bot.config import Config
 from bot.ctrader.session import Session
 from bot.engine.engine import Engine
@@ -63,6 +64,7 @@ def status(
                 "until": None if cause.until_ns is None else iso_time(cause.until_ns),
                 "flattens": cause.flattens,
                 "by_limit": cause.by_limit,
+                **cause_numbers(cause),
             }
             for cause in engine.causes
         ],
@@ -82,6 +84,12 @@ def status(
         "orders_last_minute": engine.orders_last_minute,
         "max_orders_per_minute": config.risk.max_orders_per_minute,
     }
+
+
+def cause_numbers(cause: Cause) -> dict[str, Any]:
+    """Return the numbers of a cause of the trading state, and the reason that somebody gave for it; None without."""
+    value, limit = (None if number is None else known(number) for number in (cause.value, cause.limit))
+    return {"value": value, "limit": limit, "note": cause.note or None}
 
 
 def _position(position: Position, spec: SymbolSpec | None, engine: Engine) -> dict[str, Any]:

@@ -44,6 +44,7 @@ def test_halt_lets_nothing_grow_and_resume_lets_it_again() -> None:
     refusal = desk.lines("refused")[-1]
     assert (refusal.check, refusal.symbol) == ("halted", "EURUSD")
     assert "microlev resume" in refusal.reason and "going to lunch" in refusal.reason
+    assert [cause.note for cause in desk.engine.causes] == ["going to lunch"]
     assert "by_hand" in desk.reasons()
     command(desk, "resume")
     assert [type(r) for r in desk.decisions[-1].requests] == [PlaceOrder]
@@ -106,6 +107,7 @@ def test_a_day_s_loss_ends_with_the_trading_day() -> None:
     fall(desk)
     [cause] = desk.engine._guard.states.causes
     assert (cause.code, cause.level, cause.by_limit) == ("daily_loss", "halted", True)
+    assert cause.limit == 0.02 and cause.value is not None and f"{cause.value:.2%}" in cause.text
     assert cause.until_ns is not None and 0 < cause.until_ns - desk.now_ns <= 25 * 3600 * SECOND
     desk.now_ns = cause.until_ns - SECOND
     desk.quote(mid_e5=108_700)
@@ -146,6 +148,7 @@ def test_a_venue_that_refuses_half_of_our_orders_gets_no_more_for_five_minutes()
     refuse(desk, "MAX_EXPOSURE_REACHED")
     assert causes(desk) == ["reject_rate"] and desk.engine.trading == "reducing"
     text = desk.engine._guard.states.text
+    assert [(c.value, c.limit, c.note) for c in desk.engine.causes] == [(1.0, 0.5, "MAX_EXPOSURE_REACHED")]
     assert "10 of the last 10" in text and "MAX_EXPOSURE_REACHED" in text and "max_reject_frac" in text
     for _ in range(PAUSE_S - 2):
         desk.now_ns += SECOND
@@ -208,6 +211,7 @@ def test_a_margin_level_below_its_limit_lets_nothing_grow_until_it_has_recovered
     watch.margin_level(1.49, now)
     [cause] = desk.engine._guard.states.causes
     assert (cause.code, cause.level) == ("margin_level", "reducing") and "1.49" in cause.text
+    assert (cause.value, cause.limit) == (1.49, 1.5)
     watch.margin_level(1.5, now)
     watch.margin_level(1.57, now)
     assert causes(desk) == ["margin_level"], "not at once with the next quote"
@@ -223,10 +227,12 @@ def test_a_full_disk_and_a_stepped_clock_let_nothing_grow() -> None:
     desk.begin()
     desk.hear(HostChecked(desk.now_ns, 49_000_000, 0.0))
     assert causes(desk) == ["disk_full"] and "49 MB" in desk.engine._guard.states.text
+    assert [(cause.value, cause.limit) for cause in desk.engine.causes] == [(49, 50)]
     desk.hear(HostChecked(desk.now_ns, None, 0.0))
     assert causes(desk) == ["disk_full"], "what is unknown is no room"
     desk.hear(HostChecked(desk.now_ns, 51_000_000, -5.1))
     assert causes(desk) == ["clock_step"] and "back by 5.1 s" in desk.engine._guard.states.text
+    assert [(cause.value, cause.limit) for cause in desk.engine.causes] == [(-5.1, 5)]
     desk.hear(HostChecked(desk.now_ns, None, 0.0))
     assert causes(desk) == ["clock_step"], "that it stands right now does not undo the step"
     command(desk, "resume")

@@ -1,6 +1,7 @@
 """What a run says of itself: complete, plain JSON, and without changing what it looks at."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,11 @@ import pytest
 
 import strategies
 from bot.assembly import Run
+from bot.engine.decision import Decision, OrderChange
+from bot.engine.rows import NO_ROWS
+from bot.telemetry.event_log import EVENTS_KEPT, EventLog
 from bot.telemetry.snapshot import Snapshots
+from tests.page_snapshots import resting_run
 from tests.wired_bot import WiredBot, bot_config, virtual_venue
 
 
@@ -23,7 +28,8 @@ class Watched:
             "sizing": {"warm_up_s": 3, "persistence_s": 1, "max_increase_frac_per_min": 1, "band": 0.05},
         }
         config = bot_config(folder, **(composite | changes))
-        self.bot = WiredBot(folder, config, virtual_venue(), watch=self._watch if looks else lambda run: ())
+        watch = self._watch if looks else lambda run: ()
+        self.bot = WiredBot(folder, config, virtual_venue(), watch=watch, is_steered=True)
 
     def _watch(self, run: Run) -> list[Any]:
         self.snapshots = Snapshots(run.config, run.session, run.engine)
@@ -63,6 +69,59 @@ def test_it_shows_what_the_engine_has(watched: Watched) -> None:
         for factor in each["factors"].values():
             product *= factor
         assert each["leverage_wanted"] == pytest.approx(product)
+
+
+def test_an_order_that_follows_its_target_tells_leverage_and_factors_and_nothing_else(watched: Watched) -> None:
+    orders = [event for event in watched.now()["events"] if event["kind"] == "order"]
+    assert {event["code"] for event in orders} >= {"intended", "filled"}
+    for event in orders:
+        assert event["rest"] == "" and list(event["factors"]) == list(watched.bot.run.engine.strategy.factor_names)
+        said = ", ".join(f"{name} {factor:.2f}" for name, factor in event["factors"].items())
+        change = f"{event['leverage_now']:+.2f}x -> {event['leverage_target']:+.2f}x"
+        assert event["text"] == f"composite: {change} ({said})"
+
+
+def test_what_a_person_does_is_told_with_the_reason_and_a_close_with_what_remains_to_be_said(watched: Watched) -> None:
+    watched.bot.command("flatten", reason="lunch")
+    watched.bot.let(2)
+    shown = watched.now()
+    assert [(cause["code"], cause["note"], cause["value"]) for cause in shown["causes"]] == [("by_hand", "lunch", None)]
+    state = [event for event in shown["events"] if event["kind"] == "state"][-1]
+    assert state["causes"] == [{"code": "by_hand", "value": None, "limit": None, "note": "lunch"}]
+    closes = [event for event in shown["events"] if event["action"] == "close"]
+    assert closes and all(event["factors"] and "everything is closed" in event["rest"] for event in closes)
+
+
+def test_an_order_that_rests_keeps_its_whole_text() -> None:
+    orders = [event for event in resting_run()[-1]["events"] if event["kind"] == "order"]
+    assert orders and all(event["factors"] is None and event["rest"] is None for event in orders)
+
+
+def test_an_order_of_another_kind_keeps_its_whole_text(watched: Watched) -> None:
+    engine = watched.bot.run.engine
+    log = EventLog(engine, is_paper=False)
+    order = next(intended for decision in watched.bot.decisions for intended in decision.intended)
+    others = (
+        replace(order, reason="protection of position 7"),
+        replace(order, leverage_target=None),
+        replace(order, symbol="unknown"),
+        replace(order, leverage_target=9.0),
+    )
+    for other in others:
+        log(Decision(watched.bot.now_ns(), NO_ROWS, intended=(other,)))
+    assert [(event["factors"], event["rest"]) for event in log.newest()] == [(None, None)] * 4
+
+
+def test_an_order_that_failed_says_why_and_what_is_kept_of_open_orders_is_bounded(watched: Watched) -> None:
+    log = EventLog(watched.bot.run.engine, is_paper=False)
+    order = next(intended for decision in watched.bot.decisions for intended in decision.intended)
+    many = tuple(replace(order, client_order_id=str(i)) for i in range(EVENTS_KEPT + 50))
+    log(Decision(1, NO_ROWS, intended=many))
+    assert len(log._whys) == EVENTS_KEPT
+    change = OrderChange(many[-1], "rejected", None, None, 0, None, "NOT_ENOUGH_MONEY", paper=False)
+    log(Decision(2, NO_ROWS, order_changes=(change,)))
+    last = log.newest()[-1]
+    assert (last["text"], last["rest"]) == ("NOT_ENOUGH_MONEY", None) and many[-1].client_order_id not in log._whys
 
 
 def test_a_ladder_has_the_best_level_first_and_only_where_it_is_wanted(watched: Watched) -> None:
