@@ -34,8 +34,8 @@ class CauseRule:
     def _began(self, cause: Cause, now_ns: int) -> Alert:
         composer, is_halted = self._composer, cause.level == "halted"
         text = composer.say("cause.text", cause=composer.cause(cause))
-        if cause.flattens and "being closed" not in cause.text:
-            text = f"{text.rstrip('.')}. {composer.say('cause.flattens')}"
+        if cause.flattens and "being closed" not in text:
+            text = composer.say("cause.then", text=text.rstrip(".。"), more=composer.say("cause.flattens"))
         title = composer.say("halted.title" if is_halted else "limited.title")
         severity: Severity = "failure" if is_halted else "warning"
         return composer.alert(_event(cause), _key(cause), severity, title, text, now_ns, lasts=True)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from bot.account.trading import Cause
 from bot.alerts.alert import Alert, Severity
 from bot.alerts.redaction import Redaction
-from bot.alerts.words import ACTIONS, CAUSES, REASONS, STATES, words
+from bot.alerts.words import ACTIONS, BARE_CAUSES, CAUSE_ENDS, CAUSE_NUMBERS, CAUSES, REASONS, STATES, words
 
 LONGEST_TEXT = 400
 _SECOND = 1_000_000_000
@@ -68,9 +68,18 @@ class Composer:
         """Return why trading is not free, in a sentence with its numbers."""
         if self._language == "en":
             return cause.text[:1].upper() + cause.text[1:]
-        name = self.cause_name(cause.code)
-        # The engine's sentence has the numbers; a name without them would be half the news.
-        return cause.text if name == cause.code else f"{name}（{cause.text}）"
+        name, numbers = self.cause_name(cause.code), CAUSE_NUMBERS.get(cause.code)
+        if name == cause.code:
+            return cause.text
+        parts = [f"理由：{cause.note}"] if cause.note else []
+        if numbers is not None and cause.value is not None and cause.limit is not None:
+            parts.insert(0, numbers.format(value=cause.value, limit=cause.limit))
+        told = "、".join(parts)
+        if cause.code not in CAUSE_ENDS or not (told or cause.code in BARE_CAUSES):
+            # The engine's sentence has the numbers; a name without them would be half the news.
+            return f"{name}（{cause.text}）"
+        named = f"{name}（{told}）" if told else name
+        return self.say("cause.then", text=named, more=CAUSE_ENDS[cause.code])
 
     def cause_name(self, code: str) -> str:
         """Return a cause's short name; its code when it has none."""

@@ -120,7 +120,7 @@ class DayRule:
             parts.append(say("day.since", since=clock_time(figures.since_ns)))
         title = say("day.title", day=figures.day.isoformat(), profit=shown)
         key = f"{_EVENT}:{figures.day.isoformat()}"
-        return composer.alert(_EVENT, key, "info", title, " ".join(parts), figures.over_ns)
+        return composer.alert(_EVENT, key, "info", title, say("day.between").join(parts), figures.over_ns)
 
     def _begin(self, now_ns: int) -> None:
         self._since_ns, self._as_of_ns = now_ns, None

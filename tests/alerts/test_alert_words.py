@@ -1,13 +1,14 @@
 """The words: two languages with the same keys and figures, lengths of time, causes and reasons by name."""
 
 import string
+from dataclasses import replace
 
 import pytest
 from alert_desk import SECOND, composer
 
 from bot.account.trading import Cause
-from bot.alerts.words import CAUSES, ENGLISH, JAPANESE, words
-from bot.engine.limit_watch import _ENDED_BY_HAND
+from bot.alerts.words import BARE_CAUSES, CAUSE_ENDS, CAUSE_NUMBERS, CAUSES, ENGLISH, JAPANESE, words
+from bot.engine.limit_watch import _ENDED_BY_HAND, PAUSE_S
 
 
 def figures(text: str) -> list[tuple[str | None, str | None]]:
@@ -37,11 +38,28 @@ def test_a_cause_is_told_with_its_numbers_in_both_languages() -> None:
     cause = Cause("drawdown", "halted", "drawdown is 12.00% of equity", 0)
     assert composer().cause(cause) == "Drawdown is 12.00% of equity"
     assert composer("ja").cause(cause) == "ドローダウン上限（drawdown is 12.00% of equity）"
+    numbers = replace(cause, value=0.12, limit=0.1)
+    assert composer("ja").cause(numbers) == "ドローダウン上限（12.00%、上限 10.00%）。microlev resume で再開します"
     assert composer("ja").cause(Cause("new_one", "halted", "something new", 0)) == "something new"
 
 
+def test_a_halt_by_hand_is_told_in_japanese_with_the_reason_that_was_given() -> None:
+    halt = Cause("by_hand", "halted", "halted by hand (lunch)", 0, note="lunch")
+    assert composer("ja").cause(halt) == "手動による停止（理由：lunch）。microlev resume で再開します"
+    assert composer("ja").cause(replace(halt, note="")) == "手動による停止。microlev resume で再開します"
+    refused = Cause("unsupported_account", "reducing", "limited risk", 0)
+    assert composer("ja").cause(refused) == "未対応の口座種別（limited risk）"
+
+
+def test_what_is_said_of_a_cause_in_japanese_is_of_causes_that_there_are_and_fits_their_numbers() -> None:
+    assert set(CAUSE_NUMBERS) | BARE_CAUSES <= set(CAUSE_ENDS) <= set(CAUSES["ja"])
+    for text in CAUSE_NUMBERS.values():
+        assert "{" not in text.format(value=0.5, limit=0.25)
+    assert "5分" in CAUSE_ENDS["reject_rate"] and PAUSE_S == 300
+
+
 def test_a_reason_and_a_state_that_have_no_words_yet_are_shown_as_they_are() -> None:
-    assert composer("ja").reason("waiting_until:12:00", "…").startswith("取引サーバーが受け付けていません")
+    assert composer("ja").reason("waiting_until:12:00", "…").startswith("取引サーバーに接続できません")
     assert composer("ja").reason("new", "as it is") == composer().reason("new", "as it is") == "as it is"
     assert composer().state("partially_filled") == "partially filled"
     assert (composer("ja").state("filled"), composer("ja").state("new")) == ("約定", "new")

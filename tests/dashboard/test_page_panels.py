@@ -85,7 +85,7 @@ def test_real_money_is_said_in_words_and_not_for_a_recording() -> None:
     live = newest(lambda s: s.update(environment="live", mode="trade"))
     tree = head(scene_of(live))
     assert "LIVE: real money" in text_of(tree) and tree[1]["class"] == "head live"
-    assert "実資金" in text_of(head(scene_of(live, "ja")))
+    assert "実際の資金" in text_of(head(scene_of(live, "ja")))
     assert "real money" not in text_of(head(scene_of(live | {"mode": "dry-run"})))
     recorded = head(scene_of(live, kind="journal", received_s=None))
     assert recorded[1]["class"] == "head" and "Recording" in text_of(recorded)
@@ -179,7 +179,7 @@ def test_every_trouble_of_a_live_feed_is_said(trouble: Any) -> None:
 def test_a_journal_that_is_still_read_says_how_far() -> None:
     scene = scene_of(newest(), kind="journal", trouble="reading", read_frac=0.256, received_s=None)
     (banner,) = found(standing(scene), data_testid="trouble")
-    assert "25.6 %" in text_of(banner) and "quiet" in banner[1]["class"]
+    assert "25.6%" in text_of(banner) and "quiet" in banner[1]["class"]
 
 
 # -- the account ----------------------------------------------------------------------------------------------------
@@ -201,7 +201,7 @@ def test_the_account_shows_what_is_used_of_every_limit() -> None:
         ("orders_last_minute", snapshot["orders_last_minute"]),
     ):
         assert shown_value(tree, place)[0] == value
-    assert "of 2.00 %" in text_of(tree) and "of 10.0 %" in text_of(tree)
+    assert "of 2.00%" in text_of(tree) and "of 10.0%" in text_of(tree)
 
 
 def test_a_limit_that_is_close_or_reached_says_so() -> None:

@@ -6,7 +6,8 @@ import pytest
 
 from bot.dashboard.tree import text_of
 from bot.dashboard.words.catalogue import LANGUAGES, Words
-from bot.dashboard.words.events import event_detail, event_text
+from bot.dashboard.words.events import event_detail, event_text, event_why
+from bot.dashboard.words.figures import limit_figures
 from bot.dashboard.words.leverage import CAPS, CRISIS_LEAVES, doubled, sentences
 from bot.dashboard.words.reasons import cause_text, reason_text
 from bot.sizing.bound import Bound
@@ -46,10 +47,9 @@ def test_every_figure_and_what_holds_it_back_is_said_in_english() -> None:
 def test_and_in_japanese() -> None:
     assert sentences(_symbol(), JA) == [
         "現在の実効レバレッジは+0.33倍です（基準 3.00倍）。",
-        "戦略の希望は+2.19倍です（板の偏り ×0.80、インパクト ×0.91、ボラティリティ ×0.96により減、"
-        "流動性 ×1.05により増）。",
-        "上限はまだ効いていません。最も近い上限は8.00倍（銘柄ごとのレバレッジ上限）です。",
-        "当面は+0.33倍のままです：少しずつ増やしています（増加ペースの制限）。",
+        "戦略の目標は+2.19倍です（板の偏り ×0.80、インパクト ×0.91、ボラティリティ ×0.96で減／流動性 ×1.05で増）。",
+        "上限には達していません。最も近い上限は8.00倍（銘柄ごとのレバレッジ上限）です。",
+        "当面は+0.33倍のままです（増やす速さの制限内で、少しずつ増やしています）。",
     ]
 
 
@@ -126,7 +126,7 @@ HALTED = {"trading": "halted", "causes": [{"flattens": False}], "reasons": ["by_
 def test_a_halt_stands_above_what_is_wanted() -> None:
     growing = _symbol(leverage_target=1.0, if_spread_doubles=_then()["if_spread_doubles"])
     assert sentences(growing, EN, HALTED)[-1] == "Trading is not free (halted): nothing grows, so it stays at +0.33x."
-    assert sentences(growing, JA, HALTED)[-1] == "取引が制限されている（停止中）ため増やさず、+0.33倍のままです。"
+    assert sentences(growing, JA, HALTED)[-1] == "取引停止中のため増やさず、+0.33倍のままです。"
     assert doubled(growing, EN, HALTED).endswith("While trading is not free (halted), nothing grows.")
     shrinking = sentences(_symbol(leverage_target=0.1, leverage_goal=0.1), EN, HALTED)
     assert shrinking[-1] == "It is going to +0.10x."
@@ -215,7 +215,7 @@ def test_a_reason_is_in_the_bots_words_in_english_and_in_ours_in_japanese() -> N
     assert reason_text("stale_quote:EURUSD", "no fresh quote for EURUSD", EN) == ["no fresh quote for EURUSD"]
     assert reason_text("stale_quote:EURUSD", None, EN)[0].startswith("no fresh quote for EURUSD")
     assert reason_text("stale_quote:EURUSD", "no fresh quote for EURUSD", JA) == [
-        "EURUSD の新しいレートが届いていません。縮小のみ可能です"
+        "EURUSD の新しいレートが届いていません。決済のみ可能です"
     ]
 
 
@@ -253,17 +253,17 @@ def _event(**changes: Any) -> dict[str, Any]:
         (
             _event(),
             "increase, buy 0.05 lots: filled at 1.09997",
-            "買い増し・売り増し・買い 0.05 ロット：約定（1.09997）",
+            "積み増し 買い 0.05 ロット：約定（1.09997）",
         ),
         (_event(code="sent", price=None), "increase, buy 0.05 lots: on the way", None),
         (_event(kind="refused", code="crisis"), "not done: liquidity crisis", "見送り：流動性危機"),
         (_event(kind="notice", code="swap"), "swap booked", "スワップの計上"),
-        (_event(kind="state", code="halted"), "Trading: halted", "取引：停止中"),
+        (_event(kind="state", code="halted"), "Trading: halted", "取引停止中"),
         (_event(kind="state", code="active", ready=True, reasons=[]), "Ready. Trading: active.", None),
         (
             _event(kind="state", code="halted", ready=True, reasons=["stale_quote:EURUSD", "by_hand"]),
             "Ready. Trading: halted. no fresh quote for EURUSD: it may only be reduced; halted by a person",
-            "準備完了。取引：停止中。EURUSD の新しいレートが届いていません。縮小のみ可能です。手動で停止されています",
+            "準備完了。取引停止中。EURUSD の新しいレートが届いていません。決済のみ可能です。手動で停止しました",
         ),
     ],
 )
@@ -277,6 +277,100 @@ def test_the_bots_own_text_stands_below_where_it_says_more() -> None:
     state = _event(kind="state", code="active", ready=True, reasons=["stale_quote:EURUSD"])
     assert event_detail(state, JA) is None and event_detail(state | {"reasons": ["by_hand"]}, JA) == "why"
     assert event_detail(state | {"text": ""}, EN) is None
+
+
+def test_a_price_has_the_digits_of_its_symbol() -> None:
+    assert event_text(_event(price=65432.1), EN, 2).endswith("filled at 65432.10")
+    assert event_text(_event(price=65432.12), EN).endswith("filled at 65432.12")
+
+
+# -- numbers instead of the bot's English ---------------------------------------------------------------------------
+
+NUMBERS = {"value": 0.021, "limit": 0.02, "note": None}
+
+
+@pytest.mark.parametrize(
+    ("code", "told", "english", "japanese"),
+    [
+        ("daily_loss", {}, "2.10%, limit 2.00%", "2.10%、上限 2.00%"),
+        ("margin_level", {"value": 2.5, "limit": 3.0}, "250%, least 300%", "250%、下限 300%"),
+        ("max_leverage", {"value": 10.4, "limit": 10.0}, "10.4x, limit 10.0x", "10.4倍、上限 10.0倍"),
+        ("order_rate", {"value": 30.0, "limit": 30.0}, "30, limit 30", "30件、上限 30件"),
+        ("stale_quote", {"value": 7.3, "limit": 5.0}, "7.3 s, limit 5.0 s", "7.3秒、上限 5.0秒"),
+        ("slippage", {"value": 2.31, "limit": 2.0}, "2.3 bps, limit 2.0 bps", "2.3 bps、上限 2.0 bps"),
+        ("disk_full", {"value": 41.6, "limit": 100.0}, "42 MB, least 100 MB", "42 MB、下限 100 MB"),
+        (
+            "crisis",
+            {"value": 3.0, "limit": 3.0},
+            "level 3, has to be below level 3",
+            "レベル3、レベル3未満で再開",
+        ),
+    ],
+)
+def test_numbers_have_the_unit_of_their_limit(code: str, told: dict[str, Any], english: str, japanese: str) -> None:
+    assert limit_figures(code, NUMBERS | told, EN) == english
+    assert limit_figures(code, NUMBERS | told, JA) == japanese
+
+
+@pytest.mark.parametrize("told", [{"value": None}, {"limit": None}])
+def test_numbers_that_are_unknown_or_have_no_unit_are_left_to_the_bots_text(told: dict[str, Any]) -> None:
+    assert limit_figures("daily_loss", NUMBERS | told, JA) is None
+    assert limit_figures("exit_cost", NUMBERS, JA) is None and limit_figures("daily_loss", {}, JA) is None
+
+
+def test_a_cause_with_numbers_needs_no_english_in_japanese() -> None:
+    said = text_of(["p", {}, cause_text(CAUSE | NUMBERS, JA)])
+    assert said.startswith("1日の損失が上限に達しました（2.10%、上限 2.00%）")
+    assert "of equity" not in said and "取引日が変わるか、「再開」するまで続きます" in said
+    assert "of equity" in text_of(["p", {}, cause_text(CAUSE | NUMBERS, EN)])
+
+
+def test_the_reason_that_a_person_gave_is_said_and_an_unknown_one_left_to_the_bot() -> None:
+    halt = CAUSE | {"code": "by_hand", "text": "halted by hand (lunch)", "value": None, "limit": None, "note": "lunch"}
+    said = text_of(["p", {}, cause_text(halt, JA)])
+    assert said.startswith("手動で停止しました（理由：lunch）") and "halted by hand" not in said
+    assert "halted by hand" in text_of(["p", {}, cause_text({k: v for k, v in halt.items() if k != "note"}, JA)])
+    unsupported = halt | {"code": "unsupported_account", "note": None, "text": "limited risk"}
+    assert "limited risk" in text_of(["p", {}, cause_text(unsupported, JA)])
+    assert "newer" in text_of(["p", {}, cause_text(halt | {"code": "quite_new", "text": "newer"}, JA)])
+
+
+def test_an_order_says_its_leverage_and_factors_and_only_the_rest_in_english() -> None:
+    factors = {"volatility": 1.02, "impact": None}
+    order = _event(leverage_now=0.22, leverage_target=-0.5, factors=factors, rest="")
+    assert event_why(order, EN) == "leverage +0.22x to −0.50x (volatility ×1.02, impact unknown)"
+    assert event_why(order, JA) == "レバレッジ +0.22倍 → −0.50倍（ボラティリティ ×1.02、インパクト 不明）"
+    assert event_detail(order, JA) is None and event_detail(order | {"rest": "slice 2"}, EN) == "slice 2"
+    assert event_why(order | {"factors": {}}, EN) == "leverage +0.22x to −0.50x"
+    other = order | {"factors": None, "rest": None}
+    assert event_why(other, JA) is None and event_detail(other, JA) == "why"
+
+
+def test_a_refusal_says_its_numbers_and_keeps_the_hint_in_english() -> None:
+    refused = _event(kind="refused", code="margin_use", value=0.52, limit=0.5)
+    assert event_text(refused, EN) == "not done: margin use (52.0%, limit 50.0%)"
+    assert event_text(refused, JA) == "見送り：証拠金使用率（52.0%、上限 50.0%）"
+    assert event_detail(refused, JA) is None and event_detail(refused, EN) == "why"
+    assert event_detail(refused | {"value": None}, JA) == "why"
+    assert event_detail(refused | {"code": "not_ready", "value": None}, JA) is None
+
+
+def test_what_a_halt_refuses_names_its_causes() -> None:
+    halt = {"code": "by_hand", "value": None, "limit": None, "note": "lunch"}
+    refused = _event(kind="refused", code="halted", value=None, limit=None, causes=[halt])
+    assert (
+        event_text(refused, JA) == "見送り：取引の停止・制限（手動で停止しました）"
+        and event_detail(refused, JA) is None
+    )
+    unsupported = halt | {"code": "unsupported_account", "note": None}
+    assert event_detail(refused | {"causes": [halt, unsupported]}, JA) == "why"
+
+
+def test_a_state_names_its_causes_with_their_numbers() -> None:
+    loss = {"code": "daily_loss"} | NUMBERS
+    state = _event(kind="state", code="halted", ready=True, reasons=["daily_loss"], causes=[loss])
+    assert event_text(state, JA) == "準備完了。取引停止中。1日の損失が上限に達しました（2.10%、上限 2.00%）"
+    assert event_detail(state, JA) is None and event_detail(state, EN) == "why"
 
 
 def test_the_event_log_says_readiness_in_codes() -> None:

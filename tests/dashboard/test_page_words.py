@@ -25,7 +25,10 @@ PAGE = [
 ]
 # Codes that reach `Cause`, `Refused` and `Notice` by way of a name.
 NAMED = {
-    "cause": {"daily_loss", "drawdown", "by_hand", "stop_file", "reject_rate", "slippage"},
+    "cause": {
+        *("daily_loss", "drawdown", "by_hand", "stop_file", "reject_rate", "slippage"),
+        *("margin_level", "clock_step", "disk_full"),
+    },
     "check": {
         *("daily_loss", "drawdown", "exit_cost", "max_leverage", "max_symbol_leverage", "margin_use", "margin_level"),
         *("stop_out_distance", "crisis", "halted", "expected_margin", "unknown_order"),
@@ -61,6 +64,7 @@ def _reason_codes() -> set[str]:
 CODES_OF_THE_BOT: dict[str, set[str]] = {
     "reason": _reason_codes() - set(CODES["en"]["cause"]),
     "cause": _first_texts("Cause", 0) | NAMED["cause"],
+    "ends": _first_texts("Cause", 0) | NAMED["cause"],
     "check": _first_texts("Refused", 1) | NAMED["check"],
     "notice": _first_texts("Notice", 0) | NAMED["notice"],
     "bound": {bound.name.lower() for bound in Bound if bound is not Bound.NONE},
@@ -116,7 +120,7 @@ def test_both_languages_have_the_same_labels_with_the_same_fields() -> None:
 
 
 def test_japanese_is_written_in_japanese() -> None:
-    plain = {"x", "rests", "bps", "utc", "bps_root_s", "order_event", "order_event_at", "place"}
+    plain = {"rests", "bps", "utc", "bps_root_s", "percent", "megabytes", "bps_number", "trading_state"}
     foreign = [key for key, text in LABELS["ja"].items() if text.isascii() and key not in plain]
     assert foreign == []
     told = {group: [c for c, text in codes.items() if text.isascii() and text] for group, codes in CODES["ja"].items()}

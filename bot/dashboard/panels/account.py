@@ -27,7 +27,7 @@ def account(scene: Scene) -> Node:
             limits["leverage"],
             limits["max_leverage"],
             scene.figure("leverage", limits["leverage"], formats.leverage(limits["leverage"], sign=False), words("x")),
-            f"{formats.leverage(limits['max_leverage'], sign=False)} {words('x')}",
+            words("times", number=formats.leverage(limits["max_leverage"], sign=False)),
         ),
         meter(
             scene,
@@ -59,7 +59,7 @@ def _margin_level(scene: Scene) -> Node:
         if is_flat
         else scene.figure("margin_level", level, formats.percent(level), "%")
     )
-    least = words("at_least", limit=f"{formats.percent(limits['min_margin_level_frac'])} %")
+    least = words("at_least", limit=words("percent", number=formats.percent(limits["min_margin_level_frac"])))
     return node(
         "div",
         node("div", words("margin_level"), class_="label"),
@@ -86,7 +86,7 @@ def _stop_out(scene: Scene) -> Node:
             scene.figure("stop_out_move_frac", move, formats.percent(move), "%"),
             class_="of",
         )
-    level = f"{formats.percent(limits['stop_out_level_frac'])} %"
+    level = words("percent", number=formats.percent(limits["stop_out_level_frac"]))
     label = node("div", words("stop_out"), class_="label", title=words("stop_out_title", level=level))
     return node("div", label, shown, below, class_="cell")
 
@@ -95,4 +95,5 @@ def _limit(scene: Scene, name: str, used: float | None, limit: float) -> Node:
     # A gain is no loss of less than nothing.
     used = None if used is None else max(used, 0.0)
     shown = scene.figure(name, used, formats.percent(used), "%")
-    return meter(scene, scene.words(name), used, limit, shown, f"{formats.percent(limit)} %")
+    of = scene.words("percent", number=formats.percent(limit))
+    return meter(scene, scene.words(name), used, limit, shown, of)

@@ -7,7 +7,7 @@ from bot.dashboard.panels.icon import icon
 from bot.dashboard.panels.section import empty, section
 from bot.dashboard.scene import Scene
 from bot.dashboard.tree import Node, node
-from bot.dashboard.words.events import event_detail, event_text
+from bot.dashboard.words.events import event_detail, event_text, event_why
 
 KINDS = ("all", "state", "order", "refused", "notice")
 _PICTURES = {"state": "clock", "order": "diamond", "refused": "halt", "notice": "warning"}
@@ -58,7 +58,7 @@ def _event(scene: Scene, each: dict[str, Any], states: list[str]) -> Node:
     words, kind = scene.words, each["kind"]
     way = " → ".join(words.code("state", state) for state in states) if len(states) > 1 else None
     symbol = node("b", each["symbol"]) if each["symbol"] not in (None, "*") else None
-    detail = event_detail(each, words)
+    why, detail = event_why(each, words), event_detail(each, words)
     return node(
         "li",
         scene.moment(each["time"], formats.clock(each["time"])),
@@ -67,9 +67,10 @@ def _event(scene: Scene, each: dict[str, Any], states: list[str]) -> Node:
             "span",
             symbol,
             " " if symbol else None,
-            event_text(each, words),
+            event_text(each, words, scene.of(each["symbol"]).get("digits")),
             node("span", words("paper"), class_="tag") if each["paper"] else None,
             node("small", way, class_="detail") if way else None,
+            node("small", why, class_="detail") if why else None,
             node("small", detail, class_="detail", lang="en") if detail else None,
             class_="text",
         ),
