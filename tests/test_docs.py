@@ -163,3 +163,56 @@ def test_the_lock_holds_every_dependency_with_a_hash_and_names_no_host() -> None
     wanted = [*content["project"]["dependencies"], *content["dependency-groups"]["dev"]]
     names = {re.split(r"[\[<>=; ]", requirement)[0].lower() for requirement in wanted}
     assert names - pinned == set()
+
+
+# -- two languages ----------------------------------------------------------------------------------------------------
+
+TRANSLATED = [(ROOT / "README.md", ROOT / "README.ja.md")]
+TRANSLATED += [(ROOT / "docs" / "getting_started.md", ROOT / "docs" / "getting_started.ja.md")]
+_WIDE = r"[\u3000-\u30ff\u3400-\u9fff\uff00-\uffef]"
+
+
+def _slugs(document: Path) -> set[str]:
+    """The anchors of a document's headings, as GitHub makes them."""
+    text = _FENCE.sub("", document.read_text(encoding="utf-8"))
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_an_anchor_of_a_link_is_a_heading_there(document: Path) -> None:
+    lost = []
+    for link in _LINK.findall(document.read_text(encoding="utf-8")):
+        path, _, anchor = link.partition("#")
+        there = document.parent / path if path else document
+        if anchor and "://" not in link and there.suffix == ".md" and anchor not in _slugs(there):
+            lost.append(link)
+    assert lost == []
+
+
+def _commands(document: Path) -> set[str]:
+    blocks = _FENCE.finditer(document.read_text(encoding="utf-8"))
+    return {line for match in blocks if match[2] in SHELLS for line in re.findall(r"^\$ (.+)$", match[3], re.MULTILINE)}
+
+
+@pytest.mark.parametrize(("english", "japanese"), TRANSLATED, ids=lambda path: path.name)
+def test_a_translated_document_has_the_commands_of_the_original(english: Path, japanese: Path) -> None:
+    left_out = {"python scripts/dev.py demo", "microlev explain recordings/261126235154e8ff3d.0001.journal.zst"}
+    assert _commands(english) - left_out <= _commands(japanese)
+
+
+@pytest.mark.parametrize(("english", "japanese"), TRANSLATED, ids=lambda path: path.name)
+def test_a_translated_document_says_the_same_of_every_way_to_run_it(english: Path, japanese: Path) -> None:
+    ways = []
+    for document in (english, japanese):
+        rows = re.findall(
+            r"^\| (`microlev .*?|`environment: .*?) \|", document.read_text(encoding="utf-8"), re.MULTILINE
+        )
+        ways.append([frozenset(re.findall(r"`([^`]+)`", row)) for row in rows])
+    assert ways[0] == ways[1]
+
+
+@pytest.mark.parametrize("document", [japanese for _, japanese in TRANSLATED], ids=lambda path: path.name)
+def test_a_japanese_sentence_is_not_broken_over_lines(document: Path) -> None:
+    text = _FENCE.sub("", document.read_text(encoding="utf-8"))
+    assert re.findall(rf"{_WIDE}\n{_WIDE}", text) == []  # shown as a space in the middle of it

@@ -137,7 +137,7 @@ def test_a_phone_shows_it_without_scrolling_sideways(opened: Open, language: str
     assert page.evaluate("document.body.classList.contains('body--dark')") is (shade == "dark")
     assert page.evaluate("document.documentElement.lang") == language
     said = page.locator("[data-testid='why']").inner_text()
-    assert ("戦略の希望" in said) == (language == "ja")
+    assert ("戦略の目標" in said) == (language == "ja")
     keep_picture(page, f"phone {shade} {language}", full_page=True)
     page.locator("[data-testid='command:halt']").click()
     page.locator("[data-testid='confirmation:halt']").wait_for()

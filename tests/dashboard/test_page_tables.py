@@ -155,6 +155,18 @@ def test_resume_says_what_it_takes_away() -> None:
     assert "halted by a person" in text_of(confirmation(scene_of(halted), "resume"))
 
 
+def test_resume_says_of_what_it_does_not_end_what_does() -> None:
+    thin = newest(lambda s: s.update(causes=[{"code": "margin_level", "value": 2.5, "limit": 3.0}]))
+    said = text_of(confirmation(scene_of(thin), "resume"))
+    assert "below its limit (250%, least 300%)" in said and "until it has recovered" in said
+    assert "回復するまで" in text_of(confirmation(scene_of(thin, "ja"), "resume"))
+
+
+def test_halt_says_that_reductions_go_on() -> None:
+    assert "still shrinks where the strategy or a limit asks" in text_of(confirmation(scene_of(newest()), "halt"))
+    assert "一部決済は続き" in text_of(confirmation(scene_of(newest(), "ja"), "halt"))
+
+
 def test_a_question_before_the_first_snapshot_can_be_asked() -> None:
     assert "unknown" in text_of(confirmation(scene_of(None), "halt"))
 

@@ -8,6 +8,7 @@ from bot.dashboard.panels.section import empty, table
 from bot.dashboard.scene import Scene
 from bot.dashboard.tree import Node, node
 from bot.dashboard.words.catalogue import Words
+from bot.dashboard.words.reasons import cause_said
 
 
 def confirmation(scene: Scene, command: str) -> Node:
@@ -62,7 +63,13 @@ def _standing(scene: Scene) -> Node:
     causes = scene.known.get("causes", ())
     if not causes:
         return empty(scene.words("nothing_to_resume"))
-    return node("ul", [node("li", scene.words.code("cause", cause["code"])) for cause in causes], class_="why")
+    # A resume does not end all of them: what does, stands below each.
+    words = scene.words
+    told = [
+        node("li", cause_said(cause, words), node("small", words.code("ends", cause["code"]), class_="detail"))
+        for cause in causes
+    ]
+    return node("ul", told, class_="why")
 
 
 def outcome(words: Words, done: bool | None, text: str) -> Node:

@@ -55,8 +55,9 @@ LABELS: dict[str, str] = {
     "close_dialog": "Close",
     "reason": "Reason, for the log (optional)",
     "halt_question": "Halt trading?",
-    "halt_means": "No new risk is taken: resting orders that would grow a position are cancelled. What is held stays,"
-    " and is still reduced where a limit asks for it. This lasts until a resume, over restarts too.",
+    "halt_means": "No new risk is taken: resting orders that would grow a position are cancelled. Nothing is closed"
+    " at once, but what is held still shrinks where the strategy or a limit asks for less, and does not grow back."
+    " This lasts until a resume, over restarts too.",
     "halt_confirm": "Halt now",
     "resume_question": "Resume trading?",
     "resume_means": "Takes away a halt or flatten by a person, the stop file, and limits that wait for a person;"
