@@ -4,10 +4,11 @@ import string
 from dataclasses import replace
 
 import pytest
-from alert_desk import SECOND, composer
+from alert_desk import SECOND, AlertDesk, composer
 
 from bot.account.trading import Cause
 from bot.alerts.words import BARE_CAUSES, CAUSE_ENDS, CAUSE_NUMBERS, CAUSES, ENGLISH, JAPANESE, words
+from bot.engine.events import CommandGiven
 from bot.engine.limit_watch import _ENDED_BY_HAND, PAUSE_S
 
 
@@ -71,3 +72,26 @@ def test_a_count_goes_with_the_next_message_or_stands_alone() -> None:
     assert clerk.with_count(alert, 3) == (alert.title, "text\n00:00:00 UTC (3 more not sent)")
     assert clerk.with_count(alert, 0)[1] == alert.text
     assert "7 messages were not sent" in clerk.count(7, 0).text
+
+
+def test_a_price_keeps_all_its_digits() -> None:
+    for language in ("en", "ja"):
+        assert "65432.12" in composer(language).say("at_price", price=65432.12)
+
+
+def test_a_close_of_everything_is_told_once_in_each_language() -> None:
+    for language, said in (("en", "everything of ours is being closed"), ("ja", "ボットの建玉を決済しています。")):
+        desk = AlertDesk(language=language)
+        desk.begin()
+        desk.hear(CommandGiven(desk.now_ns, "flatten", text="lunch"))
+        text = desk.alerts[-1].text
+        assert text.count(said) == 1 and "lunch" in text and ("being closed" in text) == (language == "en")
+
+
+def test_a_day_is_told_in_japanese_without_spaces_between_sentences() -> None:
+    desk = AlertDesk(language="ja")
+    desk.begin()
+    desk.now_ns += 86_400 * SECOND
+    desk.hear()
+    report = desk.rules.report(desk.days[-1], desk.days[-1].deals, is_whole=False)
+    assert report is not None and report.text.count("。") >= 3 and "。 " not in report.text

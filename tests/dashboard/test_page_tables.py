@@ -130,6 +130,13 @@ def test_events_come_newest_first_and_can_be_filtered() -> None:
     assert "Nothing has happened" in text_of(events(scene_of(snapshot, events_shown="notice")))
 
 
+def test_a_price_of_an_event_has_the_digits_of_its_symbol() -> None:
+    snapshot = newest()
+    filled = next(each for each in snapshot["events"] if each["symbol"] == "EURUSD" and each["code"] == "filled")
+    filled["price"] = 1.1
+    assert "filled at 1.10000" in text_of(events(scene_of(snapshot)))
+
+
 # -- commands and recordings ----------------------------------------------------------------------------------------
 
 
