@@ -21,6 +21,7 @@ class CommandDialog:
         self._command: str | None = None
         self._is_sent = False
         with ui.dialog() as self.dialog, ui.element("div").classes("dialog"):
+            self.dialog.on_value_change(lambda event: self._left() if not event.value else None)
             self.question = Tree()
             self.reason = ui.input(words("reason")).props(f"outlined dense maxlength={LONGEST_REASON}")
             self.reason.props('data-testid="reason"')
@@ -34,6 +35,7 @@ class CommandDialog:
     def ask(self, command: str) -> None:
         """Open the question about `halt`, `resume` or `flatten`."""
         self._command, self._is_sent = command, False
+        self.dialog.props["aria-label"] = self._words(f"{command}_question")
         self.reason.value = ""
         self.reason.set_visibility(command != "resume")
         self.confirm.set_visibility(True)
@@ -64,5 +66,8 @@ class CommandDialog:
 
     def close(self) -> None:
         """Leave it; nothing is sent."""
-        self._command = None
         self.dialog.close()
+
+    def _left(self) -> None:
+        # By Escape, or a click beside it, as well.
+        self._command = None

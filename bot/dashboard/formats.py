@@ -3,6 +3,7 @@
 All return None for None: what is unknown is said in words, by whoever shows it.
 """
 
+import math
 from collections.abc import Mapping
 
 MINUS = "\u2212"
@@ -42,10 +43,15 @@ def percent(frac: float | None, *, sign: bool = False) -> str | None:
 
 
 def lots(number: float | None) -> str | None:
-    """Return a volume in lots: hundredths while they are few."""
+    """Return a volume in lots: hundredths while they are few; what is less than a tenth as exactly as it takes."""
     if number is None:
         return None
     size = abs(number)
+    if 0 < size < 0.1:
+        # A ten-thousandth of a bitcoin is no nothing: three digits that mean something.
+        digits = max(2 - math.floor(math.log10(size)), 2)
+        text = f"{number:.{min(digits, 8)}f}"
+        return text[: max(len(text.rstrip("0")), text.index(".") + 3)].replace("-", MINUS)
     return fixed(number, 2 if size < 100 else 1 if size < 1000 else 0)
 
 

@@ -31,20 +31,30 @@ export default {
     this.columns = [];
     this.marks = [];
     this.setup = null;
-    this.drawnFor = 0;
+    this.pointed = null;
   },
   mounted() {
     this.sizes = new ResizeObserver(() => this.plan());
     this.sizes.observe(this.$refs.box);
     this.shade = new MutationObserver(() => this.plan());
     this.shade.observe(document.body, { attributes: true, attributeFilter: ["class"] });
-    this.$refs.canvas.addEventListener("mousemove", (event) => this.point(event));
-    this.$refs.canvas.addEventListener("mouseleave", () => (this.$refs.hover.style.display = "none"));
+    // A finger that taps or drags is a pointer, too; what it points at changes while it rests.
+    for (const kind of ["pointerdown", "pointermove"])
+      this.$refs.canvas.addEventListener(kind, (event) => {
+        this.pointed = { offsetX: event.offsetX, offsetY: event.offsetY };
+        this.point(this.pointed);
+      });
+    this.$refs.canvas.addEventListener("pointerleave", (event) => {
+      if (event.pointerType === "mouse") this.unpoint();
+    });
+    this.elsewhere = (event) => event.target !== this.$refs.canvas && this.unpoint();
+    document.addEventListener("pointerdown", this.elsewhere);
     this.$emit("ready");
   },
   unmounted() {
     this.sizes.disconnect();
     this.shade.disconnect();
+    document.removeEventListener("pointerdown", this.elsewhere);
   },
   methods: {
     reset(setup, columns, marks) {
@@ -138,6 +148,7 @@ export default {
       this.orders(pen, frame, colours);
       pen.restore();
       this.fills(pen, frame, plot, colours);
+      if (this.pointed) this.point(this.pointed);
       canvas.dataset.columns = frame.shown.length;
       canvas.dataset.last = frame.last;
     },
@@ -195,15 +206,19 @@ export default {
       sheet.getContext("2d").putImageData(image, 0, 0);
       pen.fillStyle = `rgb(${colours.ground[0]},${colours.ground[1]},${colours.ground[2]})`;
       pen.fillRect(plot.left, plot.top, plot.width, plot.height);
+      pen.imageSmoothingEnabled = false; // a price has an edge, on a screen of more pixels too
       pen.drawImage(sheet, plot.left, plot.top, plot.width, plot.height);
-      const shown = most >= 100 ? most.toFixed(0) : most >= 10 ? most.toFixed(1) : most.toFixed(2);
-      this.legend = !sizes.length ? "" : `${this.words.heat_legend.replace("{lots}", shown)} · ${this.words.heat_gap}`;
+      const legend = this.words.heat_legend.replace("{lots}", this.lots(most));
+      this.legend = !sizes.length ? "" : `${legend} · ${this.words.heat_gap}`;
     },
     gap(side) {
       const gaps = [];
       for (let i = 2; i < side.length; i += 2) gaps.push(Math.abs(side[i] - side[i - 2]));
       gaps.sort((a, b) => a - b);
       return gaps.length ? gaps[gaps.length >> 1] || 1 : 1;
+    },
+    lots(size) {
+      return size >= 100 ? size.toFixed(0) : size >= 10 ? size.toFixed(1) : size >= 0.1 ? size.toFixed(2) : String(Number(size.toPrecision(3)));
     },
     price(ticks) {
       return (ticks / 10 ** this.setup.digits).toFixed(this.setup.digits);
@@ -314,6 +329,10 @@ export default {
       pen.strokeStyle = colours.ink;
       pen.stroke();
     },
+    unpoint() {
+      this.pointed = null;
+      this.$refs.hover.style.display = "none";
+    },
     point(event) {
       const frame = this.shownFrame, plot = this.plot, hover = this.$refs.hover;
       if (!frame || !plot) return;
@@ -333,7 +352,7 @@ export default {
           for (let k = 0; k < side.length; k += 2) {
             const along = (tick - side[k]) * away;
             const next = k + 2 < side.length ? Math.abs(side[k + 2] - side[k]) : gap;
-            if (along >= 0 && along < Math.min(next || gap, 2 * gap)) text = ` · ${name} ${this.price(side[k])}: ${side[k + 1].toFixed(2)} ${this.words.lots_unit}`;
+            if (along >= 0 && along < Math.min(next || gap, 2 * gap)) text = ` · ${name} ${this.price(side[k])}: ${this.lots(side[k + 1])} ${this.words.lots_unit}`;
           }
         }
       }

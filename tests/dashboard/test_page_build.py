@@ -116,6 +116,24 @@ def test_an_open_question_follows_what_is_held(page: Page, feed: ReplayedFeed) -
     assert text_of(page.dialog.question.shown) != before
 
 
+def test_a_question_that_was_left_by_escape_asks_nothing_any_more(page: Page, feed: ReplayedFeed) -> None:
+    feed.snapshot = newest()
+    page.act("ask:flatten")
+    page.dialog.dialog.value = False  # as the browser says
+    before = text_of(page.dialog.question.shown)
+    feed.snapshot = newest(lambda s: s.update(positions=[]))
+    page.look()
+    assert text_of(page.dialog.question.shown) == before
+    asyncio.run(page.dialog.send())
+    assert feed.commands == []
+
+
+def test_a_reader_hears_which_question_is_open(page: Page) -> None:
+    for command, name in (("halt", "Halt trading?"), ("flatten", "Close everything of ours?")):
+        page.act(f"ask:{command}")
+        assert page.dialog.dialog.props["aria-label"] == name
+
+
 # -- a recording ----------------------------------------------------------------------------------------------------
 
 
@@ -188,6 +206,11 @@ def test_a_column_of_the_map_is_the_book_in_whole_digits_and_lots() -> None:
     assert len(asks) == 2 * len(each["asks"]) and time_ms == scene.trail.moments("EURUSD")[-1].time_ms
     assert resting and resting[0] in (1, -1) and abs(resting[1] - bid) < 1000
     assert heat.columns(scene, "NOSUCH") == heat.marks(scene, "NOSUCH") == []
+
+
+def test_a_tiny_size_is_not_nothing_on_the_map() -> None:
+    snapshot = newest(lambda s: s["symbols"][0].update(lot_units=1.0, bids=[[1.1, 0.0001], [1.0, 12.34567]]))
+    assert heat.columns(scene_of(snapshot), "EURUSD")[-1][3] == [110000, 0.0001, 100000, 12.346]
 
 
 def test_marks_are_the_fills_of_the_symbol() -> None:

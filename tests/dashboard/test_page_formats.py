@@ -49,6 +49,14 @@ def test_lots_and_prices_keep_what_means_something() -> None:
 
 
 @pytest.mark.parametrize(
+    ("number", "text"),
+    [(0.0001, "0.0001"), (0.05, "0.05"), (0.012345, "0.0123"), (-0.0002, "−0.0002"), (0.0, "0.00"), (0.1234, "0.12")],
+)
+def test_a_volume_that_is_small_is_never_shown_as_none(number: float, text: str) -> None:
+    assert formats.lots(number) == text
+
+
+@pytest.mark.parametrize(
     ("span_s", "english", "japanese"),
     [
         (0.25, "0.2 s", "0.2秒"),

@@ -91,6 +91,13 @@ def test_real_money_is_said_in_words_and_not_for_a_recording() -> None:
     assert recorded[1]["class"] == "head" and "Recording" in text_of(recorded)
 
 
+@pytest.mark.parametrize(("environment", "name"), [("simulator", "Simulator"), ("demo", "Demo account")])
+def test_that_money_is_not_real_is_said_as_well(environment: str, name: str) -> None:
+    played = newest(lambda s: s.update(environment=environment, mode="trade"))
+    assert f"{name}: no real money" in text_of(head(scene_of(played)))
+    assert "実資金ではありません" in text_of(head(scene_of(played, "ja")))
+
+
 def test_a_lost_connection_tells_what_went_wrong_last() -> None:
     error = {"time": "2023-11-14T22:10:00.000Z", "text": "no link"}
     lost = newest(lambda s: s.update(connected=False, connected_s=None, last_error=error))
@@ -180,6 +187,8 @@ def test_a_journal_that_is_still_read_says_how_far() -> None:
     scene = scene_of(newest(), kind="journal", trouble="reading", read_frac=0.256, received_s=None)
     (banner,) = found(standing(scene), data_testid="trouble")
     assert "25.6%" in text_of(banner) and "quiet" in banner[1]["class"]
+    # It counts on four times a second: a reader is not told each time.
+    assert "role" not in banner[1] and banner[1]["aria-live"] == "off"
 
 
 # -- the account ----------------------------------------------------------------------------------------------------
@@ -210,6 +219,38 @@ def test_a_limit_that_is_close_or_reached_says_so() -> None:
 
     said = text_of(account(scene_of(newest(change))))
     assert said.count("reached") == 1 and said.count("close") == 1
+
+
+def test_the_pace_of_orders_is_no_alarm() -> None:
+    for sent, notes in ((29, []), (30, ["waits"])):
+        tree = account(scene_of(newest(lambda s, n=sent: s.update(orders_last_minute=n, max_orders_per_minute=30))))
+        assert [text_of(note) for note in found(tree, class_="note close")] == notes
+        assert found(tree, class_="note over") == found(tree, class_="fill over") == []
+
+
+@pytest.mark.parametrize(
+    ("loss", "move", "level", "notes"),
+    [
+        (5000.0, 0.30, 20.0, []),
+        (500.0, 0.04, 3.5, ["close", "close"]),
+        (100.0, 0.01, 2.0, ["too low", "close"]),
+        (-10.0, -0.001, 0.49, ["too low", "passed"]),
+    ],
+)
+def test_a_stop_out_that_is_near_or_passed_says_so(loss: float, move: float, level: float, notes: list[str]) -> None:
+    def change(snapshot: dict[str, Any]) -> None:
+        snapshot["margin_level"] = level
+        snapshot["account_limits"].update(stop_out_loss=loss, stop_out_move_frac=move)
+
+    tree = account(scene_of(newest(change)))
+    assert [text_of(each) for each in found(tree) if each[1].get("class", "").startswith("note ")] == notes
+
+
+def test_long_sums_are_set_smaller_so_that_they_stay_apart() -> None:
+    rupiah = newest(lambda s: s.update(deposit_currency="IDR", balance=1.3e9))
+    (balance,) = found(account(scene_of(rupiah)), data_testid="value:balance")
+    assert text_of(balance) == "1,300,000,000 IDR" and "long" in balance[1]["class"]
+    assert found(account(scene_of(newest())), class_="figure long") == []
 
 
 def test_with_nothing_held_there_is_no_stop_out() -> None:
@@ -291,6 +332,9 @@ def test_a_book_with_one_side_has_a_ladder_of_one_side() -> None:
     snapshot = newest(lambda s: s["symbols"][0].update(asks=[]))
     rows = [row for row in found(ladder(scene_of(snapshot))) if row[1].get("data-testid", "").startswith("level:")]
     assert len(rows) == LEVELS
+    # The mid stands where it stood with both sides.
+    shown = [row[1].get("key") for row in found(ladder(scene_of(snapshot))) if row[0] == "tr"]
+    assert shown.index("spread") == LEVELS + 1
 
 
 def test_the_market_is_shown_with_units_and_what_is_usual() -> None:

@@ -373,6 +373,13 @@ def test_a_state_names_its_causes_with_their_numbers() -> None:
     assert event_detail(state, JA) is None and event_detail(state, EN) == "why"
 
 
+def test_the_bots_own_text_is_not_told_twice_in_english() -> None:
+    state = _event(kind="state", code="active", ready=True, reasons=["stale_quote:EURUSD"])
+    assert event_detail(state, EN) is None and event_detail(state | {"reasons": []}, EN) is None
+    for reason in ("daily_loss", "market_closed:EURUSD", "newer_than_this_page"):
+        assert event_detail(state | {"reasons": [reason]}, EN) == "why"
+
+
 def test_the_event_log_says_readiness_in_codes() -> None:
     states = [each for each in newest()["events"] if each["kind"] == "state"]
     assert states[-1]["ready"] is True and states[-1]["reasons"] == []

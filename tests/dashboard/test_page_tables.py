@@ -137,6 +137,22 @@ def test_a_price_of_an_event_has_the_digits_of_its_symbol() -> None:
     assert "filled at 1.10000" in text_of(events(scene_of(snapshot)))
 
 
+def test_an_order_that_is_moved_again_and_again_is_one_line_with_a_count() -> None:
+    snapshot = resting_run()[-1]
+    first = next(each for each in snapshot["events"] if each["kind"] == "order")
+    moved = [first | {"number": 900 + i, "code": code} for i, code in enumerate(["accepted", *["replaced"] * 3])]
+    tree = events(scene_of(snapshot | {"events": moved}))
+    assert "accepted → changed ×3" in text_of(tree)
+    later = events(scene_of(snapshot | {"events": [*moved, first | {"number": 950, "code": "filled"}]}))
+    (line,), (same) = ([each for each in found(t) if each[0] == "li"] for t in (tree, later))
+    assert line[1]["key"] == same[0][1]["key"] and line[1]["data-testid"] != same[0][1]["data-testid"]
+
+
+def test_a_base_that_is_unknown_has_no_unit() -> None:
+    said = text_of(leverage(scene_of(newest(lambda s: s["symbols"][0].update(leverage_base=None)))))
+    assert "base not known yet" in said and "unknownx" not in said
+
+
 # -- commands and recordings ----------------------------------------------------------------------------------------
 
 
@@ -172,6 +188,11 @@ def test_resume_says_of_what_it_does_not_end_what_does() -> None:
 def test_halt_says_that_reductions_go_on() -> None:
     assert "still shrinks where the strategy or a limit asks" in text_of(confirmation(scene_of(newest()), "halt"))
     assert "一部決済は続き" in text_of(confirmation(scene_of(newest(), "ja"), "halt"))
+
+
+def test_resume_names_the_symbols_that_it_takes_up_again() -> None:
+    said = text_of(confirmation(scene_of(newest(lambda s: s.update(hands_off=["EURUSD", "XAUUSD"]))), "resume"))
+    assert "hands off: EURUSD, XAUUSD" in said and "not halted" not in said
 
 
 def test_a_question_before_the_first_snapshot_can_be_asked() -> None:

@@ -1,10 +1,14 @@
 """The account: its money, how far the stop-out is, and how much of each limit is used."""
 
 from bot.dashboard import formats
-from bot.dashboard.panels.meter import meter
+from bot.dashboard.panels.meter import CLOSE, meter, noted
 from bot.dashboard.panels.section import empty, section
 from bot.dashboard.scene import Scene
 from bot.dashboard.tree import Node, node
+
+MOVE_CLOSE = 0.05
+"""A move of everything that is held that a bad day has: a stop-out no farther than this is said to be close."""
+_LONG_MONEY = 14
 
 
 def account(scene: Scene) -> Node:
@@ -36,6 +40,7 @@ def account(scene: Scene) -> Node:
             known["max_orders_per_minute"],
             scene.figure("orders_last_minute", known["orders_last_minute"], str(known["orders_last_minute"])),
             str(known["max_orders_per_minute"]),
+            is_pace=True,
         ),
     ]
     return section(scene, "account_panel", node("div", cells, class_="cells"))
@@ -46,8 +51,14 @@ def used_margin(scene: Scene) -> float | None:
     return None if scene.known["balance"] is None else scene.known["used_margin"]
 
 
+def _sum(scene: Scene, name: str, number: float | None) -> Node:
+    text = formats.money(number, scene.currency)
+    is_long = text is not None and len(f"{text} {scene.currency}") > _LONG_MONEY
+    return scene.figure(name, number, text, scene.currency, class_="long" if is_long else "")
+
+
 def _money(scene: Scene, name: str, number: float | None) -> Node:
-    shown = scene.figure(name, number, formats.money(number, scene.currency), scene.currency)
+    shown = _sum(scene, name, number)
     return node("div", node("div", scene.words(name), class_="label"), shown, class_="cell")
 
 
@@ -60,11 +71,15 @@ def _margin_level(scene: Scene) -> Node:
         else scene.figure("margin_level", level, formats.percent(level), "%")
     )
     least = words("at_least", limit=words("percent", number=formats.percent(limits["min_margin_level_frac"])))
+    note = None
+    if level is not None and level * CLOSE < limits["min_margin_level_frac"]:
+        is_low = level < limits["min_margin_level_frac"]
+        note = noted(scene, "over" if is_low else "close", "level_low" if is_low else "limit_close")
     return node(
         "div",
         node("div", words("margin_level"), class_="label"),
-        shown,
-        node("div", least, class_="of"),
+        node("div", shown, note, class_="with-note"),
+        node("div", least, class_="of", title=words("at_least_title")),
         class_="cell",
     )
 
@@ -76,9 +91,13 @@ def _stop_out(scene: Scene) -> Node:
         shown = node(
             "span", words("nothing_held"), class_="figure calm", data_testid="value:stop_out_loss", data_value=""
         )
-        below = None
+        below = note = None
     else:
-        shown = scene.figure("stop_out_loss", loss, formats.money(loss, scene.currency), scene.currency)
+        shown, note = _sum(scene, "stop_out_loss", loss), None
+        if loss is not None and loss <= 0:
+            note = noted(scene, "over", "stop_out_passed")
+        elif move is not None and move < MOVE_CLOSE:
+            note = noted(scene, "close", "limit_close")
         below = node(
             "div",
             words("stop_out_move"),
@@ -88,7 +107,7 @@ def _stop_out(scene: Scene) -> Node:
         )
     level = words("percent", number=formats.percent(limits["stop_out_level_frac"]))
     label = node("div", words("stop_out"), class_="label", title=words("stop_out_title", level=level))
-    return node("div", label, shown, below, class_="cell")
+    return node("div", label, node("div", shown, note, class_="with-note"), below, class_="cell")
 
 
 def _limit(scene: Scene, name: str, used: float | None, limit: float) -> Node:

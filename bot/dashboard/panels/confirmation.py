@@ -60,16 +60,15 @@ def _closed(scene: Scene) -> Node:
 
 
 def _standing(scene: Scene) -> Node:
-    causes = scene.known.get("causes", ())
-    if not causes:
-        return empty(scene.words("nothing_to_resume"))
+    words, known = scene.words, scene.known
     # A resume does not end all of them: what does, stands below each.
-    words = scene.words
     told = [
         node("li", cause_said(cause, words), node("small", words.code("ends", cause["code"]), class_="detail"))
-        for cause in causes
+        for cause in known.get("causes", ())
     ]
-    return node("ul", told, class_="why")
+    if hands_off := known.get("hands_off"):
+        told.append(node("li", words("hands_off", symbols=words.listed(hands_off))))
+    return node("ul", told, class_="why listed") if told else empty(words("nothing_to_resume"))
 
 
 def outcome(words: Words, done: bool | None, text: str) -> Node:

@@ -1,5 +1,6 @@
 """What has happened of late, newest first, by kind; all that befell one order in one place."""
 
+from itertools import groupby
 from typing import Any
 
 from bot.dashboard import formats
@@ -7,6 +8,7 @@ from bot.dashboard.panels.icon import icon
 from bot.dashboard.panels.section import empty, section
 from bot.dashboard.scene import Scene
 from bot.dashboard.tree import Node, node
+from bot.dashboard.words.catalogue import Words
 from bot.dashboard.words.events import event_detail, event_text, event_why
 
 KINDS = ("all", "state", "order", "refused", "notice")
@@ -54,9 +56,15 @@ def _folded(oldest_first: list[dict[str, Any]]) -> list[tuple[dict[str, Any], li
     return told
 
 
+def _way(states: list[str], words: Words) -> list[str]:
+    """Return the states in words; one that comes again and again, as of a quote that is moved, once with its count."""
+    runs = [(state, len(list(same))) for state, same in groupby(states)]
+    return [words.code("state", state) + (f" ×{count}" if count > 1 else "") for state, count in runs]
+
+
 def _event(scene: Scene, each: dict[str, Any], states: list[str]) -> Node:
     words, kind = scene.words, each["kind"]
-    way = " → ".join(words.code("state", state) for state in states) if len(states) > 1 else None
+    way = " → ".join(_way(states, words)) if len(states) > 1 else None
     symbol = node("b", each["symbol"]) if each["symbol"] not in (None, "*") else None
     why, detail = event_why(each, words), event_detail(each, words)
     return node(
@@ -74,6 +82,6 @@ def _event(scene: Scene, each: dict[str, Any], states: list[str]) -> Node:
             node("small", detail, class_="detail", lang="en") if detail else None,
             class_="text",
         ),
-        key=str(each["number"]),
+        key=f"{each['client_order_id']}:{each['action']}" if kind == "order" else str(each["number"]),
         data_testid=f"event:{each['number']}",
     )

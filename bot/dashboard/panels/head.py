@@ -40,7 +40,10 @@ def _badges(scene: Scene) -> list[Node]:
     if (environment := known.get("environment")) is not None:
         text = words.code("environment", environment)
         is_live = environment == "live"
-        text = words("real_money", environment=text) if is_live and known.get("mode") == "trade" else text
+        if not is_live:
+            text = words("no_real_money", environment=text)
+        elif known.get("mode") == "trade":
+            text = words("real_money", environment=text)
         badges.append(
             node(
                 "span",
@@ -133,7 +136,8 @@ def _trouble(scene: Scene) -> Node | None:
     if scene.trouble is None and not scene.is_old:
         return None
     text = words.code("trouble", scene.trouble) if scene.trouble is not None else words("no_news")
-    if scene.trouble == "reading" and scene.read_frac is not None:
+    is_counted = scene.trouble == "reading" and scene.read_frac is not None
+    if is_counted:
         text = words("reading_so_far", text=text, frac=formats.percent(scene.read_frac))
     is_grave = scene.kind == "live" or scene.trouble == "unreadable"
     marked = words("values_are_old") if scene.is_old and scene.snapshot is not None else None
@@ -143,7 +147,9 @@ def _trouble(scene: Scene) -> Node | None:
         node("strong", text, class_="what"),
         node("span", marked) if marked else None,
         class_="banner bad" if is_grave else "banner quiet",
-        role="alert",
+        # What counts on with every look is not read out with every look.
+        role="alert" if is_grave else None,
+        aria_live="off" if is_counted else None,
         data_testid="trouble",
         data_value=scene.trouble or "old",
     )
@@ -186,6 +192,6 @@ def _trading(scene: Scene) -> Node | None:
         "div",
         node("span", icon(picture), text, class_=f"state {look}", data_testid="trading", data_value=trading),
         stopping,
-        node("ul", told, class_="why") if told else None,
+        node("ul", told, class_="why listed") if told else None,
         class_="pill",
     )

@@ -24,7 +24,7 @@ def title(scene: Scene) -> Node:
 def columns(scene: Scene, symbol: str, most: int = COLUMNS) -> list[list[Any]]:
     """Return the newest moments: [ms, bid, ask, [price, lots, …], [price, lots, …], [side, price, …]].
 
-    Units: prices in the last digit of the symbol, whole numbers; lots with three decimals.
+    Units: prices in the last digit of the symbol, whole numbers; lots with three decimals, with six below 1.
     """
     each = scene.of(symbol)
     if not each:
@@ -35,13 +35,17 @@ def columns(scene: Scene, symbol: str, most: int = COLUMNS) -> list[list[Any]]:
 
 def _column(moment: Moment, scale: int, lot_units: float) -> list[Any]:
     def levels(flat: Any) -> list[float]:
-        return [round(number / lot_units, 3) if i % 2 else round(number * scale) for i, number in enumerate(flat)]
+        return [_lots(number / lot_units) if i % 2 else round(number * scale) for i, number in enumerate(flat)]
 
     def tick(price: float | None) -> float | None:
         return None if price is None else round(price * scale)
 
     resting = [round(number * scale) if i % 2 else round(number) for i, number in enumerate(moment.resting)]
     return [moment.time_ms, tick(moment.bid), tick(moment.ask), levels(moment.bids), levels(moment.asks), resting]
+
+
+def _lots(number: float) -> float:
+    return round(number, 3 if number >= 1 else 6)
 
 
 def marks(scene: Scene, symbol: str) -> list[list[Any]]:

@@ -31,7 +31,9 @@ def ladder(scene: Scene) -> Node:
     }
     largest = max((size for rows in sides.values() for _, size, _ in rows), default=1.0) or 1.0
     orders, fills = _resting(scene, each), _filled(scene, each)
-    rows = [_row(each, "ask", row, largest, orders, fills) for row in reversed(sides["ask"])]
+    # As many lines above the mid as below it: it stays where it is when one side thins out.
+    rows = [_blank(i) for i in range(len(sides["bid"]) - len(sides["ask"]))]
+    rows += [_row(each, "ask", row, largest, orders, fills) for row in reversed(sides["ask"])]
     rows.append(_spread_row(scene, each))
     rows += [_row(each, "bid", row, largest, orders, fills) for row in sides["bid"]]
     head = node(
@@ -124,6 +126,10 @@ def _row(
         class_=side,
         data_testid=f"level:{side}:{price}",
     )
+
+
+def _blank(number: int) -> Node:
+    return node("tr", node("td", colspan=4), key=f"blank{number}", aria_hidden="true")
 
 
 def _spread_row(scene: Scene, each: dict[str, Any]) -> Node:

@@ -47,7 +47,7 @@ def _bars(scene: Scene, each: dict[str, Any]) -> Node:
         )
         for name, label in _BARS
     ]
-    legend = [words("base_mark", base=formats.leverage(base, sign=False) or words("unknown"))]
+    legend = [words("base_unknown" if base is None else "base_mark", base=formats.leverage(base, sign=False))]
     if cap is not None:
         bound = words.code("bound", each["cap_bound"]) if each["cap_bound"] else words("unknown")
         legend.append(words("cap_mark", cap=formats.leverage(cap, sign=False), bound=bound))

@@ -28,7 +28,7 @@ def _card(scene: Scene, each: dict[str, Any]) -> Node:
         "button",
         node(
             "span",
-            node("b", name),
+            node("b", name, title=name),
             node("span", formats.price(each["mid"], each["digits"] + 1) or words("unknown"), class_="mid"),
             class_="line",
         ),

@@ -5,7 +5,7 @@ from typing import Any
 from bot.dashboard import formats
 from bot.dashboard.words.catalogue import Words
 from bot.dashboard.words.figures import limit_figures
-from bot.dashboard.words.reasons import cause_said, says_all
+from bot.dashboard.words.reasons import DETAILED, cause_said, says_all
 
 _BARE_CHECKS = frozenset({"not_ready", "unknown_order"})
 """Refusals that have no numbers, and of which the code says everything."""
@@ -43,12 +43,14 @@ def event_detail(event: dict[str, Any], words: Words) -> str | None:
     text = event["text"] or None
     if event["kind"] == "order" and event.get("rest") is not None:
         return event["rest"] or None
+    causes = event.get("causes") or ()
+    are_said = words.language != "en" and bool(causes) and all(says_all(cause, words) for cause in causes)
+    if event["kind"] == "state" and event.get("reasons") is not None:
+        codes = {reason.partition(":")[0] for reason in event["reasons"]}
+        are_more = [code in DETAILED or not (are_said or words.has("reason", code)) for code in codes]
+        return text if any(are_more) else None
     if words.language == "en":
         return text
-    causes = event.get("causes") or ()
-    are_said = bool(causes) and all(says_all(cause, words) for cause in causes)
-    if event["kind"] == "state" and event.get("reasons") is not None:
-        return text if any(words.has("cause", reason) for reason in event["reasons"]) and not are_said else None
     if event["kind"] == "refused":
         is_said = are_said or event["code"] in _BARE_CHECKS or limit_figures(event["code"], event, words) is not None
         return None if is_said else text

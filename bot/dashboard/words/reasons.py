@@ -8,7 +8,7 @@ from bot.dashboard.tree import Node, node
 from bot.dashboard.words.catalogue import Words
 from bot.dashboard.words.figures import limit_figures
 
-_DETAILED = frozenset(
+DETAILED = frozenset(
     {
         *("market_closed", "trading_mode", "expected_margin", "margin_difference", "leverage_plan"),
         *("unprotected", "strategy_error"),
@@ -28,7 +28,7 @@ def reason_text(reason: str, text: str | None, words: Words) -> list[Node]:
     if words.language == "en" and text:
         return [text]
     said: list[Node] = [words.code(group, code, subject)]
-    return [*said, _detail(text)] if text and (code in _DETAILED or group == "cause") else said
+    return [*said, _detail(text)] if text and (code in DETAILED or group == "cause") else said
 
 
 def cause_said(cause: Mapping[str, Any], words: Words) -> str:
@@ -56,7 +56,7 @@ def cause_text(cause: dict[str, Any], words: Words) -> list[Node]:
     span = words("since", time=since) if until is None else words("since_until", time=since, until=formats.clock(until))
     nodes: list[Node] = [cause_said(cause, words), " ", node("span", span, class_="span")]
     if cause["flattens"]:
-        nodes.append(node("strong", " ", words("is_flattening")))
+        nodes += [" · ", node("strong", words("is_flattening"))]
     if words.language == "en" or not says_all(cause, words):
         return [*nodes, _detail(cause["text"])] if cause["text"] else nodes
     return [*nodes, node("small", words.code("ends", cause["code"]), class_="detail")]
