@@ -98,6 +98,8 @@ class Page:
             self._playback = Tree(self.act)
             self._slider = _Slider(min=0, max=1, step=1, value=0, on_change=lambda event: self._slid(event.value))
             self._slider.props(f'aria-label="{self._words("slider")}" data-testid="slider"').classes("slider")
+            self._slider.on("keydown.home.prevent", lambda: self._slid(0))
+            self._slider.on("keydown.end.prevent", lambda: self._slid(len(self._feed.times_ns) - 1))
 
     # -- looking --
 

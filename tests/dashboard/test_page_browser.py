@@ -1,5 +1,6 @@
 """The page in a real browser: what it shows is what the bot says, and it steers only when it is told to twice."""
 
+import itertools
 import re
 import threading
 from collections.abc import Callable, Iterator
@@ -64,13 +65,18 @@ def opened(chromium: Any) -> Iterator[Open]:
     faults: list[str] = []
 
     def open_page(
-        feed: ReplayedFeed, size: dict[str, int] = DESKTOP, shade: str = "light", language: str = "en"
+        feed: ReplayedFeed,
+        size: dict[str, int] = DESKTOP,
+        shade: str = "light",
+        language: str = "en",
+        ratio: int = 1,
     ) -> Any:
         served = _served(feed)
         address = served.__enter__()
         ends.append(lambda: served.__exit__(None, None, None))
+        locale = "ja-JP" if language == "ja" else "en-GB"
         context = chromium.new_context(
-            viewport=size, color_scheme=shade, locale="ja-JP" if language == "ja" else "en-GB", timezone_id="Asia/Tokyo"
+            viewport=size, color_scheme=shade, locale=locale, timezone_id="Asia/Tokyo", device_scale_factor=ratio
         )
         ends.append(context.close)
         page = context.new_page()
@@ -280,6 +286,11 @@ def test_a_recording_is_scrubbed_and_played(opened: Open) -> None:
     slider.press("ArrowRight")
     slider.press("ArrowRight")
     _until(page, _recorded_at(feed, 2))
+    slider.press("End")
+    _until(page, _recorded_at(feed, len(feed.snapshots) - 1))
+    slider.press("Home")
+    _until(page, _recorded_at(feed, 0))
+    assert page.evaluate("scrollY") == 0
     page.locator("[data-testid='play']").click()
     page.get_by_role("button", name="Pause").wait_for()
     assert feed.playing
@@ -300,6 +311,60 @@ def test_the_map_is_drawn_and_goes_on(opened: Open) -> None:
     before = page.evaluate("document.querySelector('.heat-map canvas').dataset.last")
     feed.step()
     _until(page, f"document.querySelector('.heat-map canvas').dataset.last !== '{before}'")
+
+
+_COLUMN = """() => {
+  const canvas = document.querySelector('.heat-map canvas'), hover = document.querySelector('.heat-hover');
+  const pen = canvas.getContext('2d'), ratio = canvas.width / canvas.clientWidth, box = canvas.getBoundingClientRect();
+  const x = canvas.clientWidth - 74 - 12, found = [];
+  for (let y = 10; y < canvas.clientHeight - 24; y++) {
+    const at = { clientX: box.x + x, clientY: box.y + y, bubbles: true, pointerType: 'touch' };
+    canvas.dispatchEvent(new PointerEvent('pointerdown', at));
+    const [, price, lots] = hover.textContent.match(/(?:bids|asks) ([\\d.]+): ([\\d.]+) lots/) ?? [];
+    const pixel = [...pen.getImageData(Math.round(x * ratio), Math.round(y * ratio), 1, 1).data];
+    found.push([price ? Number(price) : null, lots ? Number(lots) : null, ...pixel]);
+  }
+  return found;
+}"""
+
+
+@pytest.mark.parametrize(("ratio", "shade"), [(1, "light"), (2, "dark")])
+def test_the_map_shows_the_book_of_the_snapshot_and_more_where_there_is_more(
+    opened: Open, ratio: int, shade: str
+) -> None:
+    taken = paper_run()
+    for snapshot in taken[-10:]:  # the newest book, for long enough to be met anywhere near the edge
+        snapshot["symbols"][0].update(bids=taken[-1]["symbols"][0]["bids"], asks=taken[-1]["symbols"][0]["asks"])
+    page = opened(ReplayedFeed(taken, place=len(taken) - 1), shade=shade, ratio=ratio)
+    _until(page, "Number(document.querySelector('.heat-map canvas').dataset.columns) > 5")
+    each, seen = taken[-1]["symbols"][0], page.evaluate(_COLUMN)
+    sizes = {round(price, 5): units / each["lot_units"] for price, units in each["bids"] + each["asks"]}
+    told = {price: lots for price, lots, *_ in seen if price is not None}
+    assert len(told) >= 16
+    assert {price: pytest.approx(sizes[price], abs=0.06) for price in told} == told
+    ground = [255, 255, 255] if shade == "light" else [16, 22, 28]
+    for side in ("bids", "asks"):
+        fuller = []
+        for price in [price for price, _ in each[side] if price in told]:
+            rows = [pixel for found, _, *pixel in seen if found == price]
+            middle = rows[len(rows) // 2]
+            fuller.append((sizes[price], sum(abs(middle[i] - ground[i]) for i in range(3))))
+        shown = [strength for _, strength in sorted(fuller)]
+        # The two lines of the best prices may cross a cell: as many as there are.
+        assert sum(later < earlier for earlier, later in itertools.pairwise(shown)) <= 1, fuller
+    keep_picture(page, f"map {shade} {ratio}")
+
+
+def test_on_a_phone_on_its_side_the_commands_and_the_page_can_both_be_seen(opened: Open) -> None:
+    page = opened(ReplayedFeed(paper_run(), place=30), {"width": 844, "height": 390})
+    page.mouse.wheel(0, 600)
+    _until(page, "scrollY > 300")
+    halt = page.locator("[data-testid='command:halt']").bounding_box()
+    assert halt is not None and 300 < halt["y"] < 390
+    assert page.locator(".top").evaluate("e => e.getBoundingClientRect().bottom") < 0
+    page.locator("[data-testid='command:halt']").press("Enter")
+    page.get_by_role("dialog", name="Halt trading?").wait_for()
+    keep_picture(page, "phone on its side")
 
 
 def test_four_updates_a_second_are_kept_up_with(opened: Open) -> None:

@@ -95,7 +95,7 @@ def test_real_money_is_said_in_words_and_not_for_a_recording() -> None:
 def test_that_money_is_not_real_is_said_as_well(environment: str, name: str) -> None:
     played = newest(lambda s: s.update(environment=environment, mode="trade"))
     assert f"{name}: no real money" in text_of(head(scene_of(played)))
-    assert "実資金ではありません" in text_of(head(scene_of(played, "ja")))
+    assert "（実資金なし）" in text_of(head(scene_of(played, "ja")))
 
 
 def test_a_lost_connection_tells_what_went_wrong_last() -> None:
@@ -175,6 +175,9 @@ def test_before_it_is_ready_it_says_what_it_waits_for() -> None:
     assert "Not ready" in text_of(tree)
     connecting = standing(scene_of(first | {"reasons": ["connecting"], "texts": ["connecting to the venue"]}, "ja"))
     assert "取引サーバーに接続しています" in text_of(connecting)
+    # That nobody has halted it is no leave to trade, and does not stand there in green.
+    assert found(tree, data_testid="trading")[0][1]["class"] == "state waits"
+    assert "Trading: not before it is ready" in text_of(tree)
 
 
 @pytest.mark.parametrize("trouble", ["connecting", "refused_token", "unreachable", "lost", "unreadable"])

@@ -186,6 +186,9 @@ def _trading(scene: Scene) -> Node | None:
     picture = {"active": "check", "reducing": "warning"}.get(trading, "halt")
     look = {"active": "good", "reducing": "waits"}.get(trading, "bad")
     text = words("trading_state", state=words.code("trading", trading))
+    if trading == "active" and not known.get("ready", False):
+        # A green word beside "not ready" would be read as leave to trade.
+        picture, look, text = "clock", "waits", words("trading_once_ready")
     told = [node("li", each) for cause in known.get("causes", ()) for each in [cause_text(cause, words)]]
     stopping = node("span", icon("stop"), words("stopping"), class_="state waits") if known.get("stopping") else None
     return node(

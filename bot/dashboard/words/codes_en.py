@@ -67,7 +67,7 @@ CODES: dict[str, dict[str, str]] = {
         "exit_cost": "cost of the exit",
         "daily_loss": "day's loss",
         "drawdown": "drawdown",
-        "order_rate": "orders a minute",
+        "order_rate": "limit of orders a minute",
         "volume_limits": "volume limits",
         "stale_quote": "stale quote",
         "book_health": "health of the book",

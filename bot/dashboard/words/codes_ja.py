@@ -67,7 +67,7 @@ CODES: dict[str, dict[str, str]] = {
         "exit_cost": "決済コスト",
         "daily_loss": "本日の損失",
         "drawdown": "ドローダウン",
-        "order_rate": "1分あたりの注文数",
+        "order_rate": "1分あたりの注文数の上限",
         "volume_limits": "取引数量の制限",
         "stale_quote": "古いレート",
         "book_health": "板の異常",
