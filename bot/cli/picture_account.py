@@ -7,7 +7,7 @@ from rich.text import Text
 
 from bot.cli.picture_line import CARE, FINE, QUIET, REAL_MONEY, TROUBLE, Piece, clock, labelled, span, wrapped
 
-_NEAR = 0.8  # of a limit: from here on it is marked
+_NEAR = 0.75  # of a limit: from here on it is marked
 _STOP_OUT_NEAR = 0.05  # a move of everything that is held that a bad day has
 _TROUBLES_SHOWN = 4
 
@@ -102,8 +102,8 @@ def _level(level: float | None, margin: float | None, least: float) -> Piece:
     if level is None:
         return f"margin level {'none: no margin is used' if margin == 0 else 'unknown'}", ""
     near = level < least / _NEAR
-    shown = f"{level:,.0f}" if level >= 100 else f"{level:.2f}"
-    return f"margin level {shown}, least {least:g}{' !' if near else ''}", CARE if near else ""
+    # In hundredths, as brokers and the page show it.
+    return f"margin level {level:,.0%}, least {least:.0%}{' !' if near else ''}", CARE if near else ""
 
 
 def _stop_out(limits: dict[str, Any], currency: str) -> list[Piece]:
@@ -116,7 +116,7 @@ def _stop_out(limits: dict[str, Any], currency: str) -> list[Piece]:
         near = (CARE, " !") if move < _STOP_OUT_NEAR else ("", "")
         how_far = "over 100%" if move > 1 else f"{move:.1%}"
         pieces.append((f"a move of {how_far} of all that is held against us{near[1]}", near[0]))
-    return [*pieces, (f"at margin level {level:g}", QUIET)]
+    return [*pieces, (f"at margin level {level:.0%}", QUIET)]
 
 
 def _used(name: str, used: float | None, limit: float, unit: str, scale: float = 1) -> Piece:

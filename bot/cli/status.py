@@ -11,7 +11,7 @@ _INDENT = " " * 11
 def in_words(state: dict[str, Any]) -> str:
     """Return a status, as `bot.telemetry.status` makes it, for a person."""
     currency = state["deposit_currency"] or ""
-    level = "unknown" if state["margin_level"] is None else f"{state['margin_level']:.2f}"
+    level = "unknown" if state["margin_level"] is None else f"{state['margin_level']:,.0%}"
     level = "none (no margin is used)" if state["used_margin"] == 0 else level
     lines = [
         f"account    {state['account_id']} ({state['environment']}, {state['mode']}), strategy {state['strategy']}, "

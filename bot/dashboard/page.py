@@ -61,7 +61,7 @@ class Page:
         words = self._words
         ui.page_title(words("title"))
         ui.add_css(SHEET)
-        self._pulse = Pulse(words)
+        self._pulse = Pulse(words, self._keep)
         self._panel(head, "top")
         if feed.kind == "journal":
             self._build_playback()
@@ -133,7 +133,7 @@ class Page:
         self.heat_map.show(scene)
         self._look_at_place(scene)
         self.dialog.look()
-        self._pulse.beat(is_old=scene.is_old)
+        self._pulse.beat(is_old=scene.is_old, symbol=self._symbol)
 
     def _look_at_place(self, scene: Scene) -> None:
         if self._slider is None or self._playback is None:
@@ -169,6 +169,12 @@ class Page:
     def _choose(self, symbol: str) -> None:
         if any(each["symbol"] == symbol for each in self.scene().traded):
             self._symbol = symbol
+
+    def _keep(self, symbol: str) -> None:
+        # Of a run that has it no more, or not yet, the first is shown.
+        if self._symbol is None:
+            self._symbol = symbol
+            self.look()
 
     def _filter(self, kind: str) -> None:
         if kind in KINDS:

@@ -1,6 +1,7 @@
-// Says by itself that the server is gone; switches light and dark, which the browser remembers.
+// Says by itself that the server is gone; switches light and dark, which the browser remembers, and so does the tab of
+// the symbol that is looked at.
 
-const KEY = "microlev-theme";
+const KEY = "microlev-theme", SYMBOL = "microlev-symbol";
 
 function stored() {
   try {
@@ -20,7 +21,7 @@ export default {
       </button>
       <div class="lost" role="alert" v-if="isLost" data-testid="page_lost">{{ lost }}</div>
     </div>`,
-  props: { lost: String, switch: String, language: String, limit: Number, beat: Number, old: Boolean },
+  props: { lost: String, switch: String, language: String, limit: Number, beat: Number, old: Boolean, symbol: String },
   data: () => ({ isLost: false }),
   computed: {
     switch_name() {
@@ -41,6 +42,10 @@ export default {
       this.mark();
     }, 500);
     this.mark();
+    try {
+      const kept = sessionStorage.getItem(SYMBOL);
+      if (kept) this.$emit("kept", kept);
+    } catch {}
   },
   unmounted() {
     clearInterval(this.timer);
@@ -50,6 +55,11 @@ export default {
     beat() {
       this.heard = performance.now();
       this.mark();
+    },
+    symbol(chosen) {
+      try {
+        if (chosen) sessionStorage.setItem(SYMBOL, chosen);
+      } catch {}
     },
   },
   methods: {

@@ -131,6 +131,9 @@ def test_status_in_words_says_unknown_where_nothing_is_known(bot: FakeBot, termi
     ):  # fmt: skip
         assert words in terminal.out, (words, terminal.out)
     assert "None" not in terminal.out and terminal.err == ""
+    bot.replies = [{"ok": True, "status": state(used_margin=3000.0, margin_level=3.2)}]
+    assert terminal.microlev("status", terminal.config()) == 0
+    assert "margin level 320%" in terminal.out
 
 
 @pytest.mark.parametrize(

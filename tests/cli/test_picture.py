@@ -43,9 +43,9 @@ def test_three_symbols_with_all_that_matters_fit(width: int, height: int) -> Non
     for words in (
         "demo account,  dry run: no order is sent", "composite", "account 1000001", "05:34:28 UTC",
         "READY", "trading active", "connected for 20 s", "5 of 30 orders a minute",
-        "9,999.95 USD", "balance 10,000.00", "used margin 10.60", "margin level 943, least 3",
+        "9,999.95 USD", "balance 10,000.00", "used margin 10.60", "margin level 94,340%, least 300%",
         "leverage 0.53x of 10x", "margin 0.10% of 50%", "daily loss 0.00% of 2%", "drawdown 0.00% of 10%",
-        "9,994.65 USD away", "a move of over 100%", "at margin level 0.5",
+        "9,994.65 USD away", "a move of over 100%", "at margin level 50%",
         "spread", "OBI", "imp.", "liqu-", "cri-", "wanted", "allowed", "held", "bound by",
         "EURUSD buy 0.03 lots at 1.09997 (+0.08)", "EURUSD place buy 1000 units at 1.10000, resting 12 s",
         "9 fills: predicted 0.15 bps, paid 0.25", "microlev halt config/demo.yaml", "(or resume, flatten, status)",
@@ -127,7 +127,8 @@ def test_a_bad_night_is_told_in_words_and_signs_without_any_colour() -> None:
         "NOT READY", "trading HALTED", "NOT CONNECTED", "! daily_loss is 2.10% of equity (halted since 05:34:20, until",
         "closes what is ours", "! the connection is lost; reconnecting", "! 05:34:20 connection lost: cut",
         "! hands off USDJPY until `microlev resume`", "daily loss 2.10% of 2% !!", "drawdown 8.50% of 10% !",
-        "margin level 3.20, least 3 !", "400.00 USD away", "3.0% of all that is held against us !", "outcome UNKNOWN",
+        "margin level 320%, least 300% !", "400.00 USD away", "3.0% of all that is held against us !",
+        "outcome UNKNOWN",
     ):  # fmt: skip
         assert words in shown, words
     assert shown.index("outcome UNKNOWN") < shown.index("resting 12 s")

@@ -53,6 +53,20 @@ def test_an_act_chooses_a_symbol_and_a_kind_of_events(page: Page) -> None:
     assert page.scene().events_shown == "state"
 
 
+def test_a_page_that_is_loaded_anew_shows_the_symbol_that_its_tab_showed(page: Page) -> None:
+    assert page._pulse._props["symbol"] is None
+    page._keep("USDJPY")
+    assert "Why this size: USDJPY" in _said(page) and page._pulse._props["symbol"] == "USDJPY"
+    page.act("symbol:EURUSD")
+    page._keep("USDJPY")  # the visitor was quicker
+    assert "Why this size: EURUSD" in _said(page)
+
+
+def test_a_tab_that_remembers_another_run_shows_the_first_symbol(page: Page) -> None:
+    page._keep("NOSUCH")
+    assert "Why this size: EURUSD" in _said(page)
+
+
 @pytest.mark.parametrize(
     "act", ["symbol:NOSUCH", "events:nosuch", "ask:shutdown", "ask:", "", "nosuch:x", "play:on", "speed:5", "speed:x"]
 )

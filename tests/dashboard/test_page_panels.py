@@ -249,6 +249,11 @@ def test_a_stop_out_that_is_near_or_passed_says_so(loss: float, move: float, lev
     assert [text_of(each) for each in found(tree) if each[1].get("class", "").startswith("note ")] == notes
 
 
+def test_more_than_everything_can_not_be_lost_by_a_move() -> None:
+    far = newest(lambda s: s["account_limits"].update(stop_out_move_frac=3.12))
+    assert shown_value(account(scene_of(far)), "stop_out_move_frac") == (3.12, ">100 %")
+
+
 def test_long_sums_are_set_smaller_so_that_they_stay_apart() -> None:
     rupiah = newest(lambda s: s.update(deposit_currency="IDR", balance=1.3e9))
     (balance,) = found(account(scene_of(rupiah)), data_testid="value:balance")

@@ -102,7 +102,9 @@ def _stop_out(scene: Scene) -> Node:
             "div",
             words("stop_out_move"),
             " ",
-            scene.figure("stop_out_move_frac", move, formats.percent(move), "%"),
+            scene.figure(
+                "stop_out_move_frac", move, ">100" if move is not None and move > 1 else formats.percent(move), "%"
+            ),
             class_="of",
         )
     level = words("percent", number=formats.percent(limits["stop_out_level_frac"]))
