@@ -68,7 +68,10 @@ class TelemetryPages(Resource):
     def render(self, request: Any) -> Any:
         """Answer one request."""
         path, method = request.path.decode("utf-8", "replace"), request.method.decode("ascii", "replace")
-        refusal = self._access.refusal(request) or _misplaced(path, method)
+        refusal = self._access.refusal(request)
+        if refusal is not None:
+            return _refusal(request, refusal, Connection="close")  # a stranger's next request should cost them more
+        refusal = _misplaced(path, method)
         if refusal is None:
             try:
                 if path == "/stream":
@@ -77,7 +80,7 @@ class TelemetryPages(Resource):
                 return _written(request, answer)
             except _Refused as error:
                 refusal = error.refusal
-        return _refusal(request, refusal, allowed=_METHODS.get(path))
+        return _refusal(request, refusal, **({"Allow": _METHODS[path]} if refusal.status == 405 else {}))
 
     def _shown(self, path: str, request: Any) -> Text:
         _raise(self._access.read_refusal())
@@ -156,14 +159,9 @@ def _written(request: Any, text: Text, status: int = 200, **headers: str) -> byt
     return text.body
 
 
-def _refusal(request: Any, refusal: Refusal, *, allowed: str | None) -> bytes:
-    headers: dict[str, str] = {}
-    if refusal.status in (401, 403):
-        headers["Connection"] = "close"
+def _refusal(request: Any, refusal: Refusal, **headers: str) -> bytes:
     if refusal.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
-    if refusal.status == 405 and allowed is not None:
-        headers["Allow"] = allowed
     if refusal.wait_s is not None:
         headers["Retry-After"] = str(refusal.wait_s)
     body = json.dumps(refused(refusal.text)).encode() + b"\n"

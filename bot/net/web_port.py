@@ -2,7 +2,9 @@
 
 How it works: Twisted's own access log would hold addresses, and here addresses may hold codes: it is switched off. A
 connection beyond `most_connections` costs the oldest one that nobody `keep`s, such as one that was never let in. A
-request's body beyond `longest_body` is not stored: the answer is 413, and the connection goes.
+request's body beyond `longest_body` is not stored: the answer is 413, and the connection goes. What was sent behind a
+request whose answer closes the connection is not looked at, and connections are taken one at a time: everything here
+happens between two inputs of a run, which should not wait for a stranger's thousand requests.
 """
 
 from collections.abc import Sequence
@@ -50,6 +52,12 @@ class _Request(Request):
         if not self._is_refused:
             super().process()
 
+    def finish(self) -> None:
+        """The answer is whole."""
+        if self.responseHeaders.getRawHeaders("connection") == ["close"] and self.channel is not None:
+            self.channel.persistent = False  # Twisted would answer all that has come behind it first
+        super().finish()
+
     def _refuse(self) -> None:
         self._is_refused = True
         self.channel.transport.write(_TOO_LONG)
@@ -87,6 +95,20 @@ class _Counting(WrappingFactory):
     noisy = False
     protocol = Connected
     most = MOST_CONNECTIONS
+
+    def __init__(self, wrapped: Any) -> None:
+        super().__init__(wrapped)
+        self.ports: list[Any] = []
+
+    def buildProtocol(self, addr: Any) -> Any:
+        """Take a connection, and leave others that wait to the next turn of the reactor.
+
+        Twisted takes ever more of them in one turn, and an owner's would be the oldest of too many before a word of it
+        was read.
+        """
+        for port in self.ports:
+            port.numberAccepts = 0  # Twisted makes one of it
+        return super().buildProtocol(addr)
 
     def registerProtocol(self, p: Any) -> None:
         """Take a new connection, and let an old one go when there are too many."""
@@ -131,8 +153,12 @@ class WebPort:
 
     def _listen(self, port: int, host: str) -> Any:
         if self._tls is None:
-            return self._reactor.listenTCP(port, self._connections, interface=host)
-        return self._reactor.listenSSL(port, self._connections, self._tls, interface=host)
+            opened = self._reactor.listenTCP(port, self._connections, interface=host)
+        else:
+            opened = self._reactor.listenSSL(port, self._connections, self._tls, interface=host)
+        opened.numberAccepts = 1
+        self._connections.ports.append(opened)
+        return opened
 
     def stop(self) -> "Deferred[Any]":
         """Take no more connections and close each once its page has left (2 s at most); fires when all are closed."""

@@ -273,6 +273,19 @@ def test_one_connection_can_ask_again_and_again(desk: TelemetryDesk) -> None:
     assert connection.read().count(b"HTTP/1.1 200 OK") == 3 and connection.lost is None
 
 
+@pytest.mark.parametrize(
+    ("host", "status"), [("127.0.0.1", 401), ("elsewhere.example", 403)], ids=["without the token", "another name"]
+)
+def test_of_what_a_stranger_sends_at_once_one_request_is_looked_at(
+    host: str, status: int, desk: TelemetryDesk
+) -> None:
+    many = f"GET /state HTTP/1.1\r\nHost: {host}\r\n\r\n".encode() * 1000
+    for expected in [status] * WRONG_TOKENS_A_MINUTE + [429 if status == 401 else status]:
+        connection = desk.connect().send(many)
+        assert connection.read().count(b"HTTP/1.1") == 1
+        assert (connection.answer.status, connection.lost) == (expected, "ConnectionDone")
+
+
 def test_a_connection_that_says_nothing_is_let_go(desk: TelemetryDesk) -> None:
     silent, half = desk.connect(), desk.connect().send(b"GET /state HTTP/1.1\r\nHos")
     desk.bot.let(61, 0.25)
