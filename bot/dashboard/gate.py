@@ -15,6 +15,7 @@ from urllib.parse import parse_qs
 
 from bot.dashboard import entry, language
 from bot.dashboard.access import RETRY_AFTER_S, Access
+from bot.dashboard.strangers import LET_IN
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -126,7 +127,10 @@ class Gate:
                 await _redirect(send, admitted)
 
     def _has_session(self, scope: Scope) -> bool:
-        return any(self._access.knows(session) for session in cookies(scope, self._cookie))
+        is_known = any(self._access.knows(session) for session in cookies(scope, self._cookie))
+        if is_known and (let_in := scope.get(LET_IN)) is not None:
+            let_in()
+        return is_known
 
     def _with_headers(self, scope: Scope, send: Send) -> Send:
         async def passed(message: Message) -> None:

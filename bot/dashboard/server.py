@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import uvicorn
@@ -25,6 +26,7 @@ from bot.dashboard.access import Access
 from bot.dashboard.feed import Feed
 from bot.dashboard.gate import App, Gate
 from bot.dashboard.language import COOKIE, language_of
+from bot.dashboard.strangers import AT_ONCE, BoundedConnection, Strangers
 
 HOST = "127.0.0.1"
 _LONGEST_SOCKET_MESSAGE = 1_000_000
@@ -103,13 +105,17 @@ def _stop_after(until: Callable[[], None], server: "_Server") -> None:
 
 
 def _settings(app: App) -> uvicorn.Config:
+    connection: Any = partial(BoundedConnection, strangers=Strangers())
     return uvicorn.Config(
         app,
         loop="asyncio",
+        http=connection,
+        backlog=AT_ONCE,
         ws="wsproto",
         ws_max_size=_LONGEST_SOCKET_MESSAGE,
         lifespan="on",
         log_config=None,
+        log_level="error",  # a warning is what a stranger has sent, as often as they like
         access_log=False,
         server_header=False,
         proxy_headers=False,

@@ -15,6 +15,7 @@ import pytest
 from bot.dashboard.live_feed import LiveFeed
 from bot.dashboard.place import Place, PlaceUnknown
 from bot.dashboard.server import HOST, Wishes, listen, serve
+from bot.dashboard.strangers import AT_ONCE, MOST_STRANGERS
 
 TOKEN = "right-4f1c9d"
 
@@ -133,6 +134,55 @@ def test_sockets_need_the_session_too(visitor: httpx.Client) -> None:
         return [before, visitor.get(poll).status_code, visitor.get(poll, headers={"Origin": "http://x"}).status_code]
 
     assert Served(look).result == [403, 200, 403]
+
+
+def test_strangers_hold_few_connections_and_never_cost_one_that_was_let_in(visitor: httpx.Client) -> None:
+    def look(served: Served) -> None:
+        visitor.get(f"{served.home}/?token={TOKEN}")
+        session = "; ".join(f"{name}={text}" for name, text in visitor.cookies.items())
+        asked = f"GET /favicon.ico HTTP/1.1\r\nHost: {HOST}:{served.port}\r\nCookie: {session}\r\n\r\n".encode()
+        with contextlib.ExitStack() as stack:
+
+            def connected(text: bytes = b"") -> socket.socket:
+                each = stack.enter_context(socket.create_connection((HOST, served.port), 10))
+                each.sendall(text)
+                return each
+
+            owner = connected(asked)
+            assert owner.recv(4096).startswith(b"HTTP/1.1 200")
+            slow = b"POST /enter HTTP/1.1\r\nHost: %s\r\nOrigin: %s\r\nContent-Length: 9\r\n\r\nt"
+            names = f"{HOST}:{served.port}".encode(), served.home.encode()
+            oldest = [connected(), connected(b"GET / HTTP/1.1\r\nHos"), connected(slow % names)]
+            for i in range(MOST_STRANGERS):
+                connected()
+                if not i % (AT_ONCE // 2):
+                    visitor.get(served.home)  # more at once would wait for the kernel, which takes a second
+            for each in oldest:
+                with contextlib.suppress(ConnectionResetError):
+                    assert each.recv(4096) == b""
+            owner.sendall(asked)
+            assert owner.recv(65_536)
+            assert visitor.get(served.home).status_code == 200
+
+    Served(look)
+
+
+@pytest.mark.parametrize("begins", [b"GET /", b"GET / HTTP/1.1\r\nHost: localhost\r\nX: "], ids=["address", "header"])
+def test_a_request_that_does_not_end_is_not_kept_and_not_told_of(
+    begins: bytes, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def look(served: Served) -> bytes:
+        with socket.create_connection((HOST, served.port), 10) as stranger:
+            stranger.sendall(begins)
+            answer = b""
+            with contextlib.suppress(ConnectionError):
+                for _ in range(50):
+                    stranger.sendall(b"a" * 1_000_000)
+                answer = stranger.recv(4096)
+            return answer[:12]
+
+    assert Served(look).result in (b"", b"HTTP/1.1 400")
+    assert capfd.readouterr().err == ""
 
 
 def test_it_ends_by_itself_when_its_time_is_over() -> None:

@@ -276,9 +276,7 @@ def test_one_connection_can_ask_again_and_again(desk: TelemetryDesk) -> None:
 @pytest.mark.parametrize(
     ("host", "status"), [("127.0.0.1", 401), ("elsewhere.example", 403)], ids=["without the token", "another name"]
 )
-def test_of_what_a_stranger_sends_at_once_one_request_is_looked_at(
-    host: str, status: int, desk: TelemetryDesk
-) -> None:
+def test_of_what_a_stranger_sends_at_once_one_request_is_looked_at(host: str, status: int, desk: TelemetryDesk) -> None:
     many = f"GET /state HTTP/1.1\r\nHost: {host}\r\n\r\n".encode() * 1000
     for expected in [status] * WRONG_TOKENS_A_MINUTE + [429 if status == 401 else status]:
         connection = desk.connect().send(many)

@@ -18,7 +18,7 @@ MOST = 4
 class Greeting(Resource):
     """Answers everything."""
 
-    isLeaf = True
+    isLeaf = True  # noqa: N815
 
     def render(self, request: Any) -> bytes:
         return b"welcome"
