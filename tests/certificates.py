@@ -12,11 +12,18 @@ from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 from cryptography.x509.oid import NameOID
 
 
-def certificate_files(folder: Path, name: str = "server", *, password: bytes | None = None) -> tuple[Path, Path]:
-    """Write a certificate for localhost and 127.0.0.1 and its key; return both paths."""
+def certificate_files(
+    folder: Path, name: str = "server", *, password: bytes | None = None, days: int = 1, host: str = "localhost"
+) -> tuple[Path, Path]:
+    """Write a certificate for localhost and 127.0.0.1, or for another host, and its key; return both paths.
+
+    Args: `days` from now to its end; one that is over where it is negative.
+    """
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.IPv4Address("127.0.0.1"))]
+    names: list[x509.GeneralName] = [x509.DNSName(host)]
+    if host == "localhost":
+        names.append(x509.IPAddress(ipaddress.IPv4Address("127.0.0.1")))
     now = datetime.datetime.now(datetime.UTC)
     certificate = (
         x509.CertificateBuilder()
@@ -24,8 +31,8 @@ def certificate_files(folder: Path, name: str = "server", *, password: bytes | N
         .issuer_name(subject)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
+        .not_valid_before(now - datetime.timedelta(days=9))
+        .not_valid_after(now + datetime.timedelta(days=days))
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .sign(key, hashes.SHA256())
     )

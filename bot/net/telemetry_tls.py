@@ -40,7 +40,11 @@ def server_tls(config: Config) -> Any:
         text = f"{path} is not the key of the certificate in {given.certificate_file}"
         raise config.error_at("telemetry.private_key_file", text)
     return CertificateOptions(
-        privateKey=key, certificate=chain[0], extraCertChain=chain[1:], raiseMinimumTo=TLSVersion.TLSv1_2
+        privateKey=key,
+        certificate=chain[0],
+        extraCertChain=chain[1:],
+        raiseMinimumTo=TLSVersion.TLSv1_2,
+        acceptableProtocols=[b"http/1.1"],  # or a client that names it, as curl and browsers do, is turned away
     )
 
 
