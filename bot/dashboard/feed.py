@@ -5,10 +5,13 @@ from typing import Any, Literal, Protocol
 from bot.dashboard.trail import Trail
 
 Kind = Literal["live", "journal"]
-Trouble = Literal["connecting", "refused_token", "unreachable", "lost", "reading", "unreadable"]
+Trouble = Literal[
+    "connecting", "refused_token", "untrusted", "unreachable", "lost", "not_understood", "reading", "unreadable"
+]
 """Why nothing new comes. Live: `connecting` at first, and while the bot may be starting; `refused_token` the bot does
-not take the token; `unreachable` there is no bot where it should be; `lost` it was there and is looked for again.
-Recorded: `reading` goes on. Either: `unreadable`, what comes is no snapshot, or the recording ends in the middle."""
+not take the token; `untrusted` its certificate is not to be trusted; `unreachable` there is no bot where it should be;
+`lost` it was there and is looked for again; `not_understood` what comes is no snapshot. Recorded: `reading` goes on;
+`unreadable` the recording is damaged, or ends in the middle."""
 
 COMMANDS = ("halt", "resume", "flatten")
 NOT_DONE = ("unreachable", "refused_token", "no_answer", "not_halted", "no_command", "recorded")

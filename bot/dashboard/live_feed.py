@@ -5,9 +5,11 @@ pause that grows. Where the bot is gets asked at every attempt, since a bot that
 and another token. A command is a request of its own.
 
 Invariants: the token goes to the place itself: no redirect is followed, no proxy is used. A command is sent once.
+Whatever the other end says, and however much of it, ends neither this nor the memory of the machine.
 """
 
 import asyncio
+import json
 import ssl
 import time
 from collections.abc import Awaitable, Callable
@@ -18,9 +20,9 @@ import httpx
 import orjson
 
 from bot.dashboard.feed import COMMANDS, Kind, Trouble
-from bot.dashboard.ndjson import LineSplitter, LineTooLong, object_of
+from bot.dashboard.ndjson import LONGEST_LINE, LineSplitter, LineTooLong, object_of
 from bot.dashboard.place import Place, Places, PlaceUnknown
-from bot.dashboard.trail import Trail
+from bot.dashboard.trail import MALFORMED, Trail
 
 EVERY_S = 0.25
 _SILENCE_S = 15.0
@@ -31,7 +33,11 @@ _START_S = 60.0
 _FIRST_PAUSE_S = 0.25
 _LONGEST_PAUSE_S = 4.0
 _LONGEST_REASON = 200
+_LONGEST_ERROR = 500
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol, httpx.PoolTimeout)
+# An address or a token that no request can have is no `HTTPError` to httpx.
+_NO_REQUEST = (httpx.InvalidURL, UnicodeError)
+_PLAIN = {"Accept-Encoding": "identity"}
 
 
 class LiveFeed:
@@ -55,7 +61,6 @@ class LiveFeed:
     ) -> None:
         self._places = places
         self._tls = ssl.create_default_context()
-        self._trusted: set[Path] = set()
         if ca_file is not None and (why := self._trust(ca_file)):
             raise ValueError(f"{ca_file} holds no certificate that can be read: {why}")
         self._client = httpx.AsyncClient(
@@ -83,13 +88,14 @@ class LiveFeed:
         return None if self._received_at_s is None else self._now_s() - self._received_at_s
 
     def _trust(self, certificate_file: Path) -> str:
-        """Trust what is in a file as well; return why that cannot be done, or nothing."""
+        """Trust what is in a file as well; return why that cannot be done, or nothing.
+
+        A file may hold another certificate than the last time. One that is known already is not kept twice.
+        """
         try:
-            if certificate_file not in self._trusted:
-                self._tls.load_verify_locations(cafile=certificate_file)
+            self._tls.load_verify_locations(cafile=certificate_file)
         except (OSError, ssl.SSLError) as error:
             return error.strerror or str(error)
-        self._trusted.add(certificate_file)
         return ""
 
     def _whereabouts(self) -> Place:
@@ -135,16 +141,20 @@ class LiveFeed:
                 if answer.status_code in (401, 403):
                     self.trouble = "refused_token"
                     return
-                if answer.status_code != 200:
-                    self.trouble = "unreadable" if answer.is_success else "unreachable"
+                if answer.status_code != 200 or _is_packed(answer):
+                    self.trouble = "not_understood" if answer.is_success else "unreachable"
                     return
                 async for chunk in answer.aiter_bytes():
                     for line in splitter.feed(chunk):
                         self._take(line)
         except LineTooLong:
-            self.trouble = "unreadable"
+            self.trouble = "not_understood"
             return
-        except httpx.HTTPError:
+        except httpx.ConnectError as error:
+            if _is_distrust(error):
+                self.trouble = "untrusted"
+                return
+        except (httpx.HTTPError, *_NO_REQUEST):
             pass
         self._is_gone()
 
@@ -154,12 +164,12 @@ class LiveFeed:
     def _take(self, line: bytes) -> None:
         content = object_of(line)
         if content is None or content["type"] != "snapshot":
-            self.trouble = "unreadable"
+            self.trouble = "not_understood"
             return
         try:
             self.trail.add(content)
-        except (KeyError, TypeError, ValueError, AttributeError, IndexError):
-            self.trouble = "unreadable"  # of another version, or no snapshot at all
+        except MALFORMED:
+            self.trouble = "not_understood"  # of another version, or no snapshot at all
             return
         self.snapshot, self.trouble = content, None
         self._received_at_s = self._now_s()
@@ -168,26 +178,38 @@ class LiveFeed:
         """Give a command to the bot, once. Returns: whether it was done; what the bot says, or a code of `NOT_DONE`."""
         if name not in COMMANDS:
             return False, "no_command"
-        body = {"command": name, "reason": reason[:_LONGEST_REASON]}
+        body = json.dumps({"command": name, "reason": reason[:_LONGEST_REASON]})
         try:
             place = self._whereabouts()
-            answer = await self._client.post(
-                f"{place.url}/command", json=body, headers=_authorised(place), timeout=_ANSWER_S
-            )
-        except (PlaceUnknown, *_NOT_SENT):
+            async with asyncio.timeout(_ANSWER_S):  # for all of it: an answer may also come too slowly
+                status, text = await self._post(f"{place.url}/command", body, _authorised(place))
+        except (PlaceUnknown, *_NOT_SENT, *_NO_REQUEST):
             return False, "unreachable"
-        except httpx.HTTPError:
+        except (httpx.HTTPError, LineTooLong, TimeoutError):
             return False, "no_answer"
-        if answer.status_code == 401:
+        if status == 401:
             return False, "refused_token"
         try:
-            content = orjson.loads(answer.content)
+            content = orjson.loads(text)
             if not content["ok"]:
-                return False, str(content["error"])
+                return False, str(content["error"])[:_LONGEST_ERROR]
             trading = str(content["status"]["trading"])
         except (ValueError, KeyError, TypeError):
             return False, "no_answer"
         return (False, "not_halted") if name == "halt" and trading != "halted" else (True, trading)
+
+    async def _post(self, url: str, body: str, headers: dict[str, str]) -> tuple[int, bytes]:
+        """Return the status of an answer, and its text. Raises: LineTooLong for one that is none."""
+        headers = headers | {"Content-Type": "application/json"}
+        text = b""
+        async with self._client.stream("POST", url, content=body, headers=headers, timeout=_ANSWER_S) as answer:
+            if _is_packed(answer):
+                raise LineTooLong
+            async for chunk in answer.aiter_bytes():
+                text += chunk
+                if len(text) > LONGEST_LINE:
+                    raise LineTooLong
+        return answer.status_code, text
 
     def seek(self, place: int) -> None:
         """Do nothing: what is live has one place."""
@@ -197,4 +219,18 @@ class LiveFeed:
 
 
 def _authorised(place: Place) -> dict[str, str]:
-    return {"Authorization": f"Bearer {place.token}"}
+    return {"Authorization": f"Bearer {place.token}", **_PLAIN}
+
+
+def _is_packed(answer: httpx.Response) -> bool:
+    """Return whether an answer is packed, which was not asked for: unpacked it could grow without bound."""
+    return "content-encoding" in answer.headers
+
+
+def _is_distrust(error: BaseException | None) -> bool:
+    """Return whether a connection was not made because of the certificate at its other end."""
+    while error is not None:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False

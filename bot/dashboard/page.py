@@ -2,8 +2,11 @@
 
 How it works: a look makes a scene of what the feed has and what this visitor has chosen, and each panel a tree of it;
 only what differs from what the browser shows is sent. What a visitor does comes back as an act: `symbol:EURUSD`.
+
+Invariant: a snapshot that cannot be shown ends no page: the one before it stays, as old, and the page says why.
 """
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -27,10 +30,12 @@ from bot.dashboard.panels.positions import positions
 from bot.dashboard.pulse import Pulse
 from bot.dashboard.scene import Scene
 from bot.dashboard.style import SHEET
+from bot.dashboard.trail import MALFORMED
 from bot.dashboard.tree import Node, Tree
 from bot.dashboard.words.catalogue import Words
 
 LOOK_S = 0.25
+_log = logging.getLogger(__name__)
 _EVER_NEW = (head, standing)
 """These say how old the snapshot is, and how much of a journal has been read: new without a new snapshot."""
 
@@ -55,6 +60,9 @@ class Page:
         self._symbol: str | None = None
         self._events = "all"
         self._seen: tuple[dict[str, Any] | None, tuple[Any, ...]] | None = None
+        self._shown: dict[str, Any] | None = None
+        self._not_shown: dict[str, Any] | None = None
+        self._has_told = False
         self._panels: list[tuple[Tree, Callable[[Scene], Node]]] = []
         self._slider: ui.slider | None = None
         self._playback: Tree | None = None
@@ -106,14 +114,17 @@ class Page:
     def scene(self) -> Scene:
         """Return what there is to see now."""
         feed = self._feed
+        snapshot, trouble = feed.snapshot, feed.trouble
+        if snapshot is not None and snapshot is self._not_shown:
+            snapshot, trouble = self._shown, trouble or ("not_understood" if feed.kind == "live" else "unreadable")
         return Scene(
             words=self._words,
-            snapshot=feed.snapshot,
+            snapshot=snapshot,
             kind=feed.kind,
             trail=feed.trail,
             symbol=self._symbol,
             events_shown=self._events,
-            trouble=feed.trouble,
+            trouble=trouble,
             received_s=feed.received_s,
             read_frac=feed.read_frac if feed.kind == "journal" else None,
             playing=feed.playing if feed.kind == "journal" else False,
@@ -122,7 +133,16 @@ class Page:
 
     def look(self) -> None:
         """Show what the feed has now."""
-        scene = self.scene()
+        try:
+            self._show(self.scene())
+        except MALFORMED:
+            if not self._has_told:
+                self._has_told = True
+                _log.warning("a snapshot could not be shown", exc_info=True)
+            self._not_shown = self._feed.snapshot
+            self._show(self.scene())
+
+    def _show(self, scene: Scene) -> None:
         state = scene.symbol, scene.events_shown, scene.trouble, scene.is_old, scene.trail.version, scene.trail.added
         is_news = self._seen is None or scene.snapshot is not self._seen[0] or state != self._seen[1]
         self._seen = scene.snapshot, state
@@ -134,6 +154,7 @@ class Page:
         self._look_at_place(scene)
         self.dialog.look()
         self._pulse.beat(is_old=scene.is_old, symbol=self._symbol)
+        self._shown = scene.snapshot
 
     def _look_at_place(self, scene: Scene) -> None:
         if self._slider is None or self._playback is None:

@@ -7,11 +7,12 @@ Invariant: a token goes nowhere but to this machine, or over TLS.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from bot.net.telemetry_file import FILE_NAME, TelemetryFileUnusable, is_served, read_place
+from bot.net.telemetry_file import FILE_NAME, TelemetryFileUnusable, is_served, may_be_served, read_place
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -57,7 +58,10 @@ def checked_url(url: str) -> str:
 
 
 def place_in(folder: Path) -> Place:
-    """Return where the bot is that keeps its state in a folder. Raises: PlaceUnknown, also for a bot that is gone."""
+    """Return where the bot is that keeps its state in a folder. Raises: PlaceUnknown, also for a bot that is gone.
+
+    The bot itself is not asked: one that hangs would hold up the page, and with it whoever wants to see why.
+    """
     try:
         found = read_place(folder)
         if found is None:
@@ -66,7 +70,7 @@ def place_in(folder: Path) -> Place:
         place = Place(checked_url(found.url), found.token, certificate_file)
     except (TelemetryFileUnusable, ValueError, TypeError) as error:
         raise PlaceUnknown(str(error)) from None
-    if not found.token or not is_served(found):
+    if not found.token or not may_be_served(found):
         raise PlaceUnknown(f"{folder / FILE_NAME} was left by a bot that is gone")
     return place
 
@@ -75,9 +79,8 @@ def running_bots(states: Path) -> list[Path]:
     """Return the state folder of every bot that listens and keeps its state below a folder."""
     found = []
     for path in sorted(states.glob(f"*/{FILE_NAME}")):
-        try:
+        with suppress(PlaceUnknown, TelemetryFileUnusable):
             place_in(path.parent)
-        except PlaceUnknown:
-            continue
-        found.append(path.parent)
+            if (place := read_place(path.parent)) is not None and is_served(place):
+                found.append(path.parent)
     return found

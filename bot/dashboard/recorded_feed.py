@@ -21,7 +21,7 @@ import orjson
 
 from bot.dashboard.feed import Kind, Trouble
 from bot.dashboard.ndjson import LineSplitter, LineTooLong, object_of
-from bot.dashboard.trail import Trail
+from bot.dashboard.trail import MALFORMED, Trail
 
 MOST_KEPT = 4000
 MOST_BYTES = 400_000_000
@@ -206,7 +206,7 @@ class RecordedFeed:
     def _fill_trail(self) -> bool:
         """Add some of what the trail lacks; return whether it lacks more."""
         for place in range(self._trail_end, min(self.place + 1, self._trail_end + _PORTION)):
-            with suppress(KeyError, TypeError, ValueError, AttributeError, IndexError):
+            with suppress(*MALFORMED):
                 self.trail.add(self._unpacked(place))  # one that cannot be drawn leaves a hole
             self._trail_end = place + 1
         return self._trail_end <= self.place

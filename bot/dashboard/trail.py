@@ -1,6 +1,6 @@
 """What the page remembers of the snapshots before the newest: figures for trend lines, books for the heat map.
 
-Invariant: memory is bounded, whatever is added: `POINTS_KEPT` moments a symbol.
+Invariant: memory is bounded, whatever is added: `POINTS_KEPT` moments of `MOST_SYMBOLS` symbols.
 """
 
 from array import array
@@ -12,6 +12,11 @@ from itertools import islice
 from typing import Any
 
 POINTS_KEPT = 1200
+MOST_SYMBOLS = 256
+MOST_LEVELS = 100
+MOST_DIGITS = 15
+MALFORMED = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError)
+"""What comes of a snapshot that is none of ours: of another version, or of something that only says it is a bot."""
 LINES = ("spread_bps", "liquidity_ratio", "obi", "ofi", "impact_bps", "leverage_now")
 """The figures of a symbol that are kept; `impact_bps` is the dearer side's."""
 
@@ -46,20 +51,28 @@ class Trail:
         self.added = 0
 
     def add(self, snapshot: dict[str, Any]) -> None:
-        """Take one snapshot. Another run or an earlier time begins a new trail; the same time is no news."""
+        """Take one snapshot. Another run or an earlier time begins a new trail; the same time is no news.
+
+        Raises: one of `MALFORMED` for one that cannot be drawn; nothing of it is kept.
+        """
         run, time_ms = (snapshot.get("account_id"), snapshot.get("run_id")), time_ms_of(snapshot["time"])
         if (self._run and run != self._run) or time_ms < self._time_ms:
             self.clear()
         if self.added and time_ms == self._time_ms:
             return
+        orders = [order for order in snapshot.get("orders", ()) if order["resting"] and order["limit_price"]]
+        found = {each["symbol"]: _moment(time_ms, each, orders) for each in snapshot.get("symbols", ())}
+        if len(found) > MOST_SYMBOLS:
+            raise ValueError(f"{len(found)} symbols")
         self._run, self._time_ms = run, time_ms
         self.added += 1
-        orders = [order for order in snapshot.get("orders", ()) if order["resting"] and order["limit_price"]]
-        for each in snapshot.get("symbols", ()):
-            name = each["symbol"]
+        if len(self._moments.keys() | found.keys()) > MOST_SYMBOLS:
+            for name in self._moments.keys() - found.keys():
+                del self._moments[name], self._counts[name]
+        for name, moment in found.items():
             if name not in self._moments:
                 self._moments[name], self._counts[name] = deque(maxlen=self._kept), 0
-            self._moments[name].append(_moment(time_ms, each, orders))
+            self._moments[name].append(moment)
             self._counts[name] += 1
 
     def clear(self) -> None:
@@ -96,7 +109,10 @@ def dearer(*costs: float | None) -> float | None:
 
 
 def _moment(time_ms: int, each: dict[str, Any], orders: list[dict[str, Any]]) -> Moment:
-    figures = dict(each) | {"impact_bps": dearer(each.get("buy_impact_bps"), each.get("sell_impact_bps"))}
+    if not 0 <= each.get("digits", 0) <= MOST_DIGITS:
+        raise ValueError(f"{each['digits']} digits")
+    costs = _number(each.get("buy_impact_bps")), _number(each.get("sell_impact_bps"))
+    figures = dict(each) | {"impact_bps": dearer(*costs)}
     resting = [
         number
         for order in orders
@@ -105,14 +121,23 @@ def _moment(time_ms: int, each: dict[str, Any], orders: list[dict[str, Any]]) ->
     ]
     return Moment(
         time_ms,
-        each.get("bid"),
-        each.get("ask"),
-        tuple(figures.get(name) for name in LINES),
+        _number(each.get("bid")),
+        _number(each.get("ask")),
+        tuple(_number(figures.get(name)) for name in LINES),
         _flat(each.get("bids", ())),
         _flat(each.get("asks", ())),
         array("d", resting),
     )
 
 
+def _number(given: Any) -> float | None:
+    if given is not None and (isinstance(given, bool) or not isinstance(given, int | float)):
+        raise TypeError(f"a {type(given).__name__} where a number should be")
+    return given
+
+
 def _flat(levels: Iterable[Iterable[float]]) -> "array[float]":
-    return array("d", [number for level in levels for number in level])
+    flat = array("d", [number for price, size in levels for number in (price, size)])
+    if len(flat) > 2 * MOST_LEVELS:
+        raise ValueError(f"{len(flat) // 2} levels")
+    return flat

@@ -79,8 +79,8 @@ def read_place(directory: Path) -> TelemetryPlace | None:
     return place
 
 
-def is_served(place: TelemetryPlace) -> bool:
-    """Return whether the run that has written a file is still there: its process lives, and its port answers."""
+def may_be_served(place: TelemetryPlace) -> bool:
+    """Return whether the process that has written a file may still be there. It is asked nothing, so nothing waits."""
     if os.name == "posix":  # elsewhere the question would end the process
         try:
             os.kill(place.process_id, 0)
@@ -88,6 +88,13 @@ def is_served(place: TelemetryPlace) -> bool:
             return False
         except (OSError, OverflowError):
             pass  # alive, and another user's; or a number that is no process id
+    return True
+
+
+def is_served(place: TelemetryPlace) -> bool:
+    """Return whether the run that has written a file is still there: its process lives, and its port answers."""
+    if not may_be_served(place):
+        return False
     try:
         address = urlsplit(place.url)
         with socket.create_connection((address.hostname or "", address.port or 0), timeout=_PROBE_S):

@@ -132,10 +132,13 @@ def test_the_age_of_a_snapshot_grows_until_the_next() -> None:
         (404, "unreachable"),
         (500, "unreachable"),
         (httpx.Response(302, headers={"Location": "http://127.0.0.1:666/stream"}), "unreachable"),
-        (204, "unreadable"),
+        (204, "not_understood"),
         ([b"<html>\n"], "unreachable"),
-        ([b"x" * 8_000_001], "unreadable"),
+        ([b"x" * 8_000_001], "not_understood"),
         ([json.dumps([1]).encode() + b"\n"], "unreachable"),
+        (httpx.Response(200, headers={"Content-Encoding": "gzip"}, stream=_Chunks([b"x"])), "not_understood"),
+        (httpx.InvalidURL("none"), "unreachable"),
+        (UnicodeError("none"), "unreachable"),
     ],
 )
 def test_why_nothing_comes_is_told_and_no_redirect_is_followed(attempt: Any, trouble: str) -> None:
@@ -146,7 +149,9 @@ def test_why_nothing_comes_is_told_and_no_redirect_is_followed(attempt: Any, tro
 
 @pytest.mark.parametrize(
     "bad", [b"not json\n", b"[]\n", b'{"type": 1}\n', b'{"type":"other"}\n', b'{"type":"snapshot"}\n', b"\xff\xfe\n",
-            b'{"type":"snapshot","time":"no time","orders":[],"symbols":[{}]}\n']
+            b'{"type":"snapshot","time":"no time","orders":[],"symbols":[{}]}\n',
+            b'{"type":"snapshot","time":7}\n', b'{"type":"snapshot","time":NaN}\n', b"[" * 5000 + b"\n",
+            b'{"type":"snapshot","time":"2026-11-27T08:00:01Z","symbols":[{"symbol":"A","digits":1e9}]}\n']
 )  # fmt: skip
 def test_a_line_that_is_no_snapshot_is_told_of_and_the_next_one_is_taken(bad: bytes) -> None:
     told: list[str | None] = []
@@ -159,10 +164,8 @@ def test_a_line_that_is_no_snapshot_is_told_of_and_the_next_one_is_taken(bad: by
                 told.append(bots.feed.trouble)
 
     bots.attempts.append(httpx.Response(200, stream=Watched(lines(snapshot(1), bad, snapshot(2)))))
-    # A placeholder of a trail takes everything; one that draws does not.
-    bots.feed.trail.add = lambda content: content["time"][0] + str(content["symbols"]) + content["run_id"]  # type: ignore
     assert bots.run().snapshot == snapshot(2)
-    assert told == [None, "unreadable", None]
+    assert told == [None, "not_understood", None]
 
 
 def test_a_bot_that_goes_is_lost_and_found_again() -> None:
@@ -270,6 +273,10 @@ def test_a_command_reaches_the_bot_once_and_its_effect_is_told(
         (httpx.ConnectError("refused"), "unreachable"),
         (httpx.ReadTimeout("silent"), "no_answer"),
         (httpx.ReadError("cut"), "no_answer"),
+        (httpx.Response(200, stream=_Chunks([b"x" * 4_000_001] * 2)), "no_answer"),
+        (httpx.Response(200, headers={"Content-Encoding": "gzip"}, stream=_Chunks([b"x"])), "no_answer"),
+        (httpx.Response(409, json={"ok": False, "error": "x" * 9999}), "x" * 500),
+        (httpx.InvalidURL("none"), "unreachable"),
     ],
 )  # fmt: skip
 def test_a_command_that_was_not_done_says_why_and_is_not_sent_again(answer: Any, text: str) -> None:
@@ -277,6 +284,25 @@ def test_a_command_that_was_not_done_says_why_and_is_not_sent_again(answer: Any,
     bots.command_answer = answer
     assert bots.command("halt") == (False, text)
     assert len(bots.requests) == 1
+
+
+def test_an_answer_that_comes_too_slowly_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Endless(httpx.AsyncByteStream):
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            while True:
+                await asyncio.sleep(0.001)
+                yield b" "
+
+    monkeypatch.setattr("bot.dashboard.live_feed._ANSWER_S", 0.05)
+    bots = Bots()
+    bots.command_answer = httpx.Response(200, stream=Endless())
+    assert bots.command("halt") == (False, "no_answer")
+
+
+def test_a_reason_that_is_no_text_keeps_no_command_away() -> None:
+    bots = Bots()
+    bots.command_answer = httpx.Response(200, json={"ok": True, "status": {"trading": "halted"}})
+    assert bots.command("halt", "\ud800") == (True, "halted")
 
 
 def test_what_is_no_command_is_not_sent() -> None:
@@ -318,6 +344,22 @@ def test_certificates_are_verified_with_an_authority_of_ones_own_added(tmp_path:
     )
     assert asyncio.run(shown.command("halt")) == (False, "refused_token")
     assert len(shown._tls.get_ca_certs()) == len(more._tls.get_ca_certs())
+
+
+def test_a_certificate_that_is_renewed_in_its_place_is_trusted_from_then_on(tmp_path: Path) -> None:
+    import datetime
+
+    from bot.net.tls import make_local_authority
+
+    pem = tmp_path / "bot.pem"
+    feed = Bots(places=lambda: Place("https://127.0.0.1:1", "t", pem)).feed
+    known = []
+    for content in [make_local_authority(datetime.datetime.now(datetime.UTC)).ca_pem for _ in range(2)]:
+        pem.write_bytes(content)
+        for _ in range(2):
+            feed._whereabouts()
+            known.append(len(feed._tls.get_ca_certs()))
+    assert [count - known[0] for count in known] == [0, 0, 1, 1]
 
 
 def test_a_file_without_a_certificate_is_told_at_once(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """The page puts the panels together: what it shows follows the feed, and what a visitor does reaches it."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -88,6 +88,63 @@ def test_the_server_builds_a_page_that_looks_by_itself(feed: ReplayedFeed) -> No
     del waiting[before:]
 
 
+# What a bot of another version, or something that only says it is a bot, may send.
+_WRONG: list[Callable[[dict[str, Any]], Any]] = [
+    lambda s: s.update(symbols=[{}]),
+    lambda s: s.update(symbols=7),
+    lambda s: s["symbols"][0].update(symbol=[]),
+    lambda s: s["symbols"][0].update(factors="x", mid="1.1"),
+    lambda s: s["symbols"][0].update(bids=[["a", "b"]]),
+    lambda s: s.update(positions=[{}]),
+    lambda s: s.update(positions="none"),
+    lambda s: s.update(orders=[{}]),
+    lambda s: s.update(fills=[{}]),
+    lambda s: s.update(events=[1]),
+    lambda s: s.update(equity="a lot"),
+    lambda s: s.update(equity={}),
+    lambda s: s.update(trading=[]),
+    lambda s: s.update(causes=[{}]),
+    lambda s: s.update(reasons=5),
+    lambda s: s.update(time=7),
+    lambda s: s.update(time=None),
+    lambda s: s.update(mode={}),
+    lambda s: s.update(account_limits=[]),
+]
+
+
+@pytest.mark.parametrize("wrong", range(len(_WRONG)))
+def test_a_snapshot_that_cannot_be_shown_ends_no_page_and_the_next_one_is_shown(
+    page: Page, feed: ReplayedFeed, wrong: int
+) -> None:
+    good = feed.snapshot
+    before = text_of(page._panels[3][0].shown)
+    feed.snapshot = newest(_WRONG[wrong])
+    for _ in range(3):
+        page.look()
+        page.act("symbol:USDJPY")
+        page.act("symbol:EURUSD")
+        page.act("ask:flatten")
+        page.dialog.close()
+    assert "cannot be understood" in _said(page) and page._pulse._props["old"] is True
+    assert text_of(page._panels[3][0].shown).replace(" (old values)", "")[-200:] == before[-200:]
+    (halt,) = found(page._panels[0][0].shown, data_testid="command:halt")
+    (flatten,) = found(page._panels[0][0].shown, data_testid="command:flatten")
+    assert "disabled" not in halt[1] and "disabled" in flatten[1]
+    feed.snapshot = dict(good or {})
+    page.look()
+    assert page.scene().trouble is None and "cannot be understood" not in _said(page)
+
+
+@pytest.mark.parametrize("wrong", range(len(_WRONG)))
+def test_a_page_that_begins_with_a_snapshot_that_cannot_be_shown_is_there(feed: ReplayedFeed, wrong: int) -> None:
+    feed.snapshot = newest(_WRONG[wrong])
+    with client():
+        page = Page(feed, "en")
+        page.look()
+        page.act("ask:halt")
+        assert page.dialog.dialog.value and "Account" in _said(page)
+
+
 # -- commands -------------------------------------------------------------------------------------------------------
 
 
@@ -146,6 +203,37 @@ def test_a_reader_hears_which_question_is_open(page: Page) -> None:
     for command, name in (("halt", "Halt trading?"), ("flatten", "Close everything of ours?")):
         page.act(f"ask:{command}")
         assert page.dialog.dialog.props["aria-label"] == name
+
+
+def test_an_answer_that_comes_after_its_question_was_left_is_told_apart(
+    page: Page, feed: ReplayedFeed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr("nicegui.ui.notify", lambda text, **_: told.append(text))
+    feed.answer = (False, "no_answer")
+
+    async def left(leave: Callable[[], Any]) -> None:
+        page.act("ask:halt")
+        answered = asyncio.Event()
+
+        async def command(name: str, reason: str) -> tuple[bool, str]:
+            await answered.wait()
+            return feed.answer
+
+        feed.command = command  # type: ignore[assignment]
+        sending = asyncio.create_task(page.dialog.send())
+        await asyncio.sleep(0)
+        leave()
+        answered.set()
+        await sending
+
+    said = "Halt: Not known whether it was done: the bot has not answered: it may have done it or not"
+    for leave in (page.dialog.close, lambda: page.act("ask:flatten"), lambda: page.dialog.dialog.set_value(False)):
+        told.clear()
+        asyncio.run(left(leave))
+        assert len(told) == 1 and told[0].startswith(said)
+        assert "answered" not in text_of(page.dialog.result.shown)
+    assert page.dialog.cancel.text == "Cancel"
 
 
 # -- a recording ----------------------------------------------------------------------------------------------------

@@ -180,7 +180,9 @@ def test_before_it_is_ready_it_says_what_it_waits_for() -> None:
     assert "Trading: not before it is ready" in text_of(tree)
 
 
-@pytest.mark.parametrize("trouble", ["connecting", "refused_token", "unreachable", "lost", "unreadable"])
+@pytest.mark.parametrize(
+    "trouble", ["connecting", "refused_token", "untrusted", "unreachable", "lost", "not_understood"]
+)
 def test_every_trouble_of_a_live_feed_is_said(trouble: Any) -> None:
     (banner,) = found(standing(scene_of(newest(), trouble=trouble)), data_testid="trouble")
     assert text_of(banner).startswith(Words("en").code("trouble", trouble)) and "bad" in banner[1]["class"]

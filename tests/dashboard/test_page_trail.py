@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from bot.dashboard.trail import LINES, Trail, dearer, time_ms_of
+from bot.dashboard.trail import LINES, MALFORMED, MOST_LEVELS, MOST_SYMBOLS, Trail, dearer, time_ms_of
 from tests.page_snapshots import paper_run, resting_run
 
 
@@ -76,3 +76,44 @@ def test_a_symbol_that_is_not_there_has_no_moments() -> None:
 
 def test_the_dearer_side_is_the_larger_of_what_is_known() -> None:
     assert dearer(0.2, 0.3) == 0.3 and dearer(None, 0.3) == 0.3 and dearer(None, None) is None
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"digits": 10**9},
+        {"digits": -1},
+        {"mid": 1.1, "bid": "1.1"},
+        {"obi": []},
+        {"leverage_now": True},
+        {"buy_impact_bps": "dear"},
+        {"bids": [[1.1]]},
+        {"bids": [[1.1, 1.0]] * (MOST_LEVELS + 1)},
+        {"asks": [["a", "b"]]},
+        {"symbol": {}},
+    ],
+)
+def test_a_snapshot_that_cannot_be_drawn_is_refused_and_nothing_of_it_is_kept(wrong: dict[str, Any]) -> None:
+    *taken, last = paper_run()
+    trail = _filled(taken)
+    before = trail.count("EURUSD"), trail.count("USDJPY"), trail.added
+    with pytest.raises(MALFORMED):
+        trail.add(last | {"symbols": [last["symbols"][1], last["symbols"][0] | wrong]})
+    assert (trail.count("EURUSD"), trail.count("USDJPY"), trail.added) == before
+
+
+def test_symbols_are_remembered_while_they_are_few() -> None:
+    *taken, last = paper_run()
+    trail, each = _filled(taken), last["symbols"][0]
+
+    def add(second: int, *names: str) -> None:
+        symbols = [each | {"symbol": name} for name in names]
+        trail.add(last | {"time": f"2099-01-01T00:00:{second:02d}Z", "symbols": symbols})
+
+    many = [f"S{i}" for i in range(MOST_SYMBOLS + 1)]
+    add(1, "NEW")
+    assert trail.count("EURUSD") > 20 and trail.count("NEW") == 1
+    add(2, *many[:-1])
+    assert trail.count("EURUSD") == trail.count("NEW") == 0 and trail.moments("EURUSD") == []
+    with pytest.raises(ValueError, match=f"{MOST_SYMBOLS + 1} symbols"):
+        add(3, *many)

@@ -5,11 +5,11 @@ import re
 import string
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
-from bot.dashboard.feed import COMMANDS, NOT_DONE
+from bot.dashboard.feed import COMMANDS, NOT_DONE, Trouble
 from bot.dashboard.words.catalogue import CODES, LABELS, LANGUAGES, Words
 from bot.engine.readiness import _WORDS as READINESS
 from bot.execution.in_flight import FINAL, TRANSITIONS
@@ -81,7 +81,7 @@ CODES_OF_THE_BOT: dict[str, set[str]] = {
     "mode": {"dry-run", "trade"},
     "account_type": {"HEDGED", "NETTED", "SPREAD_BETTING"},
     "fill_cause": {"ours", "manual", "stop_out", "protection", "unknown"},
-    "trouble": {"connecting", "refused_token", "unreachable", "lost", "reading", "unreadable"},
+    "trouble": set(get_args(Trouble)),
     "not_done": set(NOT_DONE),
     "span": {"s", "min", "h", "d", "between"},
 }

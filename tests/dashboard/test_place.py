@@ -82,10 +82,18 @@ def test_a_file_that_is_not_there_yet_is_no_place(tmp_path: Path) -> None:
             place_in(folder)
 
 
-@pytest.mark.parametrize("changes", [{"process_id": 2**22 + 1}, {"url": "http://127.0.0.1:9"}])
-def test_a_file_that_a_bot_has_left_behind_is_no_place(changes: dict[str, Any], url: str, tmp_path: Path) -> None:
+def test_a_file_that_a_bot_has_left_behind_is_no_place(url: str, tmp_path: Path) -> None:
     with pytest.raises(PlaceUnknown, match="left by a bot that is gone"):
-        place_in(written(tmp_path, **({"url": url} | changes)))
+        place_in(written(tmp_path, url=url, process_id=2**22 + 1))
+
+
+def test_a_bot_that_hangs_is_found_without_being_asked(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        assert place_in(written(tmp_path, url=url)).url == url
+        listener.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            listener.accept()
 
 
 @pytest.mark.parametrize(

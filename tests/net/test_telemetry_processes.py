@@ -1,5 +1,6 @@
 """Telemetry of real processes over real sockets: its file, TLS, a kill, a taken port, and the docs' own words."""
 
+import asyncio
 import re
 import shutil
 import signal
@@ -10,8 +11,10 @@ from typing import Any
 
 import pytest
 from certificates import certificate_files
-from running_bot import ROOT, ask, config, end, started, until_listening, venue
+from running_bot import LIMIT_S, ROOT, ask, config, end, started, until_listening, venue
 
+from bot.dashboard.live_feed import LiveFeed
+from bot.dashboard.place import Place, place_in
 from bot.net.telemetry_file import FILE_NAME, is_served, read_place
 
 pytestmark = pytest.mark.slow
@@ -111,6 +114,30 @@ def test_with_a_certificate_it_speaks_tls_and_nothing_else(tmp_path: Path) -> No
                 f"GET /state HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {place.token}\r\n\r\n".encode()
             )
             assert b"HTTP/1.1" not in plain.recv(4096)
+
+
+def test_the_dashboards_feed_reads_and_steers_it_over_tls(tmp_path: Path) -> None:
+    certificate, key = certificate_files(tmp_path)
+    files = {"certificate_file": str(certificate), "private_key_file": str(key)}
+    with venue(tmp_path) as (_, ready), run(config(ready, tmp_path, files), tmp_path) as process:
+        place = until_listening(process, tmp_path / "state", ca_file=certificate)
+        given = LiveFeed(lambda: Place(place.url, place.token), ca_file=certificate)
+        for feed in (LiveFeed(lambda: place_in(tmp_path / "state")), given):
+            assert asyncio.run(halted_by(feed)) == (True, "halted")
+            assert feed.snapshot is not None and feed.snapshot["run_id"] == place.run_id
+        stranger = LiveFeed(lambda: Place(place.url, place.token))
+        assert asyncio.run(stranger.command("resume")) == (False, "unreachable")
+
+
+async def halted_by(feed: LiveFeed) -> tuple[bool, str]:
+    reading = asyncio.create_task(feed.run())
+    async with asyncio.timeout(LIMIT_S):
+        while feed.snapshot is None:
+            await asyncio.sleep(0.05)
+        done = await feed.command("halt", "over TLS")
+    reading.cancel()
+    await asyncio.gather(reading, return_exceptions=True)
+    return done
 
 
 def test_exposed_it_answers_by_the_name_of_its_certificate(tmp_path: Path) -> None:

@@ -79,6 +79,7 @@ def outcome(words: Words, done: bool | None, text: str) -> Node:
         said = words("trading_state", state=words.code("trading", text))
     else:
         said = words.code("not_done", text)
-    picture, key = ("check", "command_done") if done else ("warning", "command_failed")
+    failed = "command_unknown" if text == "no_answer" else "command_failed"
+    picture, key = ("check", "command_done") if done else ("warning", failed)
     look = "outcome good" if done else "outcome bad"
     return node("p", icon(picture), words(key, text=said), class_=look, role="alert", data_testid="outcome")

@@ -105,6 +105,7 @@ def _age(scene: Scene) -> Node:
 def _commands(scene: Scene) -> Node:
     words = scene.words
     is_possible = scene.trouble is None and scene.snapshot is not None
+    is_heard = is_possible or scene.trouble == "not_understood"  # it is there: whatever it says, it can be halted
     buttons = [
         node(
             "button",
@@ -112,7 +113,7 @@ def _commands(scene: Scene) -> Node:
             words(name),
             class_=f"command {name}",
             type="button",
-            disabled=not is_possible,
+            disabled=not (is_heard if name == "halt" else is_possible),
             data_act=f"ask:{name}",
             data_testid=f"command:{name}",
         )

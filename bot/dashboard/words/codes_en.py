@@ -172,6 +172,8 @@ CODES: dict[str, dict[str, str]] = {
         "refused_token": "the bot does not take the dashboard's token; if this stays, start the dashboard again",
         "unreachable": "the bot cannot be reached: is it running?",
         "lost": "the connection to the bot is lost; trying again",
+        "untrusted": "the certificate at the bot's address is not trusted: has it expired, or is it another's?",
+        "not_understood": "what the bot sends cannot be understood: is it of another version?",
         "reading": "reading the journal",
         "unreadable": "the journal cannot be read",
     },

@@ -77,6 +77,7 @@ LABELS: dict[str, str] = {
     "hands_off": "hands off: {symbols}",
     "command_done": "Done: {text}",
     "command_failed": "Not done: {text}",
+    "command_unknown": "Not known whether it was done: {text}",
     "command_busy": "Sent; waiting for the bot's answer …",
     # -- a recording
     "play": "Play",

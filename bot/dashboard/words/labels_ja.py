@@ -79,6 +79,7 @@ LABELS: dict[str, str] = {
     "hands_off": "触れないことにしている銘柄：{symbols}",
     "command_done": "完了：{text}",
     "command_failed": "実行できませんでした：{text}",
+    "command_unknown": "結果不明：{text}",
     "command_busy": "送信しました。ボットの応答を待っています…",
     # -- a recording
     "play": "再生",
