@@ -10,6 +10,7 @@ from bot.alerts.words import ACTIONS, BARE_CAUSES, CAUSE_ENDS, CAUSE_NUMBERS, CA
 
 LONGEST_TEXT = 400
 _SECOND = 1_000_000_000
+_SIGNS = str.maketrans("<>[]@&", "\u2039\u203a()\uff20\uff06")
 _UNITS = (("days", 86_400), ("hours", 3600), ("minutes", 60), ("seconds", 1))
 
 
@@ -48,7 +49,7 @@ class Composer:
 
     def _shown(self, text: str) -> str:
         # Before it is cut, or a part of a secret would be left; and after, as white space may have torn one.
-        return cut(self._redaction.text(one_line(self._redaction.text(text))))
+        return cut(plain(self._redaction.text(one_line(self._redaction.text(text)))))
 
     def say(self, key: str, **figures: object) -> str:
         """Return the words of a key with its figures."""
@@ -118,6 +119,15 @@ class Composer:
 def one_line(text: str) -> str:
     """Return a text as one line of characters that can be shown."""
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
+def plain(line: str) -> str:
+    """Return a line without the signs of HTML, Markdown and mentions.
+
+    Channels read them, and much of a text is a broker's: a tag that is not closed has Telegram refuse the message, a
+    link may show another address than it leads to, and `@everyone` wakes everyone.
+    """
+    return line.translate(_SIGNS)
 
 
 def cut(line: str) -> str:

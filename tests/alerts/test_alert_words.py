@@ -95,3 +95,15 @@ def test_a_day_is_told_in_japanese_without_spaces_between_sentences() -> None:
     desk.hear()
     report = desk.rules.report(desk.days[-1], desk.days[-1].deals, is_whole=False)
     assert report is not None and report.text.count("。") >= 3 and "。 " not in report.text
+
+
+def test_what_a_broker_says_is_neither_markup_nor_a_mention() -> None:
+    said = 'equity <b>gone</b> & <a href="http://x">log in</a> [log in](http://x) @everyone <!channel> \x1b[2J\r\nnew'
+    alert = composer().alert("halted", "k", "failure", f"EUR<b>USD: {said}", said, 0)
+    for text in (alert.title, alert.text.removesuffix("\n00:00:00 UTC")):
+        assert not set(text) & set("<>[]@&\x1b\r\n") and "gone" in text and "everyone" in text
+
+
+def test_a_secret_is_kept_out_whatever_signs_are_in_it() -> None:
+    secret = "pa<ss>&word@[1]"
+    assert "word" not in composer("en", secret).alert("halted", "k", "failure", "t", f"with {secret}", 0).text
