@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from bot.ctrader.schema import enum, message
+from bot.ctrader.translate import text
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,5 +51,5 @@ def _account(entry: Any) -> GrantedAccount:
         entry.ctidTraderAccountId,
         entry.traderLogin if entry.HasField("traderLogin") else None,
         kind,
-        entry.brokerTitleShort if entry.HasField("brokerTitleShort") else None,
+        text(entry.brokerTitleShort) if entry.HasField("brokerTitleShort") else None,
     )

@@ -4,6 +4,7 @@ On the wire: volumes with a side, money as integers with `moneyDigits`, times in
 Inside: signed volumes (long positive), Decimal money, nanoseconds, the strings documented at each type.
 """
 
+import unicodedata
 from decimal import Decimal
 from typing import Any
 
@@ -45,7 +46,17 @@ def _stated(entity: Any, field: str) -> str:
 
 
 def text(wire: str | bytes) -> str:
-    """Return a wire string. One that is not UTF-8 comes as bytes: what cannot be read in it is replaced."""
+    """Return a wire string that can be shown, on a terminal, too: what would steer one in it is replaced.
+
+    One that is not UTF-8 comes as bytes: what cannot be read in it is replaced as well.
+    """
+    found = _decoded(wire)
+    if found.isprintable():
+        return found
+    return "".join(c if c.isprintable() or unicodedata.category(c) == "Zs" else "\ufffd" for c in found)
+
+
+def _decoded(wire: str | bytes) -> str:
     return wire if isinstance(wire, str) else wire.decode("utf-8", "replace")
 
 
@@ -213,7 +224,7 @@ def order(entity: Any) -> OrderSnapshot:
         executed_cents=entity.executedVolume,
         order_type=_name(entity, "orderType").lower(),
         status=_name(entity, "orderStatus").removeprefix("ORDER_STATUS_").lower(),
-        client_order_id=text(entity.clientOrderId) or None,
+        client_order_id=_decoded(entity.clientOrderId) or None,
         position_id=entity.positionId or None,
         label=text(trade.label),
         closing=entity.closingOrder,

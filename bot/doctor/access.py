@@ -7,6 +7,7 @@ from bot.ctrader.enquiry import EnquiryFailed, EnquiryRefused, Script, Timed, fa
 from bot.ctrader.granted_accounts import granted_accounts
 from bot.ctrader.schema import message
 from bot.ctrader.translate import account_state
+from bot.ctrader.translate import text as readable
 from bot.doctor.facts import Facts
 from bot.doctor.findings import EXIT_NOT_AUTHORISED, EXIT_USAGE
 
@@ -97,7 +98,7 @@ def _check_scope(facts: Facts) -> None:
 def _check_account(facts: Facts) -> None:
     findings, trader = facts.findings, facts.trader
     state = account_state(trader, facts.catalogue.asset_names, None)
-    broker = trader.brokerName or (facts.account.broker if facts.account else None)
+    broker = readable(trader.brokerName) or (facts.account.broker if facts.account else None)
     if broker:
         findings.check("broker", "ok", f"the broker calls itself {broker}", broker)
     else:

@@ -350,3 +350,10 @@ def test_a_chain_with_a_gap_gives_no_rate() -> None:
     assert set(loaded.conversions) == {"JPY", "USD"}
     catalogue.chains = {(1, 3): (12, 11), (2, 3): (12, 11)}  # a chain in the wrong order, and one that goes elsewhere
     assert set(catalogue.loaded(1).conversions) == {"JPY"}
+
+
+def test_a_text_of_the_venue_cannot_steer_a_terminal() -> None:
+    assert translate.text("\x1b]0;mine\x07\x1b[2Jno\r\nfunds\x9b1m\u202e!") == "�]0;mine��[2Jno��funds�1m�!"
+    assert translate.text(b"no \xff funds\x1b") == "no � funds�"
+    plain = "米ドル\u3000円 – Überziehung\xa0100 €"
+    assert translate.text(plain) == translate.text(plain.encode()) == plain
