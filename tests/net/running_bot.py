@@ -22,12 +22,14 @@ LIMIT_S = 60
 
 
 @contextmanager
-def started(*arguments: object, folder: Path, **options: Any) -> Iterator[subprocess.Popen[str]]:
-    """Start Python with arguments; at the end it is gone."""
+def started(
+    *arguments: object, folder: Path, environment: dict[str, str] | None = None, **options: Any
+) -> Iterator[subprocess.Popen[str]]:
+    """Start Python with arguments; at the end it is gone. Args: `environment` variables beside the test's own."""
     process = subprocess.Popen(
         [sys.executable, *(str(a) for a in arguments)],
         cwd=ROOT,
-        env=os.environ | {"XDG_STATE_HOME": str(folder / "user")},
+        env=os.environ | {"XDG_STATE_HOME": str(folder / "user"), "TMPDIR": str(folder)} | (environment or {}),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -38,13 +38,13 @@ def told(process: str) -> Counter[str]:
     return addresses
 
 
-def listening(process: Popen[str]) -> Counter[str]:
+def listening(process_id: int) -> Counter[str]:
     """Return the addresses at which a process listens by TCP, or is bound by UDP."""
-    links = [path.readlink().name for path in Path(f"/proc/{process.pid}/fd").iterdir() if path.is_symlink()]
+    links = [path.readlink().name for path in Path(f"/proc/{process_id}/fd").iterdir() if path.is_symlink()]
     inodes = {match[1] for link in links if (match := re.fullmatch(r"socket:\[(\d+)\]", link))}
     found: Counter[str] = Counter()
     for kind in ("tcp", "tcp6", "udp", "udp6"):
-        path = Path(f"/proc/{process.pid}/net/{kind}")
+        path = Path(f"/proc/{process_id}/net/{kind}")
         for line in path.read_text(encoding="ascii").splitlines()[1:] if path.exists() else ():
             cells = line.split()
             if cells[9] in inodes and (cells[3] == _LISTENS or kind.startswith("udp")):
@@ -72,12 +72,12 @@ def test_a_listener_that_nobody_told_of_is_found(tmp_path: Path) -> None:
     code = "import socket; s = socket.create_server(('0.0.0.0', 0)); print(1, flush=True); input()"
     with started("-c", code, folder=tmp_path, stdin=-1) as process:
         assert process.stdout is not None and process.stdout.readline()
-        assert listening(process) == Counter(["0.0.0.0"])
+        assert listening(process.pid) == Counter(["0.0.0.0"])
 
 
 def test_a_run_listens_nowhere_and_with_telemetry_at_one_place_of_this_machine(tmp_path: Path) -> None:
     with venue(tmp_path) as (sim, ready), ExitStack() as stack:
-        assert listening(sim) == told("`sim`")
+        assert listening(sim.pid) == told("`sim`")
         for name, section in (("`run`", None), ("`run` with telemetry", {})):
             folder = tmp_path / name.strip("`").replace("`", "")
             folder.mkdir()
@@ -86,7 +86,33 @@ def test_a_run_listens_nowhere_and_with_telemetry_at_one_place_of_this_machine(t
             until(process, (folder / "state" / "control.sock").exists)
             if section is not None:
                 until_listening(process, folder / "state")
-            assert listening(process) == told(name)
+            assert listening(process.pid) == told(name)
+
+
+def link_of(process: Popen[str]) -> str:
+    """Wait until a page can be opened; return its link."""
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.startswith("dashboard: "):
+            return line.split()[1]
+    raise AssertionError("it ended before")
+
+
+def test_a_dashboard_listens_at_one_place_of_this_machine(tmp_path: Path) -> None:
+    given = ("-m", "bot", "dashboard", "http://127.0.0.1:9", "--no-browser")
+    token = {"MICROLEV_TELEMETRY_TOKEN": "t-1"}
+    with started(*given, folder=tmp_path, environment=token) as process:
+        assert link_of(process).startswith("http://127.0.0.1:")
+        assert listening(process.pid) == told("`dashboard`")
+
+
+def test_the_page_of_a_demo_is_a_process_of_its_own_that_listens_as_a_dashboard(tmp_path: Path) -> None:
+    with started("-m", "bot", "demo", "--dashboard", "--no-browser", "--json", folder=tmp_path) as process:
+        link_of(process)
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text(encoding="ascii")
+        (page,) = (int(number) for number in children.split())
+        assert listening(page) == told("`dashboard`")
+        assert listening(process.pid) == told("`demo` with telemetry")
 
 
 @pytest.mark.parametrize(("flag", "name"), [("off", "`demo`"), ("on", "`demo` with telemetry")])
@@ -100,4 +126,4 @@ def test_a_demo_listens_for_its_venue_and_for_telemetry_when_it_is_asked_to(
             until_listening(process, state)
         else:
             until(process, (state / "control.sock").exists)
-        assert listening(process) == told(name)
+        assert listening(process.pid) == told(name)
