@@ -49,10 +49,25 @@ def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == f"microlev {__version__}\n"
 
 
-def test_without_a_command_the_help_is_shown_and_the_exit_code_says_usage(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([]) == 2
+@pytest.mark.parametrize("group", [[], ["auth"], ["alerts"]])
+def test_without_a_command_the_help_is_shown_as_help_and_the_exit_code_says_usage(
+    group: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*group, "--help"]) == 0
+    asked_for = capsys.readouterr().out
+    assert main(group) == 2
     captured = capsys.readouterr()
-    assert "Commands:" in captured.out + captured.err
+    assert captured.out == "" and captured.err == asked_for
+
+
+@pytest.mark.parametrize("group", [[], ["auth"], ["alerts"]])
+def test_no_line_of_the_list_of_commands_ends_in_the_middle(
+    group: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    main([*group, "--help"])
+    shown = capsys.readouterr().out.partition("Commands:\n")[2].splitlines()
+    assert shown and [line for line in shown if line.endswith("...") or len(line) > 80] == []
 
 
 @pytest.mark.parametrize(

@@ -27,9 +27,9 @@ def try_urls(
     config: Annotated[Path, typer.Argument(metavar="CONFIG", help="The config file.", show_default=False)],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be sent, and send nothing.")] = False,
 ) -> int:
-    """Send a test message to every address of `alerts.urls`; a line for each: whether it was taken, or why not.
+    """Send a test message to every address of `alerts.urls`.
 
-    Exits with 1 when one was not, and with 2 when there is none.
+    A line for each: whether it was taken, or why not. Exits with 1 when one was not, and with 2 when there is none.
     """
     import os
     import time

@@ -53,10 +53,11 @@ def login(
     ] = False,
     json: _Json = False,
 ) -> int:
-    """Let the bot into your accounts: consent in the browser, then the token is written to the token file.
+    """Let the bot into your accounts, by consent in the browser.
 
-    The redirect URI, http://localhost:8765/ unless told otherwise, must be registered for your application. Without
-    a browser on this machine, open the address elsewhere and paste the address of the page it ends on.
+    The token that comes of it is written to the token file. The redirect URI, http://localhost:8765/ unless told
+    otherwise, must be registered for your application. Without a browser on this machine, open the address
+    elsewhere and paste the address of the page it ends on.
     """
     from bot.config import client_secrets
     from bot.config.token_file import check_replaceable
@@ -160,7 +161,10 @@ def refresh(config: _ConfigPath, json: _Json = False) -> int:
 
 @auth.command()
 def accounts(config: _ConfigPath, json: _Json = False) -> int:
-    """List the accounts that the token opens; `account.id` in the config takes the id."""
+    """List the accounts that the token opens.
+
+    `account.id` in the config takes the column id.
+    """
     from bot.config import client_secrets, load_token
     from bot.ctrader.granted_accounts import granted_accounts
     from bot.net.enquirer import EnquiryFailed, enquire

@@ -57,9 +57,10 @@ def backtest(
     force: Annotated[bool, typer.Option("--force", help="Use DIR and replace FILE whatever they hold.")] = False,
     json: Annotated[bool, typer.Option("--json", help="JSON lines on standard output.")] = False,
 ) -> int:
-    """Run a config on data: same session, engine and venue as live, on a virtual clock.
+    """Run a config on recorded or synthetic data.
 
-    A command that was stopped or killed goes on where it was when it is run again.
+    Same session and engine as live, on a virtual clock, against an embedded venue. A command that was stopped or
+    killed goes on where it was when it is run again.
     """
     import os
 

@@ -31,10 +31,13 @@ def check(config: Annotated[Path, typer.Argument(metavar="CONFIG", help="YAML fi
 
 def schema(
     kind: Annotated[
-        str, typer.Argument(metavar="[config|faults|ranges]", help="Of which kind of file.", show_default=False)
+        str, typer.Argument(metavar="config|faults|ranges", help="Of which kind of file.", show_default=False)
     ] = "config",
 ) -> None:
-    """Print the JSON schema of the config, or of another kind of file, for an editor that knows YAML."""
+    """Print the JSON schema of a config, for an editor.
+
+    Any editor that knows YAML completes and checks keys by it; there is one of each kind of file.
+    """
     import json
 
     from bot.config.schema import SCHEMA_KINDS, file_schema

@@ -29,7 +29,10 @@ def status(
         bool, typer.Option("--ready", help="Only say in a line whether it is READY: exit 0 if so, 1 if not.")
     ] = False,
 ) -> int:
-    """Show the state of a running bot: account, trading state and its causes, positions, orders, leverage."""
+    """Show the state of a running bot.
+
+    Account, trading state and its causes, positions, orders, leverage and why.
+    """
     if ready:
         if json or day is not None:
             raise typer.BadParameter("stands alone, without --json and --day", param_hint="--ready")
@@ -55,12 +58,18 @@ def halt(
     config: _Config,
     reason: Annotated[str, typer.Option(metavar="TEXT", help="Why, for the log and for `status`.")] = "",
 ) -> int:
-    """Take no new risk in a running bot until `resume`: reductions go on, resting orders that grow are cancelled."""
+    """Let a running bot take no new risk, until `resume`.
+
+    Reductions go on; resting orders that would grow a position are cancelled.
+    """
     return _Bot(config).do("halt", _has_halted, reason=reason)
 
 
 def resume(config: _Config) -> int:
-    """Trade on after `halt`, `flatten`, the stop file (which is taken away), or a limit that waits for a person."""
+    """Let a halted bot trade on.
+
+    After `halt`, `flatten`, the stop file (which is taken away), or a limit that waits for a person.
+    """
     return _Bot(config).do("resume", _told)
 
 
@@ -71,7 +80,10 @@ def flatten(
     ] = 30.0,
     reason: Annotated[str, typer.Option(metavar="TEXT", help="Why, for the log and for `status`.")] = "",
 ) -> int:
-    """Halt a running bot and close everything of ours. Exits with 1 when something is left after --wait."""
+    """Halt a running bot and close everything of ours.
+
+    Exits with 1 when something is left after --wait.
+    """
     bot = _Bot(config)
     return bot.do("flatten", lambda state: _until_flat(bot, state, wait), reason=reason)
 

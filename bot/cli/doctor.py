@@ -43,11 +43,16 @@ def doctor(
     ] = False,
     seconds: Annotated[
         float,
-        typer.Option(help="How long to listen; from 45 on partly to an idle link.", min=0.0, callback=duration),
+        typer.Option(
+            metavar="SECONDS", help="How long to listen; from 45 on partly to an idle link.", min=0.0, callback=duration
+        ),
     ] = 15.0,
 ) -> int:
-    """Connect, check token, account, symbols, clock and margin, measure the venue; one line each. It only reads,
-    without --demo-orders and --provoke."""
+    """Check all that the bot relies on at your broker.
+
+    Connects, checks token, account, symbols, clock and margin, and measures the venue; one line each. It only reads,
+    without --demo-orders and --provoke.
+    """
     import os
 
     from bot.cli.screen import log_to_stderr

@@ -32,6 +32,7 @@ def explain(
     seconds: Annotated[
         float | None,
         typer.Option(
+            metavar="SECONDS",
             help=f"Look for this long after the first READY; {DEFAULT_SECONDS:g} if not given.",
             min=0.0,
             callback=duration,
@@ -42,11 +43,12 @@ def explain(
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="JSON lines on standard output.")] = False,
 ) -> int:
-    """Say in one line a symbol why its leverage is what it is: what the market gives, which cap binds, what waits.
+    """Say in a line a symbol why its leverage is what it is.
 
-    A second line says what it would be if the symbol's spread doubled, where that can be told.
-    With a config it connects, looks for some seconds, and leaves. It never sends an order, whatever the config says.
-    With a journal it decides the recorded run again, offline, up to its end or to --at.
+    What the market gives, which cap binds, what waits. A second line says what it would be if the symbol's spread
+    doubled, where that can be told. With a config it connects, looks for some seconds, and leaves. It never sends
+    an order, whatever the config says. With a journal it decides the recorded run again, offline, up to its end or
+    to --at.
     """
     from bot.journal.segments import is_recording
 

@@ -34,10 +34,11 @@ def export(
     verify: Annotated[bool, typer.Option("--verify", help="Exit code 1 when a Decision came out otherwise.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace files that exist.")] = False,
 ) -> int:
-    """Write what a recorded run was told, measured and decided as columns, for research.
+    """Write a recorded run as columns, for research.
 
-    The journal is decided again as `replay` does, and compared on the way; one that comes out otherwise, as that of
-    another version may, is exported all the same and told of on standard error.
+    What it was told, measured and decided. The journal is decided again as `replay` does, and compared on the way;
+    one that comes out otherwise, as that of another version may, is exported all the same and told of on standard
+    error.
     """
     from bot import __version__
     from bot.app import replay_journal

@@ -13,7 +13,7 @@ def fills(
     journal: Annotated[Path, typer.Argument(metavar="JOURNAL", help="Any file of a recorded run, or its folder.")],
     json: Annotated[bool, typer.Option("--json", help="JSON lines on standard output.")] = False,
 ) -> int:
-    """Compare what our market orders got with what a backtest of the recorded market gives them.
+    """Compare what our market orders got with what a backtest gives.
 
     Each order walks the recorded book as it stood half of the time between its decision and the word about its fill.
     The last lines are the errors of prediction, of that walk and of the engine when it decided.

@@ -33,9 +33,10 @@ def import_ticks(
         bool, typer.Option("--force", help="Replace OUT.parquet; take a file with more than 1 % of bad lines.")
     ] = False,
 ) -> int:
-    """Turn ticks (time, bid, ask) of a CSV file into a recording that `--market` and studies can play.
+    """Turn a CSV file of ticks (time, bid, ask) into a recording.
 
-    Delimiter, header, columns and the form of the times are told from the first lines; what was taken for what is said.
+    `--market` and studies can play it. Delimiter, header, columns and the form of the times are told from the first
+    lines; what was taken for what is said.
     """
     try:
         from bot.research.export_columns import QUOTES, columns_of, schema_of

@@ -36,8 +36,11 @@ def look_ahead(
     seed: Annotated[int, typer.Option(min=0, help="For everything that is drawn.")] = 1,
     json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
 ) -> int:
-    """Run a backtest as it is, and again with everything after some times altered: what happened up to each must be
-    the same, bit for bit. Exit code 1 when it is not, or when the altered data changed nothing."""
+    """Find out whether a strategy looks into the future.
+
+    Runs a backtest as it is, and again with everything after some times altered: what happened up to each must be the
+    same, bit for bit. Exit code 1 when it is not, or when the altered data changed nothing.
+    """
     import os
 
     from bot.cli.progress import Progress

@@ -90,8 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except typer.Abort:
         return EXIT_INTERRUPTED
     except typer.TyperException as error:
-        line = _usage_line(error)
-        return _refused(line) if line else EXIT_USAGE  # no command given: the help has been printed instead
+        return _refused(_usage_line(error))
     except ValueError as error:
         from bot.config.errors import ConfigError
 
@@ -102,10 +101,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _usage_line(error: typer.TyperException) -> str:
+    """Return what is wrong with a command line, on one line; the whole help where a group was given no command."""
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "microlev"
-    said = " ".join(error.format_message().split()) if hasattr(error, "format_message") else str(error)
-    return f"{path}: {said.rstrip('.')}; see `{path} --help`" if said else ""
+    said = error.format_message() if hasattr(error, "format_message") else str(error)
+    if said.startswith("Usage: "):  # of a group that was given no command
+        return said.rstrip("\n")
+    return f"{path}: {' '.join(said.split()).rstrip('.')}; see `{path} --help`"
 
 
 def _refused(line: str) -> int:

@@ -12,7 +12,8 @@ def record(
     config: Annotated[Path, typer.Argument(metavar="CONFIG", help="The config file.")],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the recordings; made when missing.")],
     seconds: Annotated[
-        float | None, typer.Option(help="Stop this long after the first READY.", min=0.0, callback=duration)
+        float | None,
+        typer.Option(metavar="SECONDS", help="Stop this long after the first READY.", min=0.0, callback=duration),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="JSON lines on standard output.")] = False,
 ) -> int:

@@ -13,9 +13,10 @@ def recordings(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder of recordings.")],
     json: Annotated[bool, typer.Option("--json", help="JSON lines on standard output, one a run.")] = False,
 ) -> int:
-    """List the recorded runs in DIR: when, what, how much, how they ended, and what is missing.
+    """List the recorded runs in a folder.
 
-    An index that does not fit its files is made anew from them, which takes a second for each hundred megabytes.
+    When, what, how much, how they ended, and what is missing. An index that does not fit its files is made anew
+    from them, which takes a second for each hundred megabytes.
     """
     from bot.journal.format import JournalError
     from bot.journal.recording_index import recorded_runs

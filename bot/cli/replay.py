@@ -18,9 +18,10 @@ def replay(
     verify: Annotated[bool, typer.Option("--verify", help="Only compare; print one line.")] = False,
     json: Annotated[bool, typer.Option("--json", help="JSON lines on standard output.")] = False,
 ) -> int:
-    """Feed a recorded run through the same decoder, book and engine, and compare every Decision bit for bit.
+    """Decide a recorded run again, and compare it bit for bit.
 
-    Without --verify the decisions are printed as well. Exit code 1 when a Decision differs.
+    It goes through the same decoder, books and engine, and every Decision is compared. Without --verify the
+    decisions are printed as well. Exit code 1 when a Decision differs.
     """
     import json as codec
     import sys

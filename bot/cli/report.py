@@ -23,7 +23,10 @@ def report(
         str | None, typer.Option(metavar="FILE", help="One row a deal with all about it; - for standard output.")
     ] = None,
 ) -> int:
-    """Report a day's orders, deals, money, costs and margin from the ledger. It may be asked while the bot runs."""
+    """Report what a day came to, from the ledger.
+
+    Orders, deals, money, costs and margin. It may be asked while the bot runs.
+    """
     import os
 
     from bot.config import load_place

@@ -10,12 +10,13 @@ from bot.cli.options import duration
 
 def run(
     config: Annotated[
-        list[Path], typer.Argument(metavar="CONFIG…", help="The config file; more of them share one connection.")
+        list[Path], typer.Argument(metavar="CONFIG", help="The config file; more of them share one connection.")
     ],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Send no order, whatever the config says.")] = False,
     live: Annotated[bool, typer.Option("--live", help="Say that real money may be traded.")] = False,
     seconds: Annotated[
-        float | None, typer.Option(help="Stop this long after the first READY.", min=0.0, callback=duration)
+        float | None,
+        typer.Option(metavar="SECONDS", help="Stop this long after the first READY.", min=0.0, callback=duration),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="JSON lines on standard output.")] = False,
     exit_on_halt: Annotated[bool, typer.Option("--exit-on-halt", help="Exit with 5 when a risk limit halts.")] = False,

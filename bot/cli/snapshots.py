@@ -44,10 +44,11 @@ def snapshots(
         int, typer.Option(min=2, help="With auto: no more snapshots than these, and the last moment.")
     ] = DEFAULT_MOST,
 ) -> int:
-    """Write a recorded run as JSON lines on standard output: what a page would have shown of it, moment by moment.
+    """Write a recorded run as a page would have shown it.
 
-    The run is decided again and compared, as by `replay`; it is shown up to the first Decision that differs, and the
-    exit code is 1 then. docs/journal.md says what the lines are.
+    JSON lines on standard output, moment by moment. The run is decided again and compared, as by `replay`; it is
+    shown up to the first Decision that differs, and the exit code is 1 then. docs/journal.md says what the lines
+    are.
     """
     from bot.app import replay_journal
     from bot.cli.screen import write_into_nothing

@@ -36,10 +36,10 @@ def sweep(
     force: Annotated[bool, typer.Option("--force", help="Begin a new study where --out holds another one.")] = False,
     json: Annotated[bool, typer.Option("--json", help="A JSON line a trial, and one of the result.")] = False,
 ) -> int:
-    """Search parameters of CONFIG on recorded days, and test the choice on days that had no part in it.
+    """Search parameters on recorded days, and test them on others.
 
-    The same command goes on where an earlier one was stopped or killed. With --jobs 1 the same seed makes the same
-    trials; in parallel it depends on which one is over first.
+    The choice is tested on days that had no part in it. The same command goes on where an earlier one was stopped
+    or killed. With --jobs 1 the same seed makes the same trials; in parallel it depends on which one is over first.
     """
     import os
     from importlib.util import find_spec

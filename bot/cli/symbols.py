@@ -17,7 +17,7 @@ _LONGEST_DESCRIPTION = 32
 
 def symbols(
     config: Annotated[Path, typer.Argument(metavar="CONFIG", help="The config file.")],
-    text: Annotated[str, typer.Argument(metavar="[TEXT]", help="Part of a name or description.")] = "",
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="Part of a name or description.")] = "",
     json: Annotated[bool, typer.Option("--json", help="JSON lines on standard output.")] = False,
 ) -> int:
     """List the broker's symbols. They need not stand in the config; its account and token are what is used."""
