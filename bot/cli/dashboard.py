@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from bot.dashboard.place import Places
 
 TOKEN_VARIABLE = "MICROLEV_TELEMETRY_TOKEN"
+LINK_IS = "dashboard: "
 
 EXIT_USAGE = 2
 EXIT_UNREACHABLE = 4
@@ -24,7 +25,7 @@ def dashboard(
     source: Annotated[
         str | None,
         typer.Argument(
-            metavar="[URL|CONFIG|JOURNAL]",
+            metavar="URL|CONFIG|JOURNAL",
             help="A running bot's telemetry, the config of one on this machine, or a recording. Without: the one bot "
             "that runs here.",
         ),
@@ -32,7 +33,10 @@ def dashboard(
     port: Annotated[int, typer.Option(help="TCP port on 127.0.0.1; 0 takes a free one.", min=0, max=65_535)] = 0,
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Print the link and open no browser.")] = False,
     seconds: Annotated[
-        float | None, typer.Option(help="Stop after this long; default: when interrupted.", min=0.0, callback=duration)
+        float | None,
+        typer.Option(
+            metavar="SECONDS", help="Stop after this long; default: when interrupted.", min=0.0, callback=duration
+        ),
     ] = None,
     lang: Annotated[
         Literal["en", "ja"] | None, typer.Option(help="Language of the page; default: the browser's.")
@@ -46,9 +50,10 @@ def dashboard(
     ] = None,
     with_parent: Annotated[bool, typer.Option("--with-parent", hidden=True, help="End with standard input.")] = False,
 ) -> int:
-    """Show a run on a page in the browser; it can halt, resume and flatten a bot that runs.
+    """Show a run, live or recorded, on a page in the browser.
 
-    Prints one line on standard error, the link, when it accepts connections. What it shows needs the link's token.
+    The page can halt, resume and flatten a bot that runs. Prints one line on standard error, the link, when it
+    accepts connections. What it shows needs the link's token.
     """
     import secrets
 
@@ -79,7 +84,7 @@ def dashboard(
     opening: list[OpeningFile] = []
 
     def announce() -> None:
-        typer.echo(f"dashboard: {link}", err=True)
+        typer.echo(f"{LINK_IS}{link}", err=True)
         if not no_browser:
             from bot.cli.browser import open_browser
 

@@ -10,11 +10,14 @@ from bot.cli.options import MARKET_HELP, duration
 if TYPE_CHECKING:
     from contextlib import ExitStack
 
+    from bot.cli.screen import Screen
+
 
 def demo(
     seconds: Annotated[
         float | None,
         typer.Option(
+            metavar="SECONDS",
             help="Stop this long after the first READY; default: 30, with --dashboard when interrupted.",
             min=0.0,
             callback=duration,
@@ -41,7 +44,9 @@ def demo(
         bool, typer.Option("--no-browser", help="With --dashboard: print the link and open no browser.")
     ] = False,
 ) -> int:
-    """Start an embedded venue and let the bot trade on it, on paper unless --trade. No account is needed.
+    """Watch the bot work, against a venue that it brings along.
+
+    No account is needed. It trades on paper, unless --trade sends the orders to that venue.
 
     With --config, what the file says of trading counts as it stands; its venue, account, credentials, mode and folders
     do not.
@@ -85,7 +90,7 @@ def demo(
             typer.echo(f"steer it by: microlev status {path}", err=True)
 
     try:
-        state_directory = _with_page(beside, no_browser=no_browser) if dashboard else None
+        state_directory = _with_page(beside, screen, no_browser=no_browser) if dashboard else None
         code, text = run_demo(
             market=market,
             preset=preset,
@@ -115,9 +120,8 @@ def demo(
     return code
 
 
-def _with_page(beside: "ExitStack", *, no_browser: bool) -> Path:
+def _with_page(beside: "ExitStack", screen: "Screen", *, no_browser: bool) -> Path:
     """Start the dashboard at once, so that it is there when the bot is; return the folder in which it looks for it."""
-    import sys
     from tempfile import TemporaryDirectory
 
     from bot.cli.page_process import PageProcess, page_command
@@ -125,7 +129,7 @@ def _with_page(beside: "ExitStack", *, no_browser: bool) -> Path:
 
     folder = Path(beside.enter_context(TemporaryDirectory(prefix="microlev-demo-")))
     command = page_command(folder / FILE_NAME, *(["--no-browser"] if no_browser else []))
-    # Through `sys.stderr`, which the live table takes over to write above itself.
-    page = PageProcess(command, lambda line: print(line, file=sys.stderr, flush=True))
+    page = PageProcess(command, screen.tell)
+    screen.page = lambda: page.link
     beside.callback(page.end)
     return folder

@@ -6,6 +6,8 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from bot.cli.dashboard import LINK_IS
+
 _PATIENCE_S = 5.0
 
 
@@ -21,12 +23,15 @@ class PageProcess:
     end. It is in a session of its own: Ctrl-C is for us. What it says goes through us, or it would be drawn over by the
     live table.
 
+    `link` opens the page; None before it can be opened, and after its process has ended.
+
     Args: `command` as `page_command` makes it; `tell` takes a line for a person, from a thread of its own.
     """
 
     def __init__(self, command: Sequence[str], tell: Callable[[str], None]) -> None:
         self._tell = tell
         self._is_ending = False
+        self.link: str | None = None
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
@@ -57,8 +62,12 @@ class PageProcess:
     def _listen(self) -> None:
         assert self._process.stderr is not None
         with self._process.stderr as lines:
-            for line in lines:
-                self._tell(line.decode(errors="replace").rstrip())
+            for each in lines:
+                line = each.decode(errors="replace").rstrip()
+                if line.startswith(LINK_IS):
+                    self.link = line.removeprefix(LINK_IS)
+                self._tell(line)
         code = self._process.wait()
+        self.link = None
         if not self._is_ending:
             self._tell(f"the dashboard has ended (exit code {code}); the demo goes on")

@@ -21,17 +21,23 @@ _EVENTS_BEFORE_SPACE = 3  # an empty line sets parts apart; as many events are w
 
 
 def picture(
-    state: dict[str, Any], width: int, height: int, *, steer_by: str | None = None, on_stop: str = "cancel"
+    state: dict[str, Any],
+    width: int,
+    height: int,
+    *,
+    steer_by: str | None = None,
+    page: str | None = None,
+    on_stop: str = "cancel",
 ) -> list[Text]:
     """Return the lines of a snapshot, at most `height` of them and none wider than `width`.
 
-    Args: `steer_by` the file that `microlev halt` takes to find this run, None where it cannot be steered; `on_stop`
-        as in the config.
+    Args: `steer_by` the file that `microlev halt` takes to find this run, None where it cannot be steered; `page` the
+        link of a page that shows it as well; `on_stop` as in the config.
     Units: cells and rows.
     """
     head = [*picture_account.title(state, width), *picture_account.standing(state, width)]
     head += picture_account.money(state, width)
-    foot = [] if state["source"] == "journal" else picture_news.steering(steer_by, on_stop, width)
+    foot = [] if state["source"] == "journal" else picture_news.steering(steer_by, page, on_stop, width)
     left = height - len(head) - len(foot)
     if left <= _HEADINGS:
         return head[: max(height - len(foot), 1)] + foot[: max(height - 1, 0)]

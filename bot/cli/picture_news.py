@@ -4,7 +4,7 @@ from typing import Any
 
 from rich.text import Text
 
-from bot.cli.picture_line import CARE, QUIET, TROUBLE, Piece, clock, labelled, price, span, wrapped
+from bot.cli.picture_line import CARE, LABEL_WIDTH, QUIET, TROUBLE, Piece, clock, cut, labelled, price, span, wrapped
 
 _ON_THE_WAY = ("intended", "sent", "accepted")  # of an order, before what became of it
 _UNSETTLED = ("unknown",)
@@ -99,12 +99,19 @@ def _event_style(event: dict[str, Any]) -> str:
     return CARE if event["kind"] == "refused" or event["code"] in ("rejected", "unknown", "halted") else QUIET
 
 
-def steering(path: str | None, on_stop: str, width: int) -> list[Text]:
-    """Return how to steer the run: from another terminal, and what Ctrl-C does."""
+def steering(path: str | None, page: str | None, on_stop: str, width: int) -> list[Text]:
+    """Return how to steer the run: on the page beside it, from another terminal, and what Ctrl-C does."""
     stays = {
         "cancel": "(resting orders are cancelled, positions stay)",
         "keep": "(resting orders and positions stay)",
         "flatten": "(and closes our positions)",
     }[on_stop]
     commands: list[Piece] = [] if path is None else [(f"microlev halt {path}", "bold"), (_OTHERS, QUIET)]
-    return labelled("steer", [*commands, ("Ctrl-C ends the run", "bold"), (stays, QUIET)], width)
+    lines = [] if page is None else [_link(page, width)]
+    return [*lines, *labelled("steer", [*commands, ("Ctrl-C ends the run", "bold"), (stays, QUIET)], width)]
+
+
+def _link(page: str, width: int) -> Text:
+    """Return a link on one line, without its label where that makes room: what is cut can be clicked still."""
+    label = "page".ljust(LABEL_WIDTH) if LABEL_WIDTH + len(page) <= width else ""
+    return Text(label, QUIET, no_wrap=True).append(cut(page, width - len(label)), f"not dim link {page}")

@@ -27,8 +27,8 @@ class Screen:
     """Standard output of one run. With `json` it holds JSON objects and nothing else; logs go to standard error.
 
     Args: `account` is given when several runs share the output: each line then names its own, and there is no table;
-        `steer_by` is the file by which `microlev halt` finds the run, to be shown; `source` is `journal` for a run
-        that is decided again.
+        `steer_by` is the file by which `microlev halt` finds the run, and `page` returns the link of the page beside
+        it, to be shown; `source` is `journal` for a run that is decided again.
     """
 
     def __init__(
@@ -38,6 +38,7 @@ class Screen:
         self._account = account
         self._source = source
         self.steer_by = steer_by
+        self.page: Callable[[], str | None] = lambda: None
         self._lines: JsonLines | None = None
         self._table: Any = None
         self.summary: dict[str, Any] | None = None
@@ -59,9 +60,18 @@ class Screen:
 
             console = Console()
             if not console.is_dumb_terminal:  # one that cannot move its cursor
-                self._table = LiveTable(run, console, steer_by=self._steering_file, source=self._source)
+                self._table = LiveTable(
+                    run, console, steer_by=self._steering_file, page=lambda: self.page(), source=self._source
+                )
                 return self._table  # type: ignore[no-any-return]
         return PlainLines(self._account, run)
+
+    def tell(self, line: str) -> None:
+        """Write a line for a person on standard error, above the table where there is one; from any thread."""
+        if self._table is not None:
+            self._table.tell(line)
+        else:
+            print(line, file=sys.stderr, flush=True)
 
     def _steering_file(self) -> str | None:
         return None if self.steer_by is None else shlex.quote(str(self.steer_by))

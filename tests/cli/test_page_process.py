@@ -43,8 +43,9 @@ def start(program: str) -> tuple[PageProcess, Heard]:
 def test_its_lines_are_passed_on_and_it_ends_with_its_input() -> None:
     page, heard = start(UNTIL_INPUT_ENDS)
     assert heard.wait_for(1) == ["dashboard: here"]
+    assert page.link == "here"
     page.end()
-    assert (page.exit_code, heard.lines) == (0, ["dashboard: here"])
+    assert (page.exit_code, heard.lines, page.link) == (0, ["dashboard: here"], None)
 
 
 def test_one_that_dies_is_told_of_with_its_last_words() -> None:

@@ -10,6 +10,7 @@ from snapshot_scene import CAUSE, EVENT, FILLED, ORDER, POSITION, lines, snapsho
 from bot.cli.picture import picture
 
 SIZES = [(100, 29), (80, 23), (120, 49), (100, 20), (60, 20), (40, 12), (200, 60), (30, 8), (20, 5), (10, 2)]
+LINK = "http://127.0.0.1:40233/?token=UR5rVqEQMCLjs_Ru6gemYyjqJ3FTY2nJDP0W8daWCGU"
 MANY = [symbol(f"SYM{n:03d}") for n in range(30)]
 
 
@@ -31,8 +32,9 @@ def test_nothing_is_wider_or_higher_than_the_terminal(width: int, height: int, s
     for colours in (None, "truecolor"):
         out = io.StringIO()
         console = Console(file=out, width=width, height=height, color_system=colours, force_terminal=True)  # type: ignore[arg-type]
-        console.print(Group(*picture(state, width, height, steer_by="/tmp/a-long-name/that/nobody/types/demo.yaml")))
-        shown = lines(state, width, height)
+        known = {"steer_by": "/tmp/a-long-name/that/nobody/types/demo.yaml", "page": LINK}
+        console.print(Group(*picture(state, width, height, **known)))
+        shown = lines(state, width, height, page=LINK)
         assert len(shown) <= height and max(map(len, shown)) <= width
         assert out.getvalue().count("\n") <= height, "rich has not broken a line"
 
@@ -242,3 +244,19 @@ def test_the_number_of_lines_does_not_follow_the_length_of_a_text() -> None:
     counts = {len(lines(snapshot(symbols=[symbol(text=text), symbol("USDJPY")]), 100, 29)) for text in texts}
     short = snapshot(symbols=[symbol(text="0x of 3x: depth covers 2 lots"), symbol("USDJPY")])
     assert counts == {29} and len(lines(short, 100, 29)) == 29
+
+
+@pytest.mark.parametrize(
+    ("width", "line"), [(100, f"page      {LINK}"), (83, f"page      {LINK}"), (82, LINK), (73, LINK)]
+)
+def test_the_link_of_the_page_is_whole_where_it_fits_and_on_a_line_of_its_own(width: int, line: str) -> None:
+    assert line in lines(snapshot(), width, 23, page=LINK)
+    assert not any("token" in each for each in lines(snapshot(), width, 23))
+
+
+def test_a_link_that_does_not_fit_leads_to_the_whole_of_it_all_the_same() -> None:
+    out = io.StringIO()
+    console = Console(file=out, width=60, height=20, color_system="truecolor", force_terminal=True)
+    console.print(Group(*picture(snapshot(), 60, 20, page=LINK)))
+    (line,) = [line for line in out.getvalue().splitlines() if "token" in line]
+    assert f";{LINK}\x1b\\" in line and f"{LINK[:59]}…" in line

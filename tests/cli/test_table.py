@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from private_reactor import Bench, bench
-from rich.console import Console
+from rich.console import Console, ConsoleDimensions
 from wired_bot import WiredBot, bot_config, virtual_venue
 
 from bot.cli.picture_symbols import BOUND_SHORT
@@ -110,6 +110,26 @@ def test_it_is_drawn_four_times_a_second_at_most(drawn: Any, monkeypatch: pytest
     monkeypatch.setattr(table.tables[0], "drawn", lambda: times.append(table.bot.now_ns()) or "")
     table.bot.let(10)
     assert 35 <= len(times) <= 40 and all(b - a >= 250_000_000 for a, b in itertools.pairwise(times))
+
+
+def test_a_terminal_of_another_size_is_cleared_once(tmp_path: Path) -> None:
+    table = Drawn(tmp_path, 1)
+    clear, before = "\x1b[2J", len(table.terminal.getvalue())
+    table.bot.let(1)
+    assert clear not in table.terminal.getvalue()
+    table.tables[0]._console.size = ConsoleDimensions(60, 20)
+    table.bot.let(2)
+    since = table.terminal.getvalue()[before:]
+    assert since.count(clear) == 1 and len(since.partition(clear)[2]) > 2 * 19, "and drawn again"
+    table.tables[0].close()
+    assert table.terminal.getvalue().count("\x1b[?25h") == table.terminal.getvalue().count("\x1b[?25l") == 2
+
+
+def test_a_line_of_somebody_else_is_not_broken(drawn: Any) -> None:
+    table = drawn(1, size=(40, 20))
+    link = "dashboard: http://127.0.0.1:40233/?token=[bold]abcdefghijklmnop[/bold]"
+    table.tables[0].tell(link)
+    assert link in table.terminal.getvalue()
 
 
 def test_the_cursor_is_shown_again_at_the_end(drawn: Any) -> None:
