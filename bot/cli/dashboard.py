@@ -19,6 +19,7 @@ EXIT_UNREACHABLE = 4
 EXIT_INTERRUPTED = 130
 
 _LONGEST_TOKEN = 4096
+_ANSWER_S = 2.0
 
 
 def dashboard(
@@ -179,8 +180,8 @@ def _only_running() -> Path:
     found = running_bots(folder)
     if not found:
         _refuse(
-            f"no bot with telemetry runs in {folder}; give the CONFIG of one that keeps its state elsewhere, or set "
-            "telemetry.enabled in its config"
+            f"no bot with telemetry runs in {folder}; set `telemetry: {{enabled: true}}` in its config and start it "
+            "anew, or give the CONFIG of one that keeps its state elsewhere"
         )
     if len(found) > 1:
         _refuse(f"{len(found)} bots run; give the CONFIG of one: {', '.join(path.name for path in found)}")
@@ -204,17 +205,43 @@ def _recording(path: Path) -> Path | None:
 
 def _of_config(path: Path) -> Path:
     from bot.config import ConfigError, load_config, load_place, state_directory
-    from bot.net.telemetry_file import FILE_NAME
+    from bot.dashboard.place import PlaceUnknown, place_in
 
-    folder = state_directory(load_place(path, os.environ)).absolute()
-    if not (folder / FILE_NAME).exists():
+    try:
+        place = load_place(path, os.environ)
+    except ConfigError as error:
+        if path.suffix.lower() in (".yaml", ".yml"):
+            raise
+        _refuse(
+            f"{path} is no recording (.journal, .journal.zst, or a folder of them), no address (http://…), and no "
+            f"config ({error})"
+        )
+    folder = state_directory(place).absolute()
+    try:
+        place_in(folder)
+    except PlaceUnknown:
         try:
             is_off = not load_config(path, os.environ).telemetry.enabled
         except ConfigError:
             is_off = False  # of another terminal's variables, say: the bot itself knows better
         if is_off:
-            _refuse(f"{path}: telemetry.enabled is false, so its bot cannot be watched; set it, and start the bot anew")
+            _refuse(
+                f"{path}: telemetry.enabled is false, so its bot cannot be watched; set it to true, and start the bot "
+                "anew"
+            )
+        typer.echo(_why_it_waits(folder, place.account.id), err=True)
     return folder
+
+
+def _why_it_waits(folder: Path, account_id: int | None) -> str:
+    """Return what a person should know when no bot with telemetry is there yet."""
+    from bot.net.control_client import NotReachable, Refused, ask
+
+    try:
+        ask(folder, account_id, "status", within_s=_ANSWER_S)
+    except (NotReachable, Refused):
+        return f"no bot runs in {folder} yet; the page waits for it"
+    return f"the bot in {folder} was started without telemetry; start it anew, and the page finds it"
 
 
 def _until_input_ends() -> None:

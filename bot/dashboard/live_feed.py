@@ -123,7 +123,7 @@ class LiveFeed:
                 except PlaceUnknown:
                     pause_s = _FIRST_PAUSE_S  # a look at a file; the bot may come any moment
                     if self.trouble != "connecting" or self._now_s() - self._began_s >= _START_S:
-                        self._is_gone()
+                        self.trouble = "absent"
                 if self._received_at_s != before:
                     pause_s = _FIRST_PAUSE_S
                 await self._pause(pause_s)

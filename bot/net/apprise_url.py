@@ -21,6 +21,7 @@ from bot.config import Config, ConfigError
 _LOGGERS = ("apprise", "urllib3", "requests", "smtplib", "charset_normalizer")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,19})://")
 _STATUS = re.compile(r"error[=:]\s*([1-5]\d\d)\b")
+_OF_WEBHOOKS = {"http": "json", "https": "jsons"}
 # What is asked for again may be answered otherwise.
 _TRY_AGAIN = (408, 425, 429)
 _WHY = (
@@ -142,6 +143,8 @@ def _not_understood(url: str, known: Sequence[str]) -> str:
         return f"is no URL that apprise understands: it should begin with a scheme, as tgram://; {how}"
     if scheme in known:
         return f"apprise does not understand what follows {scheme}://; {how}"
+    if scheme in _OF_WEBHOOKS:
+        return f"apprise has no channel {scheme}://; for a webhook of your own write {_OF_WEBHOOKS[scheme]}://; {how}"
     close = difflib.get_close_matches(scheme, known, n=1)
     hint = f", did you mean {close[0]}://?" if close else ""
     return f"apprise has no channel {scheme}://{hint}; {how}"

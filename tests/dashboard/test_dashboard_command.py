@@ -3,8 +3,11 @@
 import json
 import os
 import socket
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -192,7 +195,12 @@ def test_a_browser_is_opened_by_a_file_that_is_gone_afterwards(
         (("http://127.0.0.1:1", "--token-file", "empty"), "no token for"),
         (("bot.yaml", "--token-file", "empty"), "--token-file belongs to a URL"),
         (("missing.yaml",), "missing.yaml: no such file"),
-        (("bot.yaml",), "telemetry.enabled is false"),
+        (("bot.yaml",), "telemetry.enabled is false, so its bot cannot be watched; set it to true"),
+        (
+            ("binary",),
+            "binary is no recording (.journal, .journal.zst, or a folder of them), no address (http://…), and",
+        ),
+        (("localhost:8377",), "localhost:8377 is no recording"),
         (("missing.journal",), "missing.journal: there is no such recording"),
         (("missing.0001.journal.zst",), "there is no such recording"),
         (("folder",), "folder holds no recording"),
@@ -218,6 +226,58 @@ def test_bad_input_is_one_line_and_exit_2(
     code, err = microlev(capsys, *arguments)
     assert code == 2 and why in err and err.count("\n") == 1
     assert served.feed is None
+
+
+def test_what_a_killed_bot_has_left_hides_no_telemetry_that_is_off(
+    served: Served, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    left = told_by(tmp_path / "of-the-config", "http://127.0.0.1:1")
+    content = json.loads(left.read_text(encoding="utf-8"))
+    left.write_text(json.dumps(content | {"process_id": 2**22 + 1}), encoding="utf-8")
+    code, err = microlev(capsys, config(tmp_path), "--no-browser")
+    assert code == 2 and "telemetry.enabled is false" in err
+
+
+@pytest.fixture
+def steered() -> Iterator[Path]:
+    """The folder of a bot that answers on its control socket, and has no telemetry."""
+
+    def answer() -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = listener.accept()
+                with connection:
+                    connection.recv(4096)
+                    connection.sendall(b'{"ok": true, "status": {}}\n')
+
+    # A socket's path is short, that of a test's folder is not.
+    with TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(Path(folder) / "control.sock"))
+        listener.listen()
+        thread = threading.Thread(target=answer)
+        thread.start()
+        yield Path(folder)
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join(10)
+        assert not thread.is_alive()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there are no Unix sockets")
+def test_a_bot_that_was_started_without_telemetry_is_told_of(
+    steered: Path, served: Served, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    path = config(tmp_path, telemetry={"enabled": True}, state={"directory": str(steered)})
+    code, err = microlev(capsys, path, "--no-browser")
+    line, link = err.splitlines()
+    assert code == 0 and link.startswith("dashboard: ")
+    assert line == f"the bot in {steered} was started without telemetry; start it anew, and the page finds it"
+
+
+def test_a_bot_that_does_not_run_is_said_to_be_waited_for(
+    served: Served, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    _, err = microlev(capsys, config(tmp_path, telemetry={"enabled": True}), "--no-browser")
+    assert err.startswith(f"no bot runs in {tmp_path / 'of-the-config'} yet; the page waits for it\ndashboard: ")
 
 
 def test_several_bots_are_named(

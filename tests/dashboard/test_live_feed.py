@@ -219,7 +219,7 @@ def test_a_bot_that_may_be_starting_is_given_a_minute() -> None:
 
     bots.feed._pause = pause
     bots.run()
-    assert bots.seen == [("connecting", None)] * 240 + [("unreachable", None)] * 2
+    assert bots.seen == [("connecting", None)] * 240 + [("absent", None)] * 2
 
 
 def test_only_the_token_of_the_bot_that_is_there_opens_the_page() -> None:

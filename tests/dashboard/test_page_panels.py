@@ -181,7 +181,7 @@ def test_before_it_is_ready_it_says_what_it_waits_for() -> None:
 
 
 @pytest.mark.parametrize(
-    "trouble", ["connecting", "refused_token", "untrusted", "unreachable", "lost", "not_understood"]
+    "trouble", ["connecting", "refused_token", "untrusted", "absent", "unreachable", "lost", "not_understood"]
 )
 def test_every_trouble_of_a_live_feed_is_said(trouble: Any) -> None:
     (banner,) = found(standing(scene_of(newest(), trouble=trouble)), data_testid="trouble")

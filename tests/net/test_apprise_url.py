@@ -94,6 +94,7 @@ def test_an_error_of_apprise_is_told_by_no_word_of_its_own(inbox: Inbox, monkeyp
     [
         (f"tgramm://{SECRET}/1", "apprise has no channel tgramm://, did you mean tgram://?; see docs/alerts.md"),
         (f"zzzzzz://{SECRET}", "apprise has no channel zzzzzz://; see"),
+        (f"https://h/{SECRET}", "apprise has no channel https://; for a webhook of your own write jsons://; see"),
         (f"tgram://{SECRET}/1", "apprise does not understand what follows tgram://; see"),
         (SECRET, "is no URL that apprise understands: it should begin with a scheme, as tgram://; see"),
         ("", "is no URL that apprise understands"),
