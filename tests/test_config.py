@@ -121,6 +121,7 @@ def test_credentials_default_to_their_variables_and_are_missed_only_when_needed(
         ("- EURUSD\n", "1: config: should be `key: value` lines"),
         (MINIMAL + "mod: trade", "3: mod: unknown key, did you mean 'mode'?; allowed here: venue, account, "),
         (MINIMAL + "risk:\n  max_leverag: 3", "4: risk.max_leverag: unknown key, did you mean 'max_leverage'?; "),
+        ("account: {id: 1}\nsymbol: {EURUSD: {}}", "2: symbol: unknown key, did you mean 'symbols'?; "),
         ("account: {id: 1}\nsymbols:\n  EURUSD: {weigth: 1}", "3: symbols.EURUSD.weigth: unknown key, did you mean "),
         (MINIMAL + "mode: trade\nmode: dry-run", "4: mode: stands here and on line 3; keep one"),
         ("account: {id: 1}\nsymbols:\n  A: {}\n  A: {}", "4: symbols.A: stands here and on line 3; keep one"),

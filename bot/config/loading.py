@@ -22,6 +22,7 @@ _LISTED: dict[Key, type[BaseModel]] = {
     ("risk", "leverage_windows"): LeverageWindow,
 }
 _LONGEST_SHOWN = 60
+_IS_MISSING = "is missing"
 _HOW_TO_CONNECT = tuple(key for key in VenueConfig.model_fields if key != "environment")
 _ACCOUNT_ID: Key = ("account", "id")
 OF_THE_PLACE = ("venue", "account", "credentials", "mode", "recording", "state", "telemetry", "alerts")
@@ -105,7 +106,8 @@ def checked(tree: dict[str, Any], source: ConfigSource, *, needs_account: bool =
 
 
 def _first(problems: Mapping[Key, str], source: ConfigSource) -> ConfigError:
-    key = min(problems, key=source.line)
+    # What is missing may be there under a misspelt name: that is told before it.
+    key = min(problems, key=lambda each: (problems[each].startswith(_IS_MISSING), source.line(each)))
     return source.error_at(key, problems[key], more=len(problems) - 1)
 
 
@@ -123,9 +125,9 @@ def _explain(details: ErrorDetails, key: Key, tree: dict[str, Any]) -> str:
     """Say what is wrong with one key, and what is allowed."""
     kind = details["type"]
     if kind == "missing" and key[:1] != ("symbols",):
-        return "is missing; it has no default"
+        return f"{_IS_MISSING}; it has no default"
     if kind == "missing":
-        return "is missing; name at least one symbol, for example `symbols: {EURUSD: {}}`"
+        return f"{_IS_MISSING}; name at least one symbol, for example `symbols: {{EURUSD: {{}}}}`"
     if kind == "extra_forbidden":
         allowed = _allowed_keys(key[:-1])
         return f"unknown key{nearest(key[-1], allowed)}; allowed here: {', '.join(allowed)}"

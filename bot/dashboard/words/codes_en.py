@@ -170,7 +170,7 @@ CODES: dict[str, dict[str, str]] = {
     "trouble": {
         "connecting": "connecting to the bot",
         "refused_token": "the bot does not take the dashboard's token; if this stays, start the dashboard again",
-        "absent": "the bot does not run, or not with telemetry: start it with telemetry.enabled: true; it is found",
+        "absent": "the bot cannot be reached: start it, with telemetry.enabled: true in its config; it is then found",
         "unreachable": "the bot cannot be reached: is it running?",
         "lost": "the connection to the bot is lost; trying again",
         "untrusted": "the certificate at the bot's address is not trusted: has it expired, or is it another's?",

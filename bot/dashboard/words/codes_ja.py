@@ -170,7 +170,7 @@ CODES: dict[str, dict[str, str]] = {
     "trouble": {
         "connecting": "ボットに接続しています",
         "refused_token": "ボットがトークンを受け付けません。続く場合はダッシュボードを起動し直してください",
-        "absent": "ボットが動いていないか、テレメトリーが無効です。telemetry.enabled: true で起動すると表示されます",
+        "absent": "ボットに接続できません。設定を telemetry.enabled: true にして起動してください。自動でつながります",
         "unreachable": "ボットに接続できません。起動しているか確認してください",
         "lost": "ボットとの接続が切れました。再接続しています",
         "untrusted": "接続先の証明書を信頼できません。有効期限と --ca-file を確認してください",
