@@ -270,16 +270,16 @@ def test_a_bot_that_was_started_anew_is_found_and_the_session_stays(started: lis
         _until(owner, home, r"1\.[01]\d{3,4}", True)
         first.process.send_signal(signal.SIGINT)
         first.end(20)
-        _until(owner, home, _LOST, True)
+        _until(owner, home, _ABSENT, True)
         with visitor() as stranger:
             assert stranger.get(f"{home}/?token={token}").status_code == 403
         bot()
-        _until(owner, home, _LOST, False)
+        _until(owner, home, _ABSENT, False)
     page.process.send_signal(signal.SIGINT)
     assert page.end(10)[0] == 130
 
 
-_LOST = r"data.value\W+lost\b|\ben lost\b"
+_ABSENT = r"data.value\W+absent\b"
 
 
 def _until(owner: httpx.Client, home: str, pattern: str, is_there: bool) -> None:
