@@ -18,8 +18,9 @@ Trouble = Literal[
 ]
 """Why nothing new comes. Live: `connecting` at first, and while the bot may be starting; `refused_token` the bot does
 not take the token; `untrusted` its certificate is not to be trusted; `absent` no bot says where it is, not yet or no
-longer; `unreachable` nobody answers where it is said to be; `lost` it was there and is looked for again; `not_understood`
-what comes is no snapshot. Recorded: `reading` goes on; `unreadable` the recording is damaged, or ends in the middle."""
+longer; `unreachable` nobody answers where it is said to be; `lost` it was there and is looked for again;
+`not_understood` what comes is no snapshot. Recorded: `reading` goes on; `unreadable` the recording is damaged, or ends
+in the middle."""
 
 COMMANDS = ("halt", "resume", "flatten")
 NOT_DONE = ("unreachable", "refused_token", "no_answer", "not_halted", "no_command", "recorded")
