@@ -6,68 +6,21 @@ import os
 import re
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
+
+from tests.started_commands import LIMIT_S, LINK, Started, telemetry_of
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="asks the kernel who listens"),
 ]
 
-ROOT = Path(__file__).parents[2]
-LIMIT_S = 60
 LIVE_WITHIN_S = 10
-LINK = re.compile(r"^dashboard: (http://127\.0\.0\.1:\d+)/\?token=([\w-]+)$")
-
-
-class Started:
-    """A command as a process; `err` is what it has said on standard error so far."""
-
-    def __init__(self, *arguments: object, folder: Path, **environment: str) -> None:
-        self.began_s = time.monotonic()
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "bot", *map(str, arguments)],
-            cwd=ROOT,
-            env=os.environ | {"XDG_STATE_HOME": str(folder / "state"), "TMPDIR": str(folder)} | environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        self.err: list[str] = []
-
-    @property
-    def age_s(self) -> float:
-        return time.monotonic() - self.began_s
-
-    def line(self, pattern: re.Pattern[str]) -> re.Match[str]:
-        """The first line on standard error that matches."""
-        assert self.process.stderr is not None
-        for text in self.process.stderr:
-            self.err.append(text.rstrip("\n"))
-            if match := pattern.search(self.err[-1]):
-                return match
-        pytest.fail(f"it ended with {self.err}")
-
-    def end(self, limit_s: float = LIMIT_S) -> tuple[int, str, list[str]]:
-        try:
-            out, err = self.process.communicate(timeout=limit_s)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.communicate()
-            pytest.fail(f"{self.process.args} was still there after {limit_s} s")
-        self.err += err.splitlines()
-        return self.process.returncode, out, self.err
-
-    def children(self) -> list[int]:
-        text = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text(encoding="utf-8")
-        return [int(number) for number in text.split()]
 
 
 def listening(process_id: int) -> set[str]:
@@ -110,22 +63,6 @@ def socket_code(home: str, cookies: dict[str, str], origin: str | None = None) -
     with socket.create_connection((host, int(port)), 10) as connection:
         connection.sendall(request.encode())
         return connection.recv(4096).decode(errors="replace").split("\r\n")[0]
-
-
-def telemetry_of(folder: Path) -> Path:
-    """The state folder of the demo that runs."""
-    (found,) = folder.glob("microlev-demo-*/telemetry.json")
-    return found.parent
-
-
-@pytest.fixture
-def started(tmp_path: Path) -> Iterator[list[Started]]:
-    every: list[Started] = []
-    yield every
-    for each in every:
-        if each.process.poll() is None:
-            each.process.kill()
-        each.process.communicate()
 
 
 def test_a_demo_shows_live_books_on_a_page_that_only_its_link_opens(started: list[Started], tmp_path: Path) -> None:

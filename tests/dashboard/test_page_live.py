@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from tests.chromium import DESKTOP, PHONE, browser, keep_picture
-from tests.dashboard.test_dashboard_processes import LINK, ROOT, Started, telemetry_of
+from tests.started_commands import LINK, ROOT, Started, telemetry_of
 
 pytestmark = [
     pytest.mark.slow,
@@ -61,16 +61,6 @@ class Listener:
                     self.snapshots[str(snapshot["time_ns"])] = snapshot
         except httpx.TransportError:
             pass  # the bot has ended
-
-
-@pytest.fixture
-def started(tmp_path: Path) -> Iterator[list[Started]]:
-    every: list[Started] = []
-    yield every
-    for each in every:
-        if each.process.poll() is None:
-            each.process.kill()
-        each.process.communicate()
 
 
 @pytest.fixture(scope="module")
