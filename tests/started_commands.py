@@ -34,7 +34,10 @@ class Started:
         return time.monotonic() - self.began_s
 
     def line(self, pattern: re.Pattern[str]) -> re.Match[str]:
-        """The first line on standard error that matches."""
+        """The first line on standard error that matches, read before or not: two may come in either order."""
+        for text in self.err:
+            if match := pattern.search(text):
+                return match
         assert self.process.stderr is not None
         for text in self.process.stderr:
             self.err.append(text.rstrip("\n"))
