@@ -74,7 +74,15 @@ def test_a_channel_without_messages_has_no_thread_and_ends_at_once() -> None:
 def test_what_is_refused_is_tried_again_and_its_trouble_said_once(logged: list[str]) -> None:
     place = Place(REFUSED, REFUSED, Delivery(), REFUSED)
     to = channel(place)
-    put(to, "a", "b")
+    put(to, "a")
+    while to.delivered < 1:
+        threading.Event().wait(0.001)
+    place.entered.clear()
+    place.free.clear()
+    put(to, "b")
+    assert place.entered.wait(5)
+    to.close()  # while it is under way
+    place.free.set()
     end(to)
     assert place.texts == ["a", "a", "a", "b"]  # the run ends: nothing is tried a second time then
     assert [line for line in logged if "alerts.urls.0" in line] == [
