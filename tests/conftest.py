@@ -2,12 +2,15 @@
 
 import gc
 import os
+import signal
 import sys
 import threading
 from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
+
+LONGEST_TEST_S = 1200
 
 settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)
 settings.register_profile("dev", deadline=None)
@@ -19,6 +22,23 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
+
+
+@pytest.fixture(autouse=True)
+def no_test_goes_on_for_ever(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail a test that waits for what never comes, such as a line of another process: CI would wait as long."""
+    if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def too_long(*_: object) -> None:
+        raise TimeoutError(f"{request.node.name} was not over after {LONGEST_TEST_S} s")
+
+    before = signal.signal(signal.SIGALRM, too_long)
+    signal.setitimer(signal.ITIMER_REAL, LONGEST_TEST_S)
+    yield
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, before)
 
 
 @pytest.fixture(autouse=True)

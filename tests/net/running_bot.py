@@ -6,6 +6,7 @@ import signal
 import ssl
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -79,9 +80,11 @@ def config(ready: dict[str, Any], folder: Path, telemetry: dict[str, Any] | None
 def until(process: subprocess.Popen[str], condition: Callable[[], Any]) -> Any:
     """Return what a condition gives as soon as it holds; it is asked after each line of the process."""
     assert process.stdout is not None
+    until_s = time.monotonic() + LIMIT_S
     for _ in process.stdout:
         if found := condition():
             return found
+        assert time.monotonic() < until_s, f"still not so after {LIMIT_S} s"
     raise AssertionError(f"the process ended before: {process.communicate()}")
 
 

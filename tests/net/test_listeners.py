@@ -83,10 +83,15 @@ def test_a_run_listens_nowhere_and_with_telemetry_at_one_place_of_this_machine(t
             folder.mkdir()
             path = config(ready, folder, section)
             process = stack.enter_context(started("-m", "bot", "run", path, "--json", folder=folder))
-            until(process, (folder / "state" / "control.sock").exists)
+            until(process, lambda folder=folder: has_control(folder / "state"))
             if section is not None:
                 until_listening(process, folder / "state")
             assert listening(process.pid) == told(name)
+
+
+def has_control(folder: Path) -> bool:
+    """Tell whether a run has its control socket: in its folder, or where that says when its path is too long."""
+    return any(folder.glob("control.sock*"))
 
 
 def link_of(process: Popen[str]) -> str:
@@ -125,5 +130,5 @@ def test_a_demo_listens_for_its_venue_and_for_telemetry_when_it_is_asked_to(
         if flag == "on":
             until_listening(process, state)
         else:
-            until(process, (state / "control.sock").exists)
+            until(process, lambda: has_control(state))
         assert listening(process.pid) == told(name)
