@@ -94,12 +94,15 @@ def has_control(folder: Path) -> bool:
     return any(folder.glob("control.sock*"))
 
 
-def link_of(process: Popen[str]) -> str:
-    """Wait until a page can be opened; return its link."""
+def link_of(process: Popen[str], *others: str) -> str:
+    """Wait until a page can be opened, and until lines that begin so have come; return its link."""
     assert process.stderr is not None
+    link, missing = "", set(others)
     for line in process.stderr:
-        if line.startswith("dashboard: "):
-            return line.split()[1]
+        link = line.split()[1] if line.startswith("dashboard: ") else link
+        missing -= {start for start in missing if line.startswith(start)}
+        if link and not missing:
+            return link
     raise AssertionError("it ended before")
 
 
@@ -113,7 +116,7 @@ def test_a_dashboard_listens_at_one_place_of_this_machine(tmp_path: Path) -> Non
 
 def test_the_page_of_a_demo_is_a_process_of_its_own_that_listens_as_a_dashboard(tmp_path: Path) -> None:
     with started("-m", "bot", "demo", "--dashboard", "--no-browser", "--json", folder=tmp_path) as process:
-        link_of(process)
+        link_of(process, "telemetry on")
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text(encoding="ascii")
         (page,) = (int(number) for number in children.split())
         assert listening(page) == told("`dashboard`")
